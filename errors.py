@@ -1,0 +1,170 @@
+"""Every error that the runtime raises on purpose: one tree, each with its wire code and HTTP status."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AgentRuntimeError(Exception):
+    """Something went wrong in the agent runtime."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person: plain English, no internals."""
+        return str(self.args[0])
+
+
+class ConfigurationError(AgentRuntimeError):
+    """The configuration is not usable: the message names the setting, file, rule or agent and what to change."""
+
+
+class BadRequest(AgentRuntimeError):
+    """The request is not well formed (protocol section 3)."""
+
+    code = "bad_request"
+    status = 400
+
+
+class UnsupportedMediaType(BadRequest):
+    """Send the body as application/json without a Content-Encoding."""
+
+    status = 415
+
+
+class BodyTooLarge(BadRequest):
+    """The request body is larger than this server accepts."""
+
+    status = 413
+
+
+class AgentUnknown(AgentRuntimeError):
+    """No such agent in this mode."""
+
+    code = "agent_unknown"
+    status = 400
+
+
+class SessionUnknown(AgentRuntimeError):
+    """No such session."""
+
+    code = "session_unknown"
+    status = 404
+
+    @classmethod
+    def named(cls, session_id: str) -> SessionUnknown:
+        """Name the session as the protocol words it (section 3)."""
+        return cls(f"Session {session_id} not found")
+
+
+class SessionExists(AgentRuntimeError):
+    """A session with this id already exists."""
+
+    code = "session_exists"
+    status = 409
+
+
+class SessionBusy(AgentRuntimeError):
+    """Another run of this session did not end in time; send the message again."""
+
+    code = "session_busy"
+    status = 409
+    retryable = True
+
+
+class CallUnknown(AgentRuntimeError):
+    """No such tool call in this session."""
+
+    code = "call_unknown"
+    status = 404
+
+
+class ApprovalUnknown(AgentRuntimeError):
+    """No such approval request in this session."""
+
+    code = "approval_unknown"
+    status = 404
+
+
+class CallSettled(AgentRuntimeError):
+    """Another decision was taken before."""
+
+    code = "call_settled"
+    status = 409
+
+
+class ApprovalRequired(AgentRuntimeError):
+    """This call waits for a decision: send a hitl_decision before its result."""
+
+    code = "approval_required"
+    status = 409
+
+
+class ApprovalNotRequired(AgentRuntimeError):
+    """This call never asked for an approval: send its tool_result."""
+
+    code = "approval_not_required"
+    status = 409
+
+
+class DigestMismatch(AgentRuntimeError):
+    """The decision is about something else than what is pending: read the pending approval again."""
+
+    code = "digest_mismatch"
+    status = 409
+
+
+class DecisionInvalid(AgentRuntimeError):
+    """The edited arguments are not acceptable; the approval stays pending."""
+
+    code = "decision_invalid"
+    status = 400
+
+
+class LimitReached(AgentRuntimeError):
+    """A limit of the runtime was reached."""
+
+    code = "limit_reached"
+    status = 400
+
+
+class NotReady(AgentRuntimeError):
+    """The database is not reachable at the moment; try again soon."""
+
+    code = "not_ready"
+    status = 503
+    retryable = True
+
+
+class RunLost(AgentRuntimeError):
+    """Another worker has taken this run over; this one must not write any more."""
+
+
+class ModelError(AgentRuntimeError):
+    """The language model did not give a usable answer."""
+
+    code = "llm_unavailable"
+    retryable = True
+
+
+class ModelUnavailable(ModelError):
+    """The language model could not be reached. Please try again."""
+
+
+class ModelTimeout(ModelError):
+    """The language model took too long to answer. Please try again."""
+
+    code = "llm_timeout"
+
+
+class ModelBadReply(ModelError):
+    """The language model gave an answer that could not be read. Please try again."""
+
+    code = "llm_bad_reply"

@@ -1,0 +1,15 @@
+"""`create_directory`: create a folder in the workspace."""
+
+from tools.tool import Tool, arguments_schema
+
+CREATE_DIRECTORY = Tool(
+    name="create_directory",
+    description="Create a folder in the workspace.",
+    parameters=arguments_schema(
+        {"path": {"type": "string"}, "recursive": {"type": "boolean", "default": True}},
+        required=["path"],
+    ),
+    runs="ide",
+    default="ask",
+    ask_reason="Directory creation requires user approval",
+)

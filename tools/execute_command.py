@@ -1,0 +1,20 @@
+"""`execute_command`: run one shell command in the workspace and read its output."""
+
+from tools.tool import Tool, arguments_schema
+
+EXECUTE_COMMAND = Tool(
+    name="execute_command",
+    description="Run one shell command in the workspace and read its output, for example to build or to run tests.",
+    parameters=arguments_schema(
+        {
+            "command": {"type": "string"},
+            "cwd": {"type": "string"},
+            "timeout": {"type": "integer", "minimum": 1, "maximum": 300, "default": 60},
+            "shell": {"type": "boolean", "default": False},
+        },
+        required=["command"],
+    ),
+    runs="ide",
+    default="ask",
+    ask_reason="Command execution requires user approval",
+)

@@ -1,0 +1,19 @@
+"""`list_files`: list the files and folders below a path of the workspace; `."""
+
+from tools.tool import Tool, arguments_schema
+
+LIST_FILES = Tool(
+    name="list_files",
+    description="List the files and folders below a path of the workspace; `.` is the workspace itself.",
+    parameters=arguments_schema(
+        {
+            "path": {"type": "string"},
+            "recursive": {"type": "boolean", "default": False},
+            "include_hidden": {"type": "boolean", "default": False},
+            "pattern": {"type": "string"},
+        },
+        required=["path"],
+    ),
+    runs="ide",
+    default="allow",
+)

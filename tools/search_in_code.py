@@ -1,0 +1,21 @@
+"""`search_in_code`: search the files of the workspace for a text or a regular expression and get the matching lines."""
+
+from tools.tool import Tool, arguments_schema
+
+SEARCH_IN_CODE = Tool(
+    name="search_in_code",
+    description="Search the files of the workspace for a text or a regular expression and get the matching lines.",
+    parameters=arguments_schema(
+        {
+            "query": {"type": "string"},
+            "path": {"type": "string", "default": "."},
+            "file_pattern": {"type": "string"},
+            "case_sensitive": {"type": "boolean", "default": False},
+            "regex": {"type": "boolean", "default": False},
+            "max_results": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+        },
+        required=["query"],
+    ),
+    runs="ide",
+    default="allow",
+)

@@ -1,0 +1,17 @@
+"""`switch_mode`: hand the conversation to another agent when the task needs tools or rights that you do not have."""
+
+from tools.tool import Tool, arguments_schema
+
+SWITCH_MODE = Tool(
+    name="switch_mode",
+    description="Hand the conversation to another agent when the task needs tools or rights that you do not have.",
+    parameters=arguments_schema(
+        {
+            "mode": {"type": "string", "enum": ["orchestrator", "coder", "architect", "debug", "ask"]},
+            "reason": {"type": "string", "default": "Task requires different agent capabilities"},
+        },
+        required=["mode"],
+    ),
+    runs="local",
+    default="allow",
+)

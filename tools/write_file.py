@@ -1,0 +1,21 @@
+"""`write_file`: create a file or replace its whole content."""
+
+from tools.tool import Tool, arguments_schema
+
+WRITE_FILE = Tool(
+    name="write_file",
+    description="Create a file or replace its whole content. Read an existing file before you change it.",
+    parameters=arguments_schema(
+        {
+            "path": {"type": "string"},
+            "content": {"type": "string"},
+            "encoding": {"type": "string", "default": "utf-8"},
+            "create_dirs": {"type": "boolean", "default": False},
+            "backup": {"type": "boolean", "default": True},
+        },
+        required=["path", "content"],
+    ),
+    runs="ide",
+    default="ask",
+    ask_reason="File modification requires user approval",
+)
