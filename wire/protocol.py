@@ -1,0 +1,348 @@
+"""The wire: every message that a client sends and every chunk that it receives (protocol sections 3 and 4)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from errors import BadRequest
+
+AGENT_TYPES = ("orchestrator", "coder", "architect", "debug", "ask", "universal")
+SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+ErrorCode = Literal[
+    "bad_request",
+    "session_unknown",
+    "session_exists",
+    "session_busy",
+    "agent_unknown",
+    "call_unknown",
+    "approval_unknown",
+    "call_settled",
+    "approval_required",
+    "approval_not_required",
+    "digest_mismatch",
+    "decision_invalid",
+    "approval_expired",
+    "tool_denied",
+    "file_denied",
+    "llm_unavailable",
+    "llm_timeout",
+    "llm_bad_reply",
+    "limit_reached",
+    "cancelled",
+    "not_ready",
+    "internal",
+]
+
+
+def check_session_id(session_id: str) -> str:
+    """Give `session_id` back, or raise BadRequest when it is not 1..64 of `A-Z a-z 0-9 _ . -`, or only dots."""
+    if not SESSION_ID.fullmatch(session_id) or not session_id.strip("."):
+        raise BadRequest("session_id must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not only dots")
+    return session_id
+
+
+# --- messages -------------------------------------------------------------------------------------------------------
+
+
+class EnvironmentDeclared(BaseModel):
+    """What the client says of the machine that runs its tools; kept for the session until sent again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    os: str | None = None
+    shell: str | None = None
+    workspace_root: str | None = None
+    has_git: bool | None = None
+    rules: list[Any] | None = None
+
+
+class Message(BaseModel):
+    """What all messages share; a key with null counts as absent."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    def checked(self) -> Self:
+        """Give the message back, or raise BadRequest with the protocol's text for what it lacks."""
+        return self
+
+
+class UserMessage(Message):
+    """A request or an answer of the user (S1-S3, S13, S18, S24)."""
+
+    type: Literal["user_message"] = "user_message"
+    content: str | None = None
+    agent_type: str | None = None
+    environment: EnvironmentDeclared | None = None
+
+    def checked(self) -> Self:
+        """See Message."""
+        if not self.content or not self.content.strip():
+            raise BadRequest("content is required for user_message message")
+        return self
+
+
+class ToolResult(Message):
+    """What came of a call that the client ran (S4, S6, S11, S12)."""
+
+    type: Literal["tool_result"] = "tool_result"
+    call_id: str | None = None
+    result: Any = None
+    error: str | None = None
+
+    def checked(self) -> Self:
+        """See Message."""
+        if not self.call_id:
+            raise BadRequest("call_id is required for tool_result message")
+        return self
+
+
+class SwitchAgent(Message):
+    """The user chooses another agent (S14)."""
+
+    type: Literal["switch_agent"] = "switch_agent"
+    agent_type: str | None = None
+    content: str | None = None
+    reason: str | None = None
+
+    def checked(self) -> Self:
+        """See Message."""
+        if not self.agent_type:
+            raise BadRequest("agent_type is required for switch_agent message")
+        return self
+
+
+HitlVerb = Literal["approve", "edit", "reject"]
+PlanVerb = Literal["approve", "reject", "modify"]
+
+
+class HitlDecision(Message):
+    """The user's decision on one pending call (S5, S7-S10)."""
+
+    type: Literal["hitl_decision"] = "hitl_decision"
+    call_id: str | None = None
+    decision: str | None = None
+    modified_arguments: dict[str, Any] | None = None
+    feedback: str | None = None
+    remember: str | None = None
+    remember_option: str | None = None
+    digest: str | None = None
+
+    def checked(self) -> Self:
+        """See Message."""
+        if not self.call_id or not self.decision:
+            raise BadRequest("call_id and decision are required for hitl_decision message")
+        if self.decision not in ("approve", "edit", "reject"):
+            raise BadRequest(f"Invalid HITL decision: {self.decision}")
+        if self.decision == "edit" and self.modified_arguments is None:
+            raise BadRequest("modified_arguments is required for edit")
+        if self.remember not in (None, "none", "session"):
+            raise BadRequest(f"Invalid remember: {self.remember}; use none or session")
+        return self
+
+
+class PlanDecision(Message):
+    """The user's decision on a plan (S20-S22)."""
+
+    type: Literal["plan_decision"] = "plan_decision"
+    approval_request_id: str | None = None
+    decision: str | None = None
+    feedback: str | None = None
+
+    def checked(self) -> Self:
+        """See Message."""
+        if not self.approval_request_id or not self.decision:
+            raise BadRequest("approval_request_id and decision are required for plan_decision message")
+        if self.decision not in ("approve", "reject", "modify"):
+            raise BadRequest(f"Invalid plan approval decision: {self.decision}")
+        if self.decision == "modify" and not (self.feedback or "").strip():
+            raise BadRequest("feedback is required for modify")
+        return self
+
+
+MESSAGES: dict[str, type[Message]] = {
+    "user_message": UserMessage,
+    "tool_result": ToolResult,
+    "switch_agent": SwitchAgent,
+    "hitl_decision": HitlDecision,
+    "plan_decision": PlanDecision,
+}
+AnyMessage = UserMessage | ToolResult | SwitchAgent | HitlDecision | PlanDecision
+
+
+class MessageRequest(BaseModel):
+    """The body of `POST /agent/message/stream`; `message` is dispatched on its `type` afterwards."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    session_id: str | None = None
+    protocol_version: StrictInt | None = None
+    message: dict[str, Any]
+
+
+# --- chunks ---------------------------------------------------------------------------------------------------------
+
+
+class Chunk(BaseModel):
+    """One server-sent chunk: always all fields in this order, null when unused (section 4)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    content: str | None = None
+    token: str | None = None
+    is_final: bool = False
+    session_id: str | None = None
+    call_id: str | None = None
+    tool_name: str | None = None
+    arguments: dict[str, Any] | None = None
+    requires_approval: bool = False
+    approval_request_id: str | None = None
+    plan_id: str | None = None
+    plan_summary: dict[str, Any] | None = None
+    error: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class SessionInfo(Chunk):
+    """First chunk of a request that created its session."""
+
+    type: Literal["session_info"] = "session_info"
+    session_id: str
+
+
+class AgentSwitched(Chunk):
+    """Another agent is current."""
+
+    type: Literal["agent_switched"] = "agent_switched"
+    content: str
+    metadata: dict[str, Any]
+
+
+class AssistantMessage(Chunk):
+    """Text of the agent: a delta (version 2) or the full text."""
+
+    type: Literal["assistant_message"] = "assistant_message"
+
+
+class ToolCall(Chunk):
+    """A call that the client executes, after a decision when `requires_approval`."""
+
+    type: Literal["tool_call"] = "tool_call"
+    is_final: bool = True
+    call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+
+
+class Status(Chunk):
+    """A note on what happened; `content` is for people, `metadata` for programs."""
+
+    type: Literal["status"] = "status"
+    content: str
+    metadata: dict[str, Any]
+
+
+class PlanCreated(Chunk):
+    """A plan was made; `content` shows it as Markdown."""
+
+    type: Literal["plan_created"] = "plan_created"
+    content: str
+    plan_id: str
+    metadata: dict[str, Any]
+
+
+class PlanApprovalRequired(Chunk):
+    """The plan waits for its decision."""
+
+    type: Literal["plan_approval_required"] = "plan_approval_required"
+    content: str = "Plan requires your approval before execution"
+    is_final: bool = True
+    approval_request_id: str
+    plan_id: str
+    plan_summary: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class PlanRejected(Chunk):
+    """The plan was dropped."""
+
+    type: Literal["plan_rejected"] = "plan_rejected"
+    is_final: bool = True
+    plan_id: str
+    metadata: dict[str, Any]
+
+
+class PlanModificationRequested(Chunk):
+    """The architect makes the plan anew from the user's feedback."""
+
+    type: Literal["plan_modification_requested"] = "plan_modification_requested"
+    plan_id: str
+    metadata: dict[str, Any]
+
+
+class SubtaskCompleted(Chunk):
+    """One subtask of a plan really finished."""
+
+    type: Literal["subtask_completed"] = "subtask_completed"
+    content: str
+    is_final: bool = True
+    plan_id: str
+    metadata: dict[str, Any]
+
+
+class ExecutionCompleted(Chunk):
+    """The plan's execution ended, completed or failed."""
+
+    type: Literal["execution_completed"] = "execution_completed"
+    content: str
+    is_final: bool = True
+    plan_id: str
+    metadata: dict[str, Any]
+
+
+class Error(Chunk):
+    """The turn met a problem; `error` equals `content`, one plain sentence."""
+
+    type: Literal["error"] = "error"
+    is_final: bool = True
+    error: str
+    metadata: dict[str, Any]
+
+
+class Done(Chunk):
+    """The last chunk of every request in version 2."""
+
+    type: Literal["done"] = "done"
+    is_final: bool = True
+    metadata: dict[str, Any]
+
+
+AnyChunk = Annotated[
+    SessionInfo
+    | AgentSwitched
+    | AssistantMessage
+    | ToolCall
+    | Status
+    | PlanCreated
+    | PlanApprovalRequired
+    | PlanRejected
+    | PlanModificationRequested
+    | SubtaskCompleted
+    | ExecutionCompleted
+    | Error
+    | Done,
+    Field(discriminator="type"),
+]
+
+Outcome = Literal[
+    "completed", "awaiting_tool", "awaiting_approval", "awaiting_answer", "awaiting_plan", "cancelled", "failed"
+]
+
+
+def error_chunk(code: str, message: str, *, retryable: bool = False, **metadata: Any) -> Error:
+    """Build the error chunk for a wire code (section 4, error codes)."""
+    return Error(content=message, error=message, metadata={"code": code, "retryable": retryable, **metadata})
