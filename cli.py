@@ -1,1 +1,146 @@
 """The `agent-runtime` command."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# Only light modules here: `agent-runtime --help` must not wait for the server's imports.
+from errors import AgentRuntimeError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The agent server behind the CodeLab IDE.")
+policy_app = typer.Typer(no_args_is_help=True, help="Look at what the policy says.")
+app.add_typer(policy_app, name="policy")
+
+
+class Approve(StrEnum):
+    """Who decides when a tool call asks."""
+
+    ask = "ask"
+    all = "all"
+    none = "none"
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the setting HOST otherwise.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; the setting PORT otherwise.")] = None,
+) -> None:
+    """Run the server."""
+    import uvicorn
+
+    from server import create_app
+    from settings import Settings
+
+    chosen: dict[str, Any] = {"host": host, "port": port}
+    settings = Settings.load(**{name: value for name, value in chosen.items() if value is not None})
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def chat(
+    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder in which tools act.")] = Path(),
+    message: Annotated[str | None, typer.Option("--message", "-m", help="Run this one task and exit.")] = None,
+    approve: Annotated[Approve, typer.Option(help="Who decides what needs an approval.")] = Approve.ask,
+    url: Annotated[str | None, typer.Option(help="A running server; without it one is started here.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key for --url; the setting INTERNAL_API_KEY otherwise.")] = None,
+    db: Annotated[str | None, typer.Option(help="File or URL of the database of the server started here.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Agent for the first message; the router chooses otherwise.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
+) -> None:
+    """Chat with the agents; tool calls run in the workspace folder only."""
+    from rich.console import Console
+
+    from client.terminal import ChatOptions, run_chat
+
+    options = ChatOptions(
+        workspace=workspace,
+        message=message,
+        approve=approve.value,
+        url=url,
+        key=key,
+        db=db,
+        agent=agent,
+        session=session,
+        timeout_s=timeout,
+    )
+    raise typer.Exit(run_chat(options, Console()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema of the database up to date."""
+    import asyncio
+
+    from settings import Settings
+    from storage.database import migrate as migrate_database
+
+    settings = Settings.load()
+    asyncio.run(migrate_database(settings.db_url))
+    typer.echo("The database schema is up to date.")
+
+
+@app.command()
+def graph() -> None:
+    """Print the agent graph as Mermaid."""
+    from graph.builder import build_graph
+
+    typer.echo(build_graph().get_graph().draw_mermaid())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(version_of("codelab-agent-runtime"))
+
+
+@policy_app.command()
+def check(
+    tool: Annotated[str, typer.Argument(help="Name of the tool, such as execute_command.")],
+    arguments: Annotated[str, typer.Argument(help='Its arguments as JSON, such as \'{"command": "ls"}\'.')],
+    agent: Annotated[str, typer.Option(help="The agent that would make the call.")] = "coder",
+    shell: Annotated[str | None, typer.Option(help="The shell that a client declares, or none.")] = "bash",
+    workspace_root: Annotated[str | None, typer.Option(help="The workspace that a client declares.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Say what the policy would decide about a call, and why; nothing runs."""
+    from client.policycheck import check_call, print_verdict
+
+    declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
+    verdict = check_call(tool, arguments, agent, {name: value for name, value in declared.items() if value})
+    print_verdict(verdict, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command; errors of ours are one sentence, exit status 2."""
+    # A terminal that cannot show a character must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except AgentRuntimeError as error:
+        typer.echo(error.message, err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

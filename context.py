@@ -1,1 +1,71 @@
-"""What one run is given."""
+"""What one run is given, through LangGraph's `Runtime[Context]`; every field works alone, as LangGraph Studio needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Annotated, Any, cast
+
+from langgraph.runtime import Runtime
+from pydantic.json_schema import SkipJsonSchema
+
+from llm.models import Models
+from policy.decide import Facts
+from policy.rules import Rules, load_rules
+
+
+@cache
+def _scripted_models() -> Models:
+    return Models()
+
+
+@cache
+def _built_in_rules() -> Rules:
+    return load_rules()
+
+
+async def _none_used(call_ids: Iterable[str]) -> set[str]:  # noqa: ARG001 the signature of the field
+    return set()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The dependencies and limits of one run. Fields are typed Any because Studio builds a JSON schema of them."""
+
+    models: Annotated[Any, SkipJsonSchema()] = field(default_factory=_scripted_models)
+    """The door to the chat model: an `llm.models.Models`."""
+    rules: Annotated[Any, SkipJsonSchema()] = field(default_factory=_built_in_rules)
+    """The policy's rules: a `policy.rules.Rules`."""
+    facts: Annotated[Any, SkipJsonSchema()] = field(default_factory=Facts)
+    """What the policy knows of the session: a `policy.decide.Facts`."""
+    used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
+    """Async: which of these call ids the session has used already."""
+    clock: Annotated[Any, SkipJsonSchema()] = _now
+    """The time as an aware UTC datetime."""
+    environment: Annotated[Any, SkipJsonSchema()] = None
+    """What the client declared of its machine, for the prompt; a dict or None."""
+    multi_agent: bool = True
+    offer_all_calls: bool = True
+    """Whether every call of a reply is offered (protocol version 2) or the first alone (version 1)."""
+    switch_approval: bool = False
+    max_model_calls: int = 50
+    max_tool_result_chars: int = 32_768
+    switches_left: int = 50
+    """How often agents may still hand over in this session."""
+    prompt_reload: bool = False
+
+    def ms_since(self, started: datetime) -> int:
+        """Whole milliseconds since `started`."""
+        elapsed: timedelta = self.clock() - started
+        return round(elapsed.total_seconds() * 1000)
+
+
+def context_of(runtime: Runtime[Context]) -> Context:
+    """The context of a run; Studio gives none."""
+    return cast(Context | None, runtime.context) or Context()

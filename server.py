@@ -1,1 +1,88 @@
-"""The composition root."""
+"""The composition root: opens the database, builds the graph, mounts the routes; nothing else picks implementations."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from api import replies
+from api.auth import Authentication
+from api.limits import BodyLimit, RateLimit
+from api.routes import agents, approvals, health, messages, policy, sessions
+from graph.builder import build_graph
+from llm.models import Models
+from nodes.roster import check_roster
+from policy.rules import load_rules
+from runs.engine import Engine
+from runs.live import Live
+from runs.worker import Worker
+from settings import Settings
+from storage.checkpoints import Checkpoints
+from storage.database import open_database
+from storage.schema import migrate
+
+DRAIN_S = 20.0
+_log = logging.getLogger("server")
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application; raises ConfigurationError when the settings, the roster or the rules cannot be used."""
+    settings = settings or Settings.load()
+    settings.check_keys()
+    check_roster()
+    rules = load_rules(settings.policy_file, settings.policy_profile)
+    principals = settings.principals or {_new_key(): ""}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await migrate(settings.db_url)
+        database = await open_database(settings.db_url)
+        checkpoints = Checkpoints(database)
+        await checkpoints.open()
+        models = Models(
+            model=settings.llm_model,
+            proxy_url=settings.llm_proxy_url,
+            internal_key=settings.first_key,
+            api_key=settings.llm_api_key,
+            timeout_s=settings.llm_timeout_seconds,
+            max_retries=settings.llm_max_retries,
+        )
+        engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Live(database))
+        app.state.engine = engine
+        worker = Worker(engine)
+        await worker.start()
+        try:
+            yield
+        finally:
+            await worker.stop(DRAIN_S)
+            await models.aclose()
+            await checkpoints.close()
+            await database.close()
+
+    app = FastAPI(
+        title="CodeLab agent runtime",
+        version=settings.version,
+        lifespan=lifespan,
+        default_response_class=replies.JSONReply,
+        middleware=[
+            Middleware(Authentication, principals=principals),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),
+        ],
+    )
+    replies.install(app)
+    for module in (messages, sessions, approvals, agents, policy, health):
+        app.include_router(module.router)
+    return app
+
+
+def _new_key() -> str:
+    """With no key configured only this machine can connect, with a key that is printed once."""
+    key = secrets.token_urlsafe(24)
+    print(f"No AGENT_RUNTIME__INTERNAL_API_KEY is set; this process accepts X-Internal-Auth: {key}", flush=True)
+    return key

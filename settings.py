@@ -1,1 +1,121 @@
-"""The settings."""
+"""The settings: `AGENT_RUNTIME__*` from the environment or `.env`, read into one frozen object (protocol section 10)."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errors import ConfigurationError
+
+PREFIX = "AGENT_RUNTIME__"
+DEFAULT_KEY = "change-me-internal-key"
+
+
+def _read_switch(value: Any) -> Any:
+    if isinstance(value, str):
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if value.strip().lower() not in words:
+            raise ValueError("use true, 1, yes or false, 0, no")
+        return words[value.strip().lower()]
+    return value
+
+
+def _drop_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Switch = Annotated[bool, BeforeValidator(_read_switch)]
+OptionalText = Annotated[str | None, BeforeValidator(_drop_blank)]
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may choose; `docs/settings.md` explains each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, ignored_types=(cached_property,)
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(8001, ge=0, le=65535)
+    internal_api_key: OptionalText = None
+    db_url: str = "sqlite:///data/agent_runtime.db"
+    llm_proxy_url: str = "http://localhost:8002"
+    llm_model: str = "fake-llm"
+    llm_api_key: OptionalText = None
+    llm_timeout_seconds: float = Field(360, gt=0)
+    llm_max_retries: int = Field(2, ge=0, le=10)
+    policy_file: Path | None = None
+    policy_profile: Literal["standard", "strict"] = "standard"
+    gateway_url: OptionalText = None
+    max_concurrent_requests: OptionalText = None
+    request_timeout: OptionalText = None
+    multi_agent_mode: Switch = True
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    version: str = "0.3.0"
+    approval_mode: Literal["ide", "strict"] = "ide"
+    approval_expiry_hours: float = Field(24, ge=0)
+    session_wait_seconds: float = Field(30, ge=0, lt=60)
+    session_max_age_hours: float = Field(24, ge=0)
+    rate_limit_per_minute: int = Field(300, ge=0)
+    max_messages: int = Field(1000, ge=1)
+    max_switches: int = Field(50, ge=0)
+    max_model_calls_per_turn: int = Field(50, ge=1)
+    switch_approval: Switch = False
+    max_body_bytes: int = Field(8_388_608, ge=1024)
+    max_tool_result_chars: int = Field(32_768, ge=100)
+    prompt_reload: Switch = False
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Read the environment; raises ConfigurationError naming the variable that is malformed."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else "?"
+            raise ConfigurationError(f"{PREFIX}{name.upper()} is not usable: {first['msg']}.") from error
+
+    @cached_property
+    def is_loopback(self) -> bool:
+        """Whether the bind address can only be reached from this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @cached_property
+    def principals(self) -> dict[str, str]:
+        """The accepted keys and whom each stands for (protocol section 1)."""
+        found: dict[str, str] = {}
+        for part in (self.internal_api_key or "").split(","):
+            name, equals, key = part.strip().partition("=")
+            if part.strip():
+                found[key if equals else name] = name if equals else ""
+        return found
+
+    @cached_property
+    def first_key(self) -> str | None:
+        """The key that goes out to the LLM proxy."""
+        return next(iter(self.principals), None)
+
+    def check_keys(self) -> None:
+        """Refuse to start on an open address with a default key or with none."""
+        if self.is_loopback:
+            return
+        if not self.principals:
+            raise ConfigurationError(
+                f"{PREFIX}INTERNAL_API_KEY is not set and {PREFIX}HOST is {self.host}: "
+                "set a key of your own, or bind 127.0.0.1."
+            )
+        if DEFAULT_KEY in self.principals:
+            raise ConfigurationError(
+                f"{PREFIX}INTERNAL_API_KEY is the published default and {PREFIX}HOST is {self.host}: "
+                "set a key of your own, or bind 127.0.0.1."
+            )

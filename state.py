@@ -1,1 +1,93 @@
-"""What a thread remembers."""
+"""What a thread remembers: messages plus plain JSON-shaped data, nothing that could not be read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypedDict
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import ToolCall as WrittenToolCall
+from langgraph.channels.delta import DeltaChannel
+from langgraph.graph.message import _messages_delta_reducer
+
+
+class Turn(TypedDict, total=False):
+    """Counters of one turn, from the user's message over all its pauses."""
+
+    model_calls: int
+    hops: int
+    bad_replies: int
+    denials: dict[str, int]
+    """How often each call (tool and arguments) was denied."""
+    last_call: str
+    repeats: int
+    """How often `last_call` came in a row."""
+    replaces: str
+    """The plan that the next plan replaces, after the user asked to modify it."""
+
+
+class DecidedCall(TypedDict):
+    """A call of the model with what the policy said of it; it is never judged again."""
+
+    call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+    agent: str
+    verdict: dict[str, Any]
+
+
+class AskedQuestion(DecidedCall):
+    """A question to the user, as the question node receives it."""
+
+    kind: Literal["question", "switch"]
+    question: str
+    suggestions: list[str]
+    turn: Turn
+
+
+class DraftPlan(DecidedCall):
+    """A plan for review, as the plan_review node receives it."""
+
+    plan: dict[str, Any]
+    turn: Turn
+    chosen_by: str
+
+
+class AgentState(TypedDict, total=False):
+    """The state of the graph."""
+
+    messages: Annotated[list[AnyMessage], DeltaChannel(_messages_delta_reducer, snapshot_frequency=500)]
+    """The window of the conversation that the model reads; appended by every node, all with ids of ours."""
+    agent: str
+    """The current agent; set by the input, the router and a switch."""
+    chosen_by: str
+    """Who chose it: `user`, `router` or `agent`; set together with `agent`."""
+    previous_agent: str
+    """The agent before this turn was sent to the router; set by the input."""
+    turn: Turn
+    """Set to {} by the input of a new turn, counted up by the specialist."""
+    round: list[DecidedCall]
+    """Calls of the last reply whose turn has not come yet; written and emptied by the specialist."""
+    plan: dict[str, Any] | None
+    """The plan that is executing; set by plan_review, advanced and cleared by plan_step and by a new input."""
+
+
+def tool_message_id(call_id: str) -> str:
+    """The id of the one ToolMessage of a call: writing it twice changes nothing."""
+    return f"tool:{call_id}"
+
+
+def tool_message(call_id: str, tool_name: str, content: str) -> ToolMessage:
+    """Build the one ToolMessage of a call."""
+    return ToolMessage(content=content, tool_call_id=call_id, name=tool_name, id=tool_message_id(call_id))
+
+
+def open_calls(messages: Sequence[AnyMessage]) -> list[WrittenToolCall]:
+    """The calls of the last assistant message that have no ToolMessage yet."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            answered.add(message.tool_call_id)
+        elif isinstance(message, AIMessage):
+            return [call for call in message.tool_calls if call["id"] not in answered]
+    return []

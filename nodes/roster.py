@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from policy.decide import Rights
+
 from errors import ConfigurationError
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import Tool
@@ -19,8 +21,6 @@ class Agent:
     """One sentence for the router and for people: which requests are this agent's."""
     tools: frozenset[str]
     writes: Literal["any", "markdown", "none"] = "none"
-    wants_call: bool = False
-    """Its work is done by calls: a reply of bare text is asked for once more with a tool required."""
     label: str | None = None
     """The classifier's name for it (protocol section 8), where it has one."""
 
@@ -28,6 +28,10 @@ class Agent:
     def title(self) -> str:
         """Its name for people."""
         return self.name.capitalize()
+
+    def rights(self, offered: frozenset[str]) -> Rights:
+        """What the policy may let it do with the tools that it is offered now."""
+        return Rights(agent=self.name, title=self.title, tools=offered, writes=self.writes)
 
     def offered(self, *, single: bool = False, in_plan: bool = False) -> tuple[Tool, ...]:
         """Its tools in the order of the catalog, less those that this mode withholds (protocol sections 5 and 7)."""
@@ -51,7 +55,6 @@ AGENTS: tuple[Agent, ...] = (
         when="Writes, changes and runs code: new files, features, refactorings, commands.",
         tools=_WORKING | _LOCAL,
         writes="any",
-        wants_call=True,
         label="code",
     ),
     Agent(
@@ -59,14 +62,12 @@ AGENTS: tuple[Agent, ...] = (
         when="Plans and designs: architecture, specifications, and plans for tasks of several steps.",
         tools=_READING | _FINISHING | {"write_file", "create_plan", "switch_mode"},
         writes="markdown",
-        wants_call=True,
         label="plan",
     ),
     Agent(
         name="debug",
         when="Investigates errors, crashes and failing tests, and finds their cause.",
         tools=_READING | _FINISHING | _LOCAL | {"execute_command", "switch_mode"},
-        wants_call=True,
         label="debug",
     ),
     Agent(
@@ -80,7 +81,6 @@ AGENTS: tuple[Agent, ...] = (
         when="Does every kind of work alone, when there is only one agent.",
         tools=_WORKING | _LOCAL,
         writes="any",
-        wants_call=True,
     ),
 )
 

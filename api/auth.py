@@ -1,0 +1,55 @@
+"""Who is asking: the key of the gateway, and the user it speaks for (protocol section 1)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.replies import JSONReply
+from errors import BadRequest
+
+EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico"})
+_END_USER = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class Authentication:
+    """Answers 401 to a missing and to a wrong key alike; knows whom the right one stands for."""
+
+    def __init__(self, app: ASGIApp, principals: dict[str, str]) -> None:
+        self._app = app
+        self._principals = [(key.encode(), name) for key, name in principals.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with its owner in `scope["state"]`."""
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        principal = self._principal(headers.get(b"x-internal-auth", b""))
+        if principal is None:
+            await JSONReply({"detail": "unauthorized"}, 401)(scope, receive, send)
+            return
+        end_user = headers.get(b"x-end-user", b"").decode("latin-1").strip()
+        if end_user and not _END_USER.fullmatch(end_user):
+            problem = {"detail": "X-End-User must be 1 to 128 visible ASCII characters", "code": BadRequest.code}
+            await JSONReply(problem, 400)(scope, receive, send)
+            return
+        owner = f"{principal}/{end_user}" if end_user else principal
+        scope.setdefault("state", {})["owner"] = owner
+        await self._app(scope, receive, send)
+
+    def _principal(self, key: bytes) -> str | None:
+        found = None
+        for known, name in self._principals:
+            if hmac.compare_digest(known, key):
+                found = name
+        return found
+
+
+def owner_of(request: Request) -> str:
+    """Whose sessions this request may see."""
+    owner: str = request.state.owner
+    return owner

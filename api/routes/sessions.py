@@ -1,0 +1,209 @@
+"""Sessions and their history (protocol section 6)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from sse_starlette import EventSourceResponse
+
+from api.auth import owner_of
+from api.parts import engine_of, refusals
+from api.streaming import log, stream
+from errors import BadRequest, SessionExists, SessionUnknown
+from runs import cancel as cancelling
+from runs.engine import Engine
+from runs.thread import openai_calls
+from storage import audit, messages, sessions
+from storage.messages import MessageRecord
+from storage.sessions import Session
+from wire.protocol import check_session_id
+from wire.resources import (
+    CancelResult,
+    History,
+    SessionCreate,
+    SessionCreated,
+    SessionDeleted,
+    SessionEnvelope,
+    SessionList,
+    SessionPatch,
+)
+
+router = APIRouter()
+OpenEngine = Annotated[Engine, Depends(engine_of)]
+Owner = Annotated[str, Depends(owner_of)]
+
+
+@router.post("/sessions", status_code=201, responses=refusals(400, 409, 413, 415, 503))
+async def create_session(engine: OpenEngine, owner: Owner, body: SessionCreate | None = None) -> SessionCreated:
+    """Create a session, with an id of the client's if it wants."""
+    wanted = body.session_id if body else None
+    session_id = check_session_id(wanted) if wanted is not None else str(uuid.uuid4())
+    async with engine.database.transaction() as tx:
+        if not await sessions.create(tx, session_id, owner):
+            raise SessionExists(f"Session '{session_id}' already exists")
+        session = await sessions.find(tx, session_id, owner)
+    return SessionCreated(id=session.id, created_at=session.created_at, current_agent=session.current_agent)
+
+
+@router.get("/sessions", responses=refusals(400, 503))
+async def list_sessions(
+    engine: OpenEngine,
+    owner: Owner,
+    limit: int = 100,
+    offset: int = 0,
+    active_only: bool = True,  # noqa: ARG001 every session that is not deleted is active
+) -> SessionList:
+    """List the owner's sessions, newest activity first; deleted ones are never among them."""
+    if not 1 <= limit <= 1000:
+        raise BadRequest("Limit must be between 1 and 1000")
+    if not 0 <= offset < 2**31:
+        raise BadRequest("Offset must be >= 0")
+    async with engine.database.autocommit() as tx:
+        rows, total = await sessions.listing(tx, owner, limit, offset)
+    return SessionList.model_validate({"sessions": rows, "total": total, "limit": limit, "offset": offset})
+
+
+@router.get("/sessions/{session_id}", responses=refusals(404, 503))
+async def get_session(
+    session_id: str, engine: OpenEngine, owner: Owner, include_messages: bool = False
+) -> SessionEnvelope:
+    """Show one session, with its messages if wanted."""
+    async with engine.database.autocommit() as tx:
+        session = await sessions.find(tx, session_id, owner)
+        history = await messages.history(tx, session_id) if include_messages else None
+    return _envelope(session, history)
+
+
+@router.patch("/sessions/{session_id}", responses=refusals(404, 413, 415, 503))
+async def patch_session(session_id: str, body: SessionPatch, engine: OpenEngine, owner: Owner) -> SessionEnvelope:
+    """Change title and description; null clears, what is absent stays."""
+    async with engine.database.transaction() as tx:
+        session = await sessions.find(tx, session_id, owner, lock=True)
+        title = body.title if "title" in body.model_fields_set else session.title
+        described = body.description if "description" in body.model_fields_set else session.description
+        await sessions.describe(tx, session_id, title, described)
+        session = await sessions.find(tx, session_id, owner)
+    return _envelope(session, None)
+
+
+@router.delete("/sessions/{session_id}", responses=refusals(404, 503))
+async def delete_session(session_id: str, engine: OpenEngine, owner: Owner, hard: bool = False) -> SessionDeleted:
+    """Hide a session, or with `hard` remove every row and checkpoint of it; what it is doing is cancelled first."""
+    async with engine.database.autocommit() as tx:
+        session = await sessions.find_any(tx, session_id)
+    is_known = session is not None and session.owner == owner and (hard or session.deleted_at is None)
+    if not is_known:
+        raise SessionUnknown.named(session_id)
+    if session is not None and session.deleted_at is None:
+        await cancelling.cancel(engine, session_id, owner)
+    if hard:
+        await engine.checkpoints.delete(session_id)
+    async with engine.database.transaction() as tx:
+        if hard:
+            await sessions.hard_delete(tx, session_id)
+        else:
+            await sessions.soft_delete(tx, session_id)
+    engine.live.announce(session_id)
+    return SessionDeleted(id=session_id, hard=hard)
+
+
+@router.get(
+    "/sessions/{session_id}/history",
+    responses=refusals(404, 503),
+    response_model=History,
+    response_model_exclude_unset=True,
+)
+async def get_history(session_id: str, engine: OpenEngine, owner: Owner) -> dict[str, Any]:
+    """Show the whole conversation and who took part in it."""
+    async with engine.database.autocommit() as tx:
+        session = await sessions.find(tx, session_id, owner)
+        history = await messages.history(tx, session_id)
+        switches = await audit.switches(tx, session_id)
+    return {
+        "session_id": session_id,
+        "messages": [_spoken(record) for record in history],
+        "message_count": len(history),
+        "last_activity": session.last_activity,
+        "current_agent": session.current_agent,
+        "agent_history": [
+            {"from": s["from_agent"], "to": s["to_agent"], "reason": s["reason"], "timestamp": s["switched_at"]}
+            for s in switches
+        ],
+    }
+
+
+@router.post("/sessions/{session_id}/cancel", responses=refusals(404, 503))
+async def cancel_session(session_id: str, engine: OpenEngine, owner: Owner) -> CancelResult:
+    """Stop what the session is doing or waiting for; the text so far is kept."""
+    result = await cancelling.cancel(engine, session_id, owner)
+    return CancelResult(
+        session_id=session_id,
+        cancelled=result.run_id is not None,
+        run_id=result.run_id,
+        settled_calls=result.settled_calls,
+    )
+
+
+@router.get("/sessions/{session_id}/stream", responses=refusals(400, 404, 503))
+async def follow_session(
+    session_id: str,
+    request: Request,
+    engine: OpenEngine,
+    owner: Owner,
+    after: str = "0",
+    follow: bool = True,
+    protocol_version: int = 2,
+) -> EventSourceResponse:
+    """Replay the log after a number, then follow live across turns; the header Last-Event-ID wins over `after`."""
+    wanted = request.headers.get("last-event-id", after).strip()
+    if not wanted.isascii() or not wanted.isdigit() or len(wanted) > 18:
+        raise BadRequest("after and Last-Event-ID must be a sequence number >= 0")
+    if protocol_version not in (1, 2):
+        raise BadRequest(f"Unsupported protocol_version: {protocol_version}; use 1 or 2")
+    async with engine.database.autocommit() as tx:
+        await sessions.find(tx, session_id, owner)
+    return stream(log(engine, session_id, int(wanted), protocol_version, live=follow))
+
+
+def _spoken(record: MessageRecord) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": record.role, "content": record.content}
+    if record.name:
+        said["name"] = record.name
+    if record.tool_call_id:
+        said["tool_call_id"] = record.tool_call_id
+    if record.tool_calls:
+        said["tool_calls"] = openai_calls(record.tool_calls)
+    return said
+
+
+def _envelope(session: Session, history: list[MessageRecord] | None) -> SessionEnvelope:
+    lasted = datetime.fromisoformat(session.last_activity) - datetime.fromisoformat(session.created_at)
+    stored = None
+    if history is not None:
+        stored = [
+            {
+                "id": r.id,
+                "role": r.role,
+                "content": r.content,
+                "name": r.name,
+                "tool_call_id": r.tool_call_id,
+                "tool_calls": openai_calls(r.tool_calls) if r.tool_calls else None,
+                "created_at": r.created_at,
+            }
+            for r in history
+        ]
+    view = {
+        "id": session.id,
+        "title": session.title,
+        "description": session.description,
+        "message_count": session.message_count,
+        "messages": stored,
+        "last_activity": session.last_activity,
+        "is_active": True,
+        "created_at": session.created_at,
+        "duration_seconds": max(0.0, lasted.total_seconds()),
+    }
+    return SessionEnvelope.model_validate({"session": view})

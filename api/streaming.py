@@ -1,0 +1,57 @@
+"""The event log as server-sent events (protocol section 1, stream framing)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from jsontext import to_json
+from runs.claim import Ticket
+from runs.engine import Engine
+from storage.events import Event
+from wire.chunks import as_version_1
+from wire.frames import unpack
+
+KEEP_ALIVE_S = 15
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def stream(frames: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
+    """Frame chunks; a comment line keeps a silent stream open."""
+    return EventSourceResponse(
+        frames,
+        headers=_HEADERS,
+        ping=KEEP_ALIVE_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        sep="\n",
+    )
+
+
+async def answer(engine: Engine, ticket: Ticket, version: int) -> AsyncIterator[dict[str, str]]:
+    """The chunks of one request, up to its end of turn."""
+    async for event in engine.live.follow(ticket.session_id, ticket.after):
+        if event.request_id != ticket.request_id:
+            continue
+        frame = framed(event, version)
+        if frame is not None:
+            yield frame
+        if event.chunk["type"] == "done":
+            return
+
+
+async def log(
+    engine: Engine, session_id: str, after: int, version: int, *, live: bool
+) -> AsyncIterator[dict[str, str]]:
+    """The whole log after a number, then what comes."""
+    async for event in engine.live.follow(session_id, after, live=live):
+        frame = framed(event, version)
+        if frame is not None:
+            yield frame
+
+
+def framed(event: Event, version: int) -> dict[str, str] | None:
+    """One event for a reader of that protocol version; None where that reader sees nothing."""
+    chunk: dict[str, Any] | None = event.chunk if version >= 2 else as_version_1(event.chunk)
+    return None if chunk is None else {"id": str(event.seq), "data": to_json(unpack(chunk))}

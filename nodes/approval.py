@@ -1,0 +1,29 @@
+"""The pause for a human decision on one call, and for the result of what was approved."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from context import Context, context_of
+from nodes.ide_call import RESULT_SCHEMA, settled
+from state import DecidedCall
+
+DECISION_SCHEMA = {
+    "type": "object",
+    "title": "Decision and result",
+    "properties": {
+        "decision": {"type": "string", "enum": ["approve", "edit", "reject"]},
+        "feedback": {"type": "string"},
+        "arguments": {"type": "object", "description": "the arguments as edited, with decision edit"},
+        **RESULT_SCHEMA["properties"],
+    },
+}
+
+
+async def wait_for_approval(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+    """Pause until the call is settled: rejected, or approved, run by the client and answered."""
+    answer = interrupt({"kind": "approval", **state}, response_schema=DECISION_SCHEMA)
+    return settled(state, answer, context_of(runtime))

@@ -1,0 +1,71 @@
+"""One call of the model as a node makes it: streamed, counted, its retries told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage
+
+from context import Context
+from errors import ModelError
+from llm.models import Reply, Retry
+from tools.tool import Tool
+
+Writer = Callable[[Any], None]
+
+
+async def call_model(
+    context: Context,
+    write: Writer,
+    conversation: Sequence[BaseMessage],
+    *,
+    agent: str,
+    purpose: Literal["agent", "classifier"],
+    prompt_hash: str,
+    tools: Sequence[Tool] = (),
+    temperature: float | None = None,
+    json_schema: Mapping[str, Any] | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Reply:
+    """Ask the model once (its own retries included) and tell what it cost; raises ModelError after telling it."""
+
+    def tell(outcome: str, **figures: Any) -> None:
+        metadata = {"purpose": purpose, "prompt_hash": prompt_hash, "outcome": outcome, **figures}
+        write({"event": "model_call", "agent": agent, "metadata": metadata})
+
+    def tell_retry(retry: Retry) -> None:
+        metadata = {
+            "attempt": retry.attempt,
+            "max_attempts": retry.max_attempts,
+            "delay_seconds": round(retry.delay_s, 3),
+            "code": retry.code,
+        }
+        write({"event": "retrying", "agent": agent, "metadata": metadata})
+
+    started = context.clock()
+    try:
+        reply: Reply = await context.models.reply(
+            conversation,
+            tools=tools,
+            temperature=temperature,
+            json_schema=json_schema,
+            on_text=on_text,
+            on_retry=tell_retry,
+        )
+    except ModelError as error:
+        tell("failed", error=error.code, started_at=started.isoformat(), duration_ms=context.ms_since(started))
+        raise
+    usage = reply.usage
+    tell(
+        "ok",
+        model=reply.model,
+        started_at=started.isoformat(),
+        duration_ms=reply.duration_ms,
+        prompt_tokens=usage.prompt_tokens if usage else None,
+        completion_tokens=usage.completion_tokens if usage else None,
+        total_tokens=usage.total_tokens if usage else None,
+        tool_calls=len(reply.calls),
+        calls_were_text=reply.calls_were_text,
+    )
+    return reply

@@ -1,0 +1,109 @@
+"""Which agent a request is for: the classifier's reply, read without trust, and the keyword fallback."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from nodes.keywords import best_agent
+from nodes.roster import AGENTS
+
+Confidence = Literal["high", "medium", "low"]
+
+MAX_REASON_CHARS = 300
+_MAX_REPLY_CHARS = 8_000
+_MAX_OBJECTS = 100
+
+_LABELS = {agent.label: agent.name for agent in AGENTS if agent.label}
+_AGENT_OF = {**_LABELS, **{name: name for name in _LABELS.values()}, "universal": "coder"}
+_LABEL_OF = {name: label for label, name in _LABELS.items()}
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The agent that a request goes to, and why."""
+
+    agent: str
+    confidence: Confidence
+    reason: str
+    method: Literal["llm", "keywords"]
+
+
+CLASSIFICATION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "is_atomic": {"type": "boolean"},
+        "agent": {"type": "string", "enum": list(_LABELS)},
+        "confidence": {"type": "string", "enum": list(get_args(Confidence))},
+        "reason": {"type": "string"},
+    },
+    "required": ["is_atomic", "agent", "confidence", "reason"],
+    "additionalProperties": False,
+}
+"""The reply that is asked of the classifier (`response_format`)."""
+
+
+def read_classification(text: str) -> Classification | None:
+    """Read a classifier's reply in either label set of the protocol (section 8); None when it makes no sense."""
+    for found in _objects(text):
+        classification = _read_object(found)
+        if classification is not None:
+            return classification
+    return None
+
+
+def classify_by_keywords(text: str) -> Classification:
+    """Choose an agent without a model, from the words and the form of the request."""
+    agent = best_agent(text)
+    reason = (
+        "Keyword-based: Complex task detected, requires planning"
+        if agent == "architect"
+        else f"Keyword-based: Atomic task for {_LABEL_OF[agent]} agent"
+    )
+    return Classification(agent, "low", reason, "keywords")
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """Find the JSON objects of a reply that may be raw, fenced or surrounded by prose."""
+    text = text[:_MAX_REPLY_CHARS]
+    decoder = json.JSONDecoder()
+    found: list[dict[str, Any]] = []
+    start = text.find("{")
+    for _ in range(_MAX_OBJECTS):
+        if start < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            if isinstance(value, dict):
+                found.append(value)
+        start = text.find("{", end)
+    return found
+
+
+def _read_object(found: dict[str, Any]) -> Classification | None:
+    label = found.get("agent")
+    agent = _AGENT_OF.get(label.strip().lower()) if isinstance(label, str) else None
+    if agent is None or (_is_false(found.get("is_atomic")) and agent != "architect"):
+        return None
+    said = found.get("confidence")
+    confidence = said.strip().lower() if isinstance(said, str) else ""
+    reason = found.get("reason") or found.get("reasoning")
+    return Classification(
+        agent=agent,
+        confidence=_confidence(confidence),
+        reason=(" ".join(reason.split()) if isinstance(reason, str) else "")[:MAX_REASON_CHARS],
+        method="llm",
+    )
+
+
+def _confidence(said: str) -> Confidence:
+    """Take the classifier's word; one that it did not choose from the list says little, so it is low."""
+    return next((known for known in get_args(Confidence) if known == said), "low")
+
+
+def _is_false(value: object) -> bool:
+    return value is False or (isinstance(value, str) and value.strip().lower() == "false")

@@ -1,0 +1,94 @@
+"""Cut a request into sentences and clauses, without what people did not say themselves and the courtesies around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nodes.lexicon import Lexicon
+
+MAX_CHARS = 4000
+
+_CODE = re.compile(r"```.*?(?:```|$)|`[^`]*`", re.DOTALL)
+_QUOTED = re.compile(r"«[^»]*»|“[^”]*”|„[^“”]*[“”]|\"[^\"\n]*\"")
+_NAMED = re.compile(
+    r"(?P<md>(?!(?i:readme|changelog|contributing))[\w./-]*\w\.md\b|\bdocs/[\w./-]*)|@\w+|\w+\(\)|\w*/[\w.*{}:/-]*\w"
+    r"|\w+(?:\.\w+)+|\w*[a-zа-яё][A-ZА-ЯЁ]\w*|\w+_\w+"
+)
+_LONG = re.compile(r"[\w-]{60,}")
+_SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*")
+_BOUNDARY = re.compile(
+    r"\s*[,;:—–]\s*(?:(?:and then|and|then|but|so|or|а затем|а потом|и|а|но|потом|затем|или)\s)?|\s-\s"
+    r"|\s(?:and then|and|then|but|or|so|а затем|а потом|и|а|но|потом|затем|или)\s"
+)
+_BARE = frozenset({"and", "or", "but", "и", "или", "а", "но"})
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One clause of a sentence."""
+
+    text: str
+    """The request itself, without greetings and courtesies."""
+    said: str
+    """As it was written, to the end of the clause."""
+    rest: str
+    """The sentence from here on."""
+    joined: bool
+    """Only a bare "and" stands before it, so that it may go on with the clause before."""
+    polite: bool
+    """It began as a polite question ("could you …")."""
+    wish: bool
+    """It began as a wish ("I need …")."""
+    indirect: bool
+    """It began as an indirect question ("any idea …")."""
+    led: bool
+    """Something was taken off its start."""
+
+
+def plain(text: str) -> str:
+    """Lower the text and hide code, quotations, names and paths behind "¤" (a document's path behind "¤md")."""
+    text = _LONG.sub("¤", text[:MAX_CHARS]).replace("’", "'")
+    text = _QUOTED.sub(" ¤ ", _CODE.sub(" ¤ ", text))
+    text = _NAMED.sub(lambda found: " ¤md " if found["md"] else " ¤ ", text)
+    return re.sub(r"[^\S\n]+", " ", text.lower().replace("ё", "е"))
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Cut a plain text into its sentences, each with its closing mark."""
+    return (found.group().strip() for found in _SENTENCE.finditer(text) if found.group().strip(" .!?…"))
+
+
+def clauses(sentence: str, words: Lexicon) -> list[Clause]:
+    """Cut a sentence at its punctuation and conjunctions."""
+    body = sentence.rstrip(" .!?…")
+    found: list[Clause] = []
+    start, joint = 0, ""
+    for boundary in [*_BOUNDARY.finditer(body), None]:
+        end = boundary.start() if boundary else len(body)
+        if body[start:end].strip():
+            found.append(_clause(body[start:end].strip(), body[start:], words, joined=joint.strip() in _BARE))
+        if boundary:
+            start, joint = boundary.end(), boundary.group()
+    return found
+
+
+def _clause(said: str, rest: str, words: Lexicon, *, joined: bool) -> Clause:
+    text = said
+    taken: set[str] = set()
+    kinds = ("lead_in", "polite", "indirect", "wish")
+    while kind := next((k for k in kinds if (match := words.phrases[k].match(text)) and match.end()), None):
+        taken.add(kind)
+        match = words.phrases[kind].match(text)
+        text = text[match.end() if match else 0 :].lstrip(" ,!")
+    return Clause(
+        text=text,
+        said=said,
+        rest=rest,
+        joined=joined,
+        polite="polite" in taken,
+        wish="wish" in taken,
+        indirect="indirect" in taken,
+        led=bool(taken),
+    )

@@ -1,0 +1,179 @@
+"""From the calls of a reply to the nodes that carry them out: judged once, then local, client and virtual in turn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph import END
+from langgraph.types import Command, Send
+from policy.decide import Call, decide
+
+from context import Context
+from llm.models import WrittenCall
+from nodes.answers import ONE_AT_A_TIME
+from nodes.roster import Agent
+from nodes.virtual import take_effect
+from state import AgentState, DecidedCall, Turn, tool_message
+from tools.catalog import BY_NAME
+
+MAX_BAD_REPLIES = 3
+MAX_DENIALS = 3
+REPEATS_ANSWERED = 3
+REPEATS_ENDED = 5
+
+
+@dataclass
+class Step:
+    """What a node leaves behind: messages, other state, and where to go next."""
+
+    messages: list[AnyMessage] = field(default_factory=list)
+    update: dict[str, Any] = field(default_factory=dict)
+    goto: str | list[Send] = "specialist"
+    round: list[DecidedCall] | None = None
+    failure: tuple[str, str, dict[str, Any]] | None = None
+    """Code, sentence and metadata when the turn has to end."""
+
+    def command(self, state: AgentState) -> Command[Any]:
+        """Write it as LangGraph's Command; an empty round is only written where there was one."""
+        update = dict(self.update)
+        if self.messages:
+            update["messages"] = self.messages
+        if self.round or (self.round is not None and state.get("round")):
+            update["round"] = self.round
+        return Command(update=update, goto=self.goto)
+
+
+def end_of_turn(state: AgentState) -> str:
+    """Where a finished answer leads: on with the plan, or out."""
+    return "plan_step" if state.get("plan") else END
+
+
+def signature(tool_name: str, arguments: Any) -> str:
+    """Tell equal calls apart from others without keeping their arguments."""
+    text = json.dumps([tool_name, arguments], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def judge(
+    calls: Sequence[WrittenCall],
+    ids: Sequence[str],
+    agent: Agent,
+    offered: frozenset[str],
+    turn: Turn,
+    context: Context,
+    write: Callable[[Any], None],
+) -> Step:
+    """Answer every call that may not or cannot run with its ToolMessage; the others form the round."""
+    step = Step(round=[])
+    assert step.round is not None
+    turn = Turn(**turn)
+    bad = False
+    for index, (call_id, call) in enumerate(zip(ids, calls, strict=True)):
+        if index and not context.offer_all_calls:
+            step.messages.append(tool_message(call_id, call.name, ONE_AT_A_TIME))
+            continue
+        problem = _problem(call, offered)
+        if problem:
+            bad = True
+            step.messages.append(tool_message(call_id, call.name, problem))
+            continue
+        refusal = _admit(step, call_id, call, agent, offered, turn, context, write)
+        if refusal:
+            step.messages.append(tool_message(call_id, call.name, refusal))
+    turn["bad_replies"] = turn.get("bad_replies", 0) + 1 if bad else 0
+    if turn["bad_replies"] >= MAX_BAD_REPLIES and step.failure is None:
+        step.failure = (
+            "llm_bad_reply",
+            "The language model wrote unusable tool calls three times in a row.",
+            {"retryable": True},
+        )
+    if step.failure is not None:
+        ended = "The turn ended before this call was run."
+        step.messages += [tool_message(c["call_id"], c["tool_name"], ended) for c in step.round]
+        step.round = []
+    step.update["turn"] = turn
+    return step
+
+
+def _problem(call: WrittenCall, offered: frozenset[str]) -> str | None:
+    """Why the arguments cannot be used, as the model is told (S25)."""
+    if call.arguments is None:
+        return f"The arguments of this call are not valid JSON: {call.problem}"
+    misfit = BY_NAME[call.name].misfit(call.arguments) if call.name in offered else None
+    return f"The arguments of this call do not fit the tool: {misfit}" if misfit else None
+
+
+def _admit(
+    step: Step,
+    call_id: str,
+    call: WrittenCall,
+    agent: Agent,
+    offered: frozenset[str],
+    turn: Turn,
+    context: Context,
+    write: Callable[[Any], None],
+) -> str | None:
+    """Take a call into the round, or give the text of its refusal."""
+    assert step.round is not None
+    arguments = call.arguments or {}
+    sign = signature(call.name, arguments)
+    verdict = decide(Call(call.name, arguments), agent.rights(offered), context.facts, context.rules)
+    if verdict.decision == "deny":
+        text = verdict.reasons[0].text
+        denials = {**turn.get("denials", {})}
+        denials[sign] = denials.get(sign, 0) + 1
+        turn["denials"] = denials
+        wire = verdict.as_wire()
+        metadata = {"call_id": call_id, "tool_name": call.name, "code": verdict.denial_code}
+        metadata |= {"reasons": wire["reasons"], "danger": wire["danger"]}
+        write({"event": "denied", "agent": agent.name, "content": text, "arguments": arguments, "metadata": metadata})
+        if denials[sign] >= MAX_DENIALS:
+            step.failure = (verdict.denial_code, text, {"call_id": call_id, "tool_name": call.name})
+        return text
+    turn["repeats"] = turn.get("repeats", 0) + 1 if turn.get("last_call") == sign else 1
+    turn["last_call"] = sign
+    if turn["repeats"] >= REPEATS_ENDED:
+        sentence = "The agent repeated the same tool call five times in a row."
+        step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
+    if turn["repeats"] >= REPEATS_ANSWERED:
+        return (
+            f"You made this same call {turn['repeats']} times in a row; it was not run again. "
+            "Use the result you have, do something else, or finish."
+        )
+    if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.name) == "virtual":
+        return ONE_AT_A_TIME
+    wire = {**verdict.as_wire(), "ask_reason": verdict.ask_reason}
+    step.round.append(
+        {"call_id": call_id, "tool_name": call.name, "arguments": arguments, "agent": agent.name, "verdict": wire}
+    )
+    return None
+
+
+def _stage(tool_name: str) -> str:
+    """When a call's turn comes; a switch waits for the others like the virtual tools."""
+    return "virtual" if tool_name == "switch_mode" else BY_NAME[tool_name].runs
+
+
+def go_on(step: Step, state: AgentState, context: Context, write: Callable[[Any], None]) -> Step:
+    """Send the next stage of the round to its nodes; with nothing left the model is asked again."""
+    round_ = list(step.round if step.round is not None else state.get("round") or [])
+    local = [call for call in round_ if _stage(call["tool_name"]) == "local"]
+    ide = [call for call in round_ if _stage(call["tool_name"]) == "ide"]
+    step.round = []
+    if local:
+        step.round = [call for call in round_ if call not in local]
+        step.goto = [Send("local_call", call) for call in local]
+    elif ide:
+        step.round = [call for call in round_ if call not in ide]
+        step.goto = [Send("approval" if c["verdict"]["verdict"] == "ask" else "ide_call", c) for c in ide]
+    elif round_:
+        effect = take_effect(round_[0], {**state, **step.update}, context, write)
+        step.messages += effect.messages
+        step.update |= effect.update
+        step.goto = effect.goto or end_of_turn(state)
+    return step

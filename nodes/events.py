@@ -1,0 +1,70 @@
+"""What nodes tell the outside while they run: plain dicts on LangGraph's custom stream, translated by `wire.chunks`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class Event(TypedDict, total=False):
+    """One event; `event` names its kind, the other keys belong to that kind."""
+
+    event: Literal[
+        "switched",
+        "text",
+        "message",
+        "denied",
+        "retrying",
+        "failed",
+        "model_call",
+        "local_call",
+        "subtask_started",
+        "subtask_completed",
+        "plan_rejected",
+        "plan_modification_requested",
+        "plan_finished",
+    ]
+    agent: str
+    content: str
+    message_id: str
+    code: str
+    call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+    metadata: dict[str, Any]
+    streamed: bool
+    """Whether the text of a message went out in pieces before."""
+
+
+def switched(from_agent: str, to_agent: str, reason: str, confidence: str, method: str) -> Event:
+    """Another agent is current (protocol section 4, agent_switched)."""
+    return {
+        "event": "switched",
+        "agent": to_agent,
+        "metadata": {
+            "from_agent": from_agent,
+            "to_agent": to_agent,
+            "reason": reason,
+            "confidence": confidence,
+            "classification_method": method,
+        },
+    }
+
+
+def text(message_id: str, delta: str) -> Event:
+    """A piece of an assistant message, as the model writes it."""
+    return {"event": "text", "message_id": message_id, "content": delta}
+
+
+def message(message_id: str, content: str, **metadata: Any) -> Event:
+    """An assistant message in full; it ends the deltas of its id."""
+    return {"event": "message", "message_id": message_id, "content": content, "metadata": metadata}
+
+
+def failed(code: str, sentence: str, *, retryable: bool = False, **metadata: Any) -> Event:
+    """The turn met a problem and ends (protocol section 4, error)."""
+    return {
+        "event": "failed",
+        "code": code,
+        "content": sentence,
+        "metadata": {"code": code, "retryable": retryable, **metadata},
+    }

@@ -1,0 +1,36 @@
+"""The pause for a call that the client runs without asking."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from context import Context, context_of
+from nodes.answers import tool_text
+from policy.sanitize import cap, clean_result
+from state import DecidedCall, tool_message
+
+RESULT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Result",
+    "properties": {"result": {"description": "any JSON"}, "error": {"type": "string"}},
+}
+
+
+async def wait_for_result(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+    """Pause until the client has run the call and sent its result."""
+    answer = interrupt({"kind": "ide_call", **state}, response_schema=RESULT_SCHEMA)
+    return settled(state, answer, context_of(runtime))
+
+
+def settled(call: DecidedCall, answer: Any, context: Context) -> Command[Literal["specialist"]]:
+    """Write the call's one ToolMessage; anything but an Answer is taken as the bare result."""
+    if not isinstance(answer, dict):
+        answer = {"result": answer}
+    content = cap(clean_result(tool_text(answer)), context.max_tool_result_chars)
+    message = tool_message(call["call_id"], call["tool_name"], content)
+    if not answer.get("ended_by") and answer.get("decision") != "reject":
+        message.additional_kwargs["untrusted"] = True
+    return Command(update={"messages": [message]}, goto="specialist")

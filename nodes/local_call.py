@@ -1,0 +1,29 @@
+"""The local tools, which the runtime itself carries out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from context import Context
+from state import DecidedCall, tool_message
+from tools.catalog import BY_NAME
+
+
+async def run_locally(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+    """Execute a local tool; a ValueError of it is its answer to the model."""
+    execute = BY_NAME[state["tool_name"]].execute
+    assert execute is not None, f"{state['tool_name']} runs locally but says not how"
+    failed = False
+    try:
+        content = execute(state["arguments"])
+    except ValueError as error:
+        content, failed = f"Error: {error}", True
+    metadata = {"failed": failed, "verdict": state["verdict"]}
+    told = {key: state[key] for key in ("agent", "call_id", "tool_name", "arguments")}
+    runtime.stream_writer({"event": "local_call", "content": content, "metadata": metadata, **told})
+    return Command(
+        update={"messages": [tool_message(state["call_id"], state["tool_name"], content)]}, goto="specialist"
+    )

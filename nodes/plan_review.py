@@ -1,0 +1,60 @@
+"""The pause for the user's decision on a plan."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from context import Context, context_of
+from nodes.answers import plan_text
+from nodes.plan_step import after_plan
+from nodes.plans import plan_markdown, plan_summary
+from state import DraftPlan, tool_message
+
+DECISION_SCHEMA = {
+    "type": "object",
+    "title": "Decision on the plan",
+    "properties": {
+        "decision": {"type": "string", "enum": ["approve", "reject", "modify"]},
+        "feedback": {"type": "string", "description": "what to change, with decision modify"},
+    },
+    "required": ["decision"],
+}
+
+
+async def wait_for_decision(
+    state: DraftPlan, runtime: Runtime[Context]
+) -> Command[Literal["plan_step", "specialist", "__end__"]]:
+    """Pause until the plan is approved, rejected or sent back (S20-S22)."""
+    plan = state["plan"]
+    summary = plan_summary(plan)
+    answer = interrupt(
+        {
+            "kind": "plan_review",
+            "call_id": state["call_id"],
+            "tool_name": "create_plan",
+            "agent": state["agent"],
+            "arguments": state["arguments"],
+            "plan": plan,
+            "plan_summary": summary,
+            "content": plan_markdown(summary),
+        },
+        response_schema=DECISION_SCHEMA,
+    )
+    context = context_of(runtime)
+    told = tool_message(state["call_id"], "create_plan", plan_text(plan["plan_id"], answer))
+    decision = answer.get("decision")
+    if decision == "approve":
+        now = context.clock().isoformat()
+        approved = {**plan, "status": "executing", "approved_at": now, "agent": state["agent"]}
+        return Command(update={"messages": [told], "plan": approved}, goto="plan_step")
+    plan_id = plan["plan_id"]
+    if decision == "modify":
+        metadata = {"plan_id": plan_id, "fsm_state": "architect_planning", "feedback": answer.get("feedback")}
+        runtime.stream_writer({"event": "plan_modification_requested", "metadata": metadata})
+        turn = {**state["turn"], "replaces": plan_id}
+        return Command(update={"messages": [told], "turn": turn}, goto="specialist")
+    runtime.stream_writer({"event": "plan_rejected", "metadata": {"plan_id": plan_id, "fsm_state": "idle"}})
+    return Command(update={"messages": [told], **after_plan(state["chosen_by"])}, goto="__end__")

@@ -1,0 +1,42 @@
+"""The pause for the user's answer to a question of the agent."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Literal
+
+from langchain_core.messages import HumanMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from context import Context, context_of
+from nodes.answers import question_text, switch_text
+from nodes.virtual import switch
+from nodes.words import decision_word
+from state import AgentState, AskedQuestion, tool_message
+
+ANSWER_SCHEMA = {
+    "type": "object",
+    "title": "Answer",
+    "properties": {"content": {"type": "string"}},
+    "required": ["content"],
+}
+
+
+async def wait_for_answer(state: AskedQuestion, runtime: Runtime[Context]) -> Command[Literal["specialist", "router"]]:
+    """Pause until the user answers; a question about a switch is decided by its answer (S15, S18)."""
+    answer = interrupt(dict(state), response_schema=ANSWER_SCHEMA)
+    content = answer.get("content", "") if isinstance(answer, dict) else str(answer)
+    message_id = (answer.get("message_id") if isinstance(answer, dict) else None) or f"user_{uuid.uuid4().hex}"
+    call_id, tool_name = state["call_id"], state["tool_name"]
+    reply = HumanMessage(content, id=message_id)
+    if state["kind"] != "switch":
+        told = tool_message(call_id, tool_name, question_text(state["arguments"]))
+        return Command(update={"messages": [told, reply]}, goto="specialist")
+    if decision_word(content) != "approve":
+        told = tool_message(call_id, tool_name, switch_text(state["arguments"]["mode"], content))
+        return Command(update={"messages": [told, reply]}, goto="specialist")
+    before: AgentState = {"agent": state["agent"], "turn": state["turn"]}
+    effect = switch(state, before, context_of(runtime), runtime.stream_writer, agreed=True)
+    goto: Any = effect.goto
+    return Command(update={**effect.update, "messages": [*effect.messages, reply]}, goto=goto)

@@ -1,0 +1,167 @@
+"""The specialist: one function that runs every agent of the roster, one model call at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from context import Context, context_of
+from errors import ModelError
+from llm.models import Reply
+from nodes import events
+from nodes.calling import call_model
+from nodes.dispatch import Step, end_of_turn, go_on, judge
+from nodes.roster import ROSTER, Agent, agents_of
+from prompts.render import Prompt, agent_prompt
+from state import AgentState, Turn
+
+Next = Literal["router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step"]
+
+
+async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
+    """Finish the round that is under way, else ask the model and judge the calls of its reply."""
+    context = context_of(runtime)
+    write = runtime.stream_writer
+    if state.get("round"):
+        return go_on(Step(), state, context, write).command(state)
+    turn = state.get("turn") or {}
+    model_calls = turn.get("model_calls", 0)
+    if model_calls >= context.max_model_calls:
+        sentence = f"The turn reached its limit of {context.max_model_calls} model calls."
+        return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
+    agent = current_agent(state)
+    prompt = _prompt(agent, state, context)
+    message_id = f"msg_{uuid.uuid4().hex}"
+    try:
+        reply = await call_model(
+            context,
+            write,
+            [SystemMessage(prompt.text), *readable(state)],
+            agent=agent.name,
+            purpose="agent",
+            prompt_hash=prompt.hash,
+            tools=_offered(agent, state, context),
+            on_text=lambda delta: write(events.text(message_id, delta)),
+        )
+    except ModelError as error:
+        return _fail(state, write, error.code, error.message, retryable=error.retryable, agent=agent.name)
+    turn = Turn(**{**turn, "model_calls": model_calls + 1})
+    if reply.text.strip():
+        before = {"before_tool_call": True} if reply.calls else {}
+        write(events.message(message_id, reply.text, **before))
+    if not reply.calls:
+        answer = AIMessage(content=reply.text, id=message_id, name=agent.name)
+        return Step(messages=[answer], update={"turn": turn}, goto=end_of_turn(state)).command(state)
+    return await _call(reply, message_id, agent, turn, state, context, write)
+
+
+async def _call(
+    reply: Reply, message_id: str, agent: Agent, turn: Turn, state: AgentState, context: Context, write: Any
+) -> Command[Next]:
+    ids = await _unique_ids(reply, state, context)
+    message = AIMessage(
+        content=reply.text,
+        id=message_id,
+        name=agent.name,
+        tool_calls=[
+            {"id": call_id, "name": call.name or "unknown", "args": call.arguments or {}, "type": "tool_call"}
+            for call_id, call in zip(ids, reply.calls, strict=True)
+        ],
+    )
+    offered = frozenset(tool.name for tool in _offered(agent, state, context))
+    step = judge(reply.calls, ids, agent, offered, turn, context, write)
+    step.messages.insert(0, message)
+    if step.failure is not None:
+        code, sentence, metadata = step.failure
+        return _fail(state, write, code, sentence, step=step, agent=agent.name, **metadata)
+    return go_on(step, state, context, write).command(state)
+
+
+async def _unique_ids(reply: Reply, state: AgentState, context: Context) -> list[str]:
+    """Keep the model's call ids where they are usable and new in the session (protocol section 7)."""
+    wanted = [call.id for call in reply.calls if 0 < len(call.id) <= 64]
+    taken = await context.used_calls(wanted)
+    taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}
+    ids: list[str] = []
+    for call in reply.calls:
+        usable = 0 < len(call.id) <= 64 and call.id not in taken and call.id not in ids
+        ids.append(call.id if usable else f"call_{uuid.uuid4().hex}")
+    return ids
+
+
+def _fail(
+    state: AgentState, write: Any, code: str, sentence: str, *, step: Step | None = None, **metadata: Any
+) -> Command[Next]:
+    """End the turn with an error; inside a plan the plan ends with it."""
+    write(events.failed(code, sentence, **metadata))
+    step = step or Step()
+    step.goto = end_of_turn(state)
+    step.update["round"] = []
+    plan = state.get("plan")
+    if plan:
+        step.update["plan"] = {**plan, "failed": sentence}
+    return step.command(state)
+
+
+def current_agent(state: AgentState) -> Agent:
+    """The agent that works now: the subtask's while a plan executes, else the current one."""
+    subtask = current_subtask(state)
+    return ROSTER[subtask["agent"] if subtask else state.get("agent") or "universal"]
+
+
+def current_subtask(state: AgentState) -> dict[str, Any] | None:
+    """The subtask of the executing plan that is running."""
+    plan = state.get("plan")
+    if not plan:
+        return None
+    return next((s for s in plan["subtasks"] if s["status"] == "running"), None)
+
+
+def readable(state: AgentState) -> list[BaseMessage]:
+    """The conversation as the model reads it: a subtask starts afresh, tool results are marked as data."""
+    messages: Sequence[AnyMessage] = state.get("messages", [])
+    subtask = current_subtask(state)
+    if subtask:
+        start = next(i for i, m in enumerate(messages) if m.id == f"subtask:{subtask['id']}")
+        messages = messages[start:]
+    return [_as_data(m) if isinstance(m, ToolMessage) and m.additional_kwargs.get("untrusted") else m for m in messages]
+
+
+def _as_data(message: ToolMessage) -> ToolMessage:
+    body = str(message.text).replace("</tool_result", "<\\/tool_result")
+    wrapped = f'<tool_result tool="{message.name}">\n{body}\n</tool_result>'
+    return message.model_copy(update={"content": wrapped})
+
+
+def subtask_request(subtask: dict[str, Any]) -> HumanMessage:
+    """The message that opens a subtask in the thread; clients do not see it."""
+    return HumanMessage(subtask["description"], id=f"subtask:{subtask['id']}", additional_kwargs={"hidden": True})
+
+
+def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Any, ...]:
+    return agent.offered(single=not context.multi_agent, in_plan=bool(state.get("plan")))
+
+
+def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
+    plan, subtask = state.get("plan"), current_subtask(state)
+    step = None
+    if plan and subtask:
+        done = {s["id"]: s for s in plan["subtasks"]}
+        results = [
+            {"description": done[d]["description"], "result": done[d]["result"]} for d in subtask["dependencies"]
+        ]
+        step = {"goal": plan["title"], "description": subtask["description"], "results": results}
+    others = agents_of(multi_agent=True) if context.multi_agent and not plan else ()
+    return agent_prompt(
+        agent.name,
+        tools=[(tool.name, tool.description) for tool in _offered(agent, state, context)],
+        environment=context.environment,
+        other_agents=[(other.name, other.when) for other in others if other.name != agent.name],
+        subtask=step,
+        reload=context.prompt_reload,
+    )

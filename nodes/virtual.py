@@ -1,0 +1,94 @@
+"""The calls that change the turn itself: finish, ask, plan, switch (protocol S15, S17-S19)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import AnyMessage
+from langgraph.types import Send
+
+from context import Context
+from nodes import events
+from nodes.plans import PlanInvalid, build_plan
+from nodes.roster import ROSTER
+from state import AgentState, DecidedCall, Turn, tool_message
+
+MAX_HOPS = 5
+
+
+@dataclass
+class Effect:
+    """What a virtual call does; `goto` is empty where the turn ends."""
+
+    messages: list[AnyMessage] = field(default_factory=list)
+    update: dict[str, Any] = field(default_factory=dict)
+    goto: str | list[Send] = "specialist"
+
+
+def take_effect(call: DecidedCall, state: Any, context: Context, write: Callable[[Any], None]) -> Effect:
+    """Carry out a virtual call after the other calls of its reply are settled."""
+    state = cast(AgentState, state)
+    match call["tool_name"]:
+        case "attempt_completion":
+            return _complete(call, write)
+        case "ask_followup_question":
+            question = {"question": call["arguments"]["question"], "suggestions": call["arguments"]["suggestions"]}
+            return Effect(goto=[Send("question", {"kind": "question", **call, **question})])
+        case "create_plan":
+            return _plan(call, state, context)
+        case _:
+            return switch(call, state, context, write)
+
+
+def _complete(call: DecidedCall, write: Callable[[Any], None]) -> Effect:
+    result = call["arguments"]["result"]
+    write({**events.message(f"completion:{call['call_id']}", result), "streamed": False})
+    content = json.dumps({"status": "completed", "result": result}, ensure_ascii=False)
+    return Effect([tool_message(call["call_id"], call["tool_name"], content)], goto="")
+
+
+def _plan(call: DecidedCall, state: AgentState, context: Context) -> Effect:
+    turn = state.get("turn") or Turn()
+    try:
+        plan = build_plan(call["arguments"], context.clock(), replaces=turn.get("replaces"))
+    except PlanInvalid as error:
+        return Effect([tool_message(call["call_id"], call["tool_name"], f"The plan is not valid: {error}")])
+    reviewed = {**call, "plan": plan, "turn": turn, "chosen_by": state.get("chosen_by", "user")}
+    return Effect(goto=[Send("plan_review", reviewed)])
+
+
+def switch(
+    call: DecidedCall, state: AgentState, context: Context, write: Callable[[Any], None], *, agreed: bool = False
+) -> Effect:
+    """Hand over to another agent, ask the user first where the setting wants it, or refuse (S15)."""
+    call_id, name = call["call_id"], call["tool_name"]
+    target = call["arguments"]["mode"]
+    reason = call["arguments"].get("reason") or "Agent requested switch"
+    current = state.get("agent") or "orchestrator"
+    if target == current:
+        return Effect([tool_message(call_id, name, f"You are the {target} agent already: go on with the task.")])
+    turn = state.get("turn") or Turn()
+    hops = turn.get("hops", 0)
+    if hops >= MAX_HOPS or hops >= context.switches_left:
+        limit = "switch_hops" if hops >= MAX_HOPS else "max_switches"
+        sentence = "The agents handed the task over too often in this turn or session; the turn ended."
+        write(events.failed("limit_reached", sentence, limit=limit, agent=current))
+        return Effect([tool_message(call_id, name, "Too many switches in this turn.")], goto="")
+    gains_writing = ROSTER[current].writes == "none" and ROSTER[target].writes != "none"
+    if context.switch_approval and gains_writing and not agreed:
+        question = f"Switch to {target} agent? {reason}"
+        asked = {"kind": "switch", **call, "question": question, "suggestions": ["yes", "no"], "turn": turn}
+        return Effect(goto=[Send("question", asked)])
+    update = {
+        "agent": target,
+        "chosen_by": "agent",
+        "previous_agent": current,
+        "turn": {**turn, "hops": hops + 1},
+    }
+    if target != "orchestrator":
+        write(events.switched(current, target, reason, "medium", "agent"))
+    goto = "router" if target == "orchestrator" else "specialist"
+    return Effect([tool_message(call_id, name, f"Switched to {target} agent")], update, goto)

@@ -1,0 +1,136 @@
+"""Prompts as Markdown files: filled strictly, and hashed so that a model call can say which text it ran with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from errors import ConfigurationError
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt that is ready to be sent."""
+
+    text: str
+    hash: str
+    """Short SHA-256 of the file's text, the same for every rendering: it changes when the prompt changes."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One prompt file as it was read."""
+
+    template: Template
+    variables: frozenset[str]
+    hash: str
+    changed_ns: int
+
+
+_sources: dict[str, _Source] = {}
+
+
+def prompt_names() -> list[str]:
+    """Name every prompt file there is."""
+    return sorted(path.stem for path in _FOLDER.glob("*.md"))
+
+
+def render(name: str, /, *, reload: bool = False, **variables: str) -> Prompt:
+    """Fill `prompts/<name>.md`: a variable that the file lacks, or that is not given, is an error naming it.
+
+    `reload` (development) reads the file again when it has changed on disk.
+    """
+    source = _source(name, reload=reload)
+    missing = sorted(source.variables - variables.keys())
+    unused = sorted(variables.keys() - source.variables)
+    if missing:
+        raise ConfigurationError(f"prompts/{name}.md uses the variable '{missing[0]}', which was not given a value.")
+    if unused:
+        raise ConfigurationError(f"prompts/{name}.md does not use the variable '{unused[0]}', which was given a value.")
+    return Prompt(source.template.substitute(variables).strip(), source.hash)
+
+
+def agent_prompt(
+    name: str,
+    /,
+    *,
+    tools: Iterable[tuple[str, str]],
+    environment: Mapping[str, object] | None = None,
+    other_agents: Iterable[tuple[str, str]] = (),
+    subtask: Mapping[str, object] | None = None,
+    reload: bool = False,
+) -> Prompt:
+    """Build an agent's system prompt; `tools` are (name, description), `other_agents` (name, when to use it).
+
+    `subtask` = {"goal", "description", "results": [{"description", "result"}, …]} adds the addendum of a plan's step.
+    """
+    prompt = render(
+        name,
+        reload=reload,
+        tools=_lines(tools) or "- none: answer with text",
+        environment=environment_lines(environment),
+        other_agents=_lines(other_agents) or "None: nobody to hand over to. Do the whole work yourself.",
+    )
+    if subtask is None:
+        return prompt
+    addendum = render(
+        "subtask",
+        reload=reload,
+        goal=str(subtask.get("goal") or "not given"),
+        description=str(subtask.get("description") or "not given"),
+        results=_result_blocks(subtask.get("results")),
+    )
+    return Prompt(f"{prompt.text}\n\n{addendum.text}", f"{prompt.hash}+{addendum.hash}")
+
+
+def classifier_prompt(agents: Iterable[tuple[str, str]], *, reload: bool = False) -> Prompt:
+    """Build the classifier's system prompt; `agents` are (label, when to use it)."""
+    return render("classifier", reload=reload, agents=_lines(agents))
+
+
+def environment_lines(environment: Mapping[str, object] | None) -> str:
+    """Say where the user's files are, one line per fact; what the client did not tell is unknown."""
+    known = environment or {}
+    facts = {"os": "Operating system", "shell": "Shell", "workspace_root": "Workspace root"}
+    return "\n".join(f"- {title}: {known.get(key) or 'unknown'}" for key, title in facts.items())
+
+
+def _lines(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- {name}: {' '.join(text.split())}" for name, text in pairs)
+
+
+def _result_blocks(results: object) -> str:
+    blocks = [
+        f"### {item.get('description') or 'Step'}\n{item.get('result') or 'No result.'}"
+        for item in (results if isinstance(results, (list, tuple)) else ())
+        if isinstance(item, Mapping)
+    ]
+    return "\n\n".join(blocks) or "None: this step depends on no other."
+
+
+def _source(name: str, *, reload: bool) -> _Source:
+    """Read a prompt file at its first use, and again on `reload` when its time of change differs."""
+    cached = _sources.get(name)
+    if cached is not None and not reload:
+        return cached
+    path = _FOLDER / f"{name}.md"
+    try:
+        changed_ns = path.stat().st_mtime_ns
+        if cached is not None and cached.changed_ns == changed_ns:
+            return cached
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"There is no prompt file prompts/{name}.md: add it or correct the name.") from error
+    template = Template(text)
+    if not template.is_valid():
+        raise ConfigurationError(
+            f"prompts/{name}.md has a '$' that starts no variable: write '$$' for the sign itself."
+        )
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    _sources[name] = _Source(template, frozenset(template.get_identifiers()), digest, changed_ns)
+    return _sources[name]

@@ -1,0 +1,156 @@
+"""The end of one attempt: everything that it leaves behind goes into one transaction, then the request is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langgraph.types import Interrupt
+
+from runs.engine import Engine
+from runs.recorder import Recorder, join_deltas
+from storage import audit, calls, events, llm_calls, messages, plans, runs, sessions
+from storage.audit import AuditEntry
+from storage.calls import CallRecord
+from storage.clock import stamp, stamp_in
+from storage.database import Transaction
+from storage.runs import Run, RunStatus
+from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
+from wire.frames import pack
+from wire.protocol import Outcome
+
+_WAITS: tuple[tuple[frozenset[str], Outcome], ...] = (
+    (frozenset({"approval"}), "awaiting_approval"),
+    (frozenset({"question", "switch"}), "awaiting_answer"),
+    (frozenset({"plan_review"}), "awaiting_plan"),
+    (frozenset({"ide_call"}), "awaiting_tool"),
+)
+
+
+def waits_for(open_records: Sequence[CallRecord]) -> Outcome:
+    """What a session waits for: the first of approval, answer, plan, tool (protocol section 3)."""
+    kinds = {"ide_call" if r.kind == "approval" and r.state != "pending" else r.kind for r in open_records}
+    return next((outcome for waiting, outcome in _WAITS if kinds & waiting), "completed")
+
+
+async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]]) -> None:
+    """Store an attempt that ended by itself: paused with its calls published, completed or failed."""
+    async with engine.database.transaction() as tx:
+        records, published = _publication(engine, run, recorder.interrupts)
+        outcome: Outcome = "failed" if recorder.failure else "completed"
+        status: RunStatus = "failed" if recorder.failure else "completed"
+        if records:
+            status, outcome = "paused", _outcome_of(records)
+        done = pack(done_chunk(outcome, recorder.usage()))
+        stored = await events.append(
+            tx, run.session_id, run.request_id, [*join_deltas(chunks), *published, done], run=run
+        )
+        await calls.insert(tx, [*records, *(_local_record(run, event) for event in recorder.local_calls)])
+        await _store_plans(tx, run, recorder)
+        await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
+        await runs.close(tx, run, status, recorder.failure)
+    engine.live.publish(run.session_id, stored)
+
+
+async def store_records(tx: Transaction, run: Run, recorder: Recorder, entries: Sequence[AuditEntry] = ()) -> None:
+    """Store the rows that an attempt gathered, however it ended."""
+    await messages.append(tx, run.session_id, recorder.messages, run_id=run.id)
+    await llm_calls.insert(tx, recorder.llm_calls)
+    await audit.append(tx, run.session_id, [*recorder.audit, *entries], run_id=run.id)
+    if recorder.agent is not None:
+        chosen_by = recorder.chosen_by or "router"
+        await sessions.set_agent(tx, run.session_id, recorder.agent, chosen_by, switches=recorder.switches)
+
+
+def _publication(
+    engine: Engine, run: Run, interrupts: Sequence[Interrupt]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The records and the chunks of the calls that the graph waits for."""
+    records: list[dict[str, Any]] = []
+    chunks: list[dict[str, Any]] = []
+    hours = engine.settings.approval_expiry_hours
+    for interrupt in interrupts:
+        payload = interrupt.value
+        kind, verdict = payload["kind"], payload.get("verdict") or {}
+        is_asked = kind in ("approval", "plan_review")
+        expires_at = stamp_in(hours) if is_asked and hours else None
+        digest = call_digest(
+            run.session_id,
+            payload["call_id"],
+            payload["agent"],
+            payload["tool_name"],
+            payload["arguments"],
+            verdict.get("policy_version", ""),
+        )
+        if kind == "plan_review":
+            verdict = {"plan_id": payload["plan"]["plan_id"], "plan_summary": payload["plan_summary"]}
+        records.append(
+            {
+                "session_id": run.session_id,
+                "call_id": payload["call_id"],
+                "run_id": run.id,
+                "round": run.attempt,
+                "interrupt_id": interrupt.id,
+                "kind": kind,
+                "agent": payload["agent"],
+                "tool_name": payload["tool_name"],
+                "arguments": payload["arguments"],
+                "verdict": verdict,
+                "digest": digest,
+                "state": "pending" if is_asked else "executing",
+                "created_at": stamp(),
+                "expires_at": expires_at,
+            }
+        )
+        chunks += [pack(c) for c in chunks_of_interrupt(payload, digest=digest, expires_at=expires_at)]
+    return records, chunks
+
+
+def _outcome_of(records: Sequence[dict[str, Any]]) -> Outcome:
+    kinds = {record["kind"] for record in records}
+    return next(outcome for waiting, outcome in _WAITS if kinds & waiting)
+
+
+def _local_record(run: Run, event: Any) -> dict[str, Any]:
+    now = stamp()
+    told = event["metadata"]
+    return {
+        "session_id": run.session_id,
+        "call_id": event["call_id"],
+        "run_id": run.id,
+        "round": run.attempt,
+        "interrupt_id": None,
+        "kind": "local_call",
+        "agent": event["agent"],
+        "tool_name": event["tool_name"],
+        "arguments": event["arguments"],
+        "verdict": told["verdict"],
+        "digest": "",
+        "state": "failed" if told["failed"] else "done",
+        "result": event["content"],
+        "created_at": now,
+        "settled_at": now,
+    }
+
+
+def _verdict_entry(record: dict[str, Any]) -> AuditEntry:
+    verdict = record["verdict"]
+    details = {key: verdict.get(key) for key in ("verdict", "danger", "reasons", "matched", "policy_version")}
+    return AuditEntry(
+        "verdict",
+        actor="policy",
+        agent=record["agent"],
+        call_id=record["call_id"],
+        tool_name=record["tool_name"],
+        details={key: value for key, value in details.items() if value is not None},
+    )
+
+
+async def _store_plans(tx: Transaction, run: Run, recorder: Recorder) -> None:
+    for interrupt in recorder.interrupts:
+        payload = interrupt.value
+        if payload["kind"] == "plan_review":
+            replaces = payload["plan"]["replaces"]
+            await plans.add(tx, run.session_id, payload["call_id"], payload["plan_summary"], replaces)
+    if recorder.finished_plan is not None:
+        await plans.set_summary(tx, recorder.finished_plan)

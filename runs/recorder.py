@@ -1,0 +1,202 @@
+"""What one attempt of a run leaves behind: chunks for the log as they come, rows for the tables at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AnyMessage
+
+from errors import NotReady
+from runs.engine import Engine
+from runs.thread import message_record
+from storage import events
+from storage.audit import AuditEntry
+from storage.messages import MessageRecord
+from storage.runs import Run
+from wire.chunks import chunks_of_event
+from wire.frames import pack
+
+BATCH_S = 0.05
+"""At most one write of the log per run in this time."""
+RETRY_S = 0.2
+_log = logging.getLogger("runs.recorder")
+
+
+class Recorder:
+    """Takes the items of `graph.astream` and keeps what has to be stored."""
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._engine = engine
+        self._run = run
+        self._buffer: list[dict[str, Any]] = []
+        self._dirty = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self.interrupts: list[Any] = []
+        self.messages: list[MessageRecord] = []
+        self.llm_calls: list[dict[str, Any]] = []
+        self.audit: list[AuditEntry] = []
+        self.local_calls: list[Mapping[str, Any]] = []
+        self.finished_plan: dict[str, Any] | None = None
+        self.agent: str | None = None
+        self.chosen_by: str | None = None
+        self.switches = 0
+        self.failure: str | None = None
+        self._partial_id: str | None = None
+        self._partial: list[str] = []
+
+    def start(self) -> None:
+        """Begin to write the log in the background."""
+        self._writer = asyncio.create_task(self._write())
+
+    def take(self, item: Mapping[str, Any]) -> None:
+        """Take one item of the stream (version 2 of LangGraph's: type, ns, data)."""
+        if item["type"] == "custom":
+            self._take_event(item["data"])
+        elif item["type"] == "updates":
+            for node, update in item["data"].items():
+                if node == "__interrupt__":
+                    self.interrupts.extend(update)
+                elif update:
+                    self._take_update(update)
+
+    def say(self, *chunks: Any) -> None:
+        """Put chunks of our own behind those that wait to be written."""
+        self._buffer.extend(pack(chunk) for chunk in chunks)
+        self._dirty.set()
+
+    def partial(self) -> MessageRecord | None:
+        """The assistant message that was being written, when some of it was shown."""
+        text = "".join(self._partial)
+        return MessageRecord(self._partial_id, "assistant", text) if self._partial_id and text else None
+
+    def usage(self) -> dict[str, int | None]:
+        """What the model calls of this request cost; null where a model did not say."""
+        total: dict[str, int | None] = {"llm_calls": len(self.llm_calls)}
+        for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            counts = [call[key] for call in self.llm_calls]
+            total[key] = None if None in counts or not counts else sum(counts)
+        return total
+
+    async def stop(self) -> list[dict[str, Any]]:
+        """End the background writing; what it has not written comes back, for the closing transaction.
+
+        Raises RunLost when another worker has taken the run over.
+        """
+        self._stopping.set()
+        self._dirty.set()
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            await writer
+        return self.unwritten()
+
+    def unwritten(self) -> list[dict[str, Any]]:
+        """The chunks that wait, joined."""
+        waiting, self._buffer = join_deltas(self._buffer), []
+        return waiting
+
+    async def _write(self) -> None:
+        """Append what has gathered: the first chunk alone, then one batch per BATCH_S."""
+        while not self._stopping.is_set():
+            await self._dirty.wait()
+            self._dirty.clear()
+            if self._stopping.is_set() or not self._buffer:
+                continue
+            began = time.monotonic()
+            await self._append(self.unwritten())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, BATCH_S - (time.monotonic() - began))):
+                    await self._stopping.wait()
+
+    async def _append(self, chunks: list[dict[str, Any]]) -> None:
+        while True:
+            try:
+                async with self._engine.database.transaction() as tx:
+                    stored = await events.append(
+                        tx, self._run.session_id, self._run.request_id, chunks, run=self._run, durable=False
+                    )
+            except NotReady:
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._engine.live.publish(self._run.session_id, stored)
+            return
+
+    def _take_update(self, update: Mapping[str, Any]) -> None:
+        messages: Sequence[AnyMessage] = update.get("messages") or []
+        self.messages += [record for record in map(message_record, messages) if record is not None]
+        if "agent" in update:
+            self.agent, self.chosen_by = update["agent"], update.get("chosen_by")
+
+    def _take_event(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "text":
+                if event["message_id"] != self._partial_id:
+                    self._partial_id, self._partial = event["message_id"], []
+                self._partial.append(event["content"])
+            case "message":
+                self._partial_id, self._partial = None, []
+            case "model_call":
+                self.llm_calls.append(self._llm_call(event))
+            case "switched":
+                self.switches += 1
+                self._note("agent_switched", event, details=dict(event["metadata"]))
+            case "denied":
+                told = event["metadata"]
+                details = {"reasons": told["reasons"], "arguments": event["arguments"], "code": told["code"]}
+                self._note("denial", event, call_id=told["call_id"], tool_name=told["tool_name"], details=details)
+            case "failed":
+                self.failure = event["code"]
+                details = {"code": event["code"], "message": event["content"]}
+                agent = event["metadata"].get("agent")
+                self.audit.append(AuditEntry("error", agent=agent, run_id=self._run.id, details=details))
+            case "local_call":
+                self.local_calls.append(event)
+            case "plan_finished":
+                self.finished_plan = event["arguments"]
+                if event["metadata"]["status"] == "failed":
+                    self.failure = self.failure or "plan_failed"
+        self.say(*chunks_of_event(event))
+
+    def _note(self, kind: Any, event: Mapping[str, Any], **fields: Any) -> None:
+        self.audit.append(AuditEntry(kind, agent=event.get("agent"), run_id=self._run.id, **fields))
+
+    def _llm_call(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        told = event["metadata"]
+        figures = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "error")
+        return {
+            "id": uuid.uuid4().hex,
+            "session_id": self._run.session_id,
+            "run_id": self._run.id,
+            "request_id": self._run.request_id,
+            "agent": event["agent"],
+            "tool_calls": told.get("tool_calls", 0),
+            **{key: told.get(key) for key in figures},
+            **{key: told[key] for key in ("purpose", "started_at", "duration_ms", "prompt_hash", "outcome")},
+        }
+
+
+def join_deltas(chunks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make one delta of consecutive ones: a client reads the same text in fewer pieces."""
+    joined: list[dict[str, Any]] = []
+    texts: list[str] = []
+
+    def is_delta(chunk: dict[str, Any]) -> bool:
+        return chunk["type"] == "assistant_message" and not chunk.get("is_final")
+
+    for chunk in chunks:
+        if is_delta(chunk):
+            texts.append(chunk["token"])
+            continue
+        if texts:
+            joined.append({"type": "assistant_message", "token": "".join(texts)})
+            texts = []
+        joined.append(chunk)
+    if texts:
+        joined.append({"type": "assistant_message", "token": "".join(texts)})
+    return joined

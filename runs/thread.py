@@ -1,0 +1,144 @@
+"""Between the tables and the thread: what a run is started or resumed with, and what the history takes from it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.types import Command
+
+from jsontext import storable
+from nodes.answers import Answer, plan_text, question_text, switch_text, tool_text
+from state import open_calls, tool_message, tool_message_id
+from storage.calls import CallRecord
+from storage.messages import MessageRecord
+from storage.runs import Run
+
+
+def user_message_id() -> str:
+    """A new id for a user's message."""
+    return f"user_{uuid.uuid4().hex}"
+
+
+def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
+    """The graph's input for a new turn, from the run's journal; `missing` repairs the thread first."""
+    journal = run.input
+    request = HumanMessage(journal["content"], id=journal["message_id"])
+    found: dict[str, Any] = {
+        "messages": [*missing, request],
+        "agent": journal["agent"],
+        "chosen_by": journal["chosen_by"],
+        "previous_agent": journal["previous_agent"],
+        "turn": {},
+        "plan": None,
+    }
+    return found | ({"round": []} if journal["repair"] else {})
+
+
+def resume_command(records: Sequence[CallRecord]) -> Command[Any]:
+    """Answer every interrupt of a settled round at once, by its id."""
+    return Command(resume={record.interrupt_id: _answer(record) for record in records})
+
+
+def _answer(record: CallRecord) -> dict[str, Any]:
+    answer = record.answer()
+    if record.kind in ("question", "switch") and isinstance(record.result, dict):
+        return answer | record.result
+    return answer
+
+
+def tool_record(record: CallRecord) -> MessageRecord:
+    """The tool message of a settled call for the history, the same that its node writes to the thread."""
+    answer: Answer = record.answer()  # type: ignore[assignment] # the same keys
+    match record.kind:
+        case "question":
+            content = question_text(record.arguments)
+        case "switch":
+            content = switch_text(record.arguments["mode"], (record.result or {}).get("content", ""))
+        case "plan_review":
+            content = plan_text(record.verdict["plan_id"], answer)
+        case _:
+            content = tool_text(answer)
+    return MessageRecord(
+        id=tool_message_id(record.call_id),
+        role="tool",
+        content=content,
+        name=record.tool_name,
+        tool_call_id=record.call_id,
+    )
+
+
+def message_record(message: AnyMessage) -> MessageRecord | None:
+    """A message of the thread for the history; None for what clients do not see."""
+    if message.additional_kwargs.get("hidden"):
+        return None
+    content = str(message.text)
+    assert message.id is not None, "every message of a thread has an id of ours"
+    if isinstance(message, ToolMessage):
+        return MessageRecord(message.id, "tool", content, message.name, message.tool_call_id)
+    if isinstance(message, AIMessage):
+        calls = [{"id": c["id"], "name": c["name"], "arguments": c["args"]} for c in message.tool_calls]
+        return MessageRecord(message.id, "assistant", content, message.name, tool_calls=calls or None)
+    return MessageRecord(message.id, "user", content)
+
+
+def missing_messages(thread: Sequence[AnyMessage], history: Sequence[MessageRecord]) -> list[AnyMessage]:
+    """What the history holds and the thread lacks, after a run that ended without its last checkpoint.
+
+    Every call of the thread's last assistant message gets its ToolMessage, whatever the history says.
+    """
+    known = {message.id for message in thread}
+    last = max((i for i, record in enumerate(history) if record.id in known), default=-1)
+    added = [_thread_message(record) for record in history[last + 1 :]]
+    answered = {message.tool_call_id for message in added if isinstance(message, ToolMessage)}
+    unanswered = [call for call in open_calls(list(thread)) if call["id"] not in answered]
+    lost = "The run ended before the result of this call was known. It may or may not have run."
+    return [tool_message(str(call["id"]), call["name"], lost) for call in unanswered] + _paired(added)
+
+
+def _paired(messages: list[AnyMessage]) -> list[AnyMessage]:
+    """Answer the calls of added assistant messages too, right behind them."""
+    paired: list[AnyMessage] = []
+    for index, message in enumerate(messages):
+        paired.append(message)
+        if isinstance(message, AIMessage) and message.tool_calls:
+            following = {m.tool_call_id for m in messages[index + 1 :] if isinstance(m, ToolMessage)}
+            lost = "The run ended before this call was carried out."
+            paired += [
+                tool_message(str(c["id"]), c["name"], lost) for c in message.tool_calls if c["id"] not in following
+            ]
+    return paired
+
+
+def _thread_message(record: MessageRecord) -> AnyMessage:
+    if record.role == "user":
+        return HumanMessage(record.content, id=record.id)
+    if record.role == "tool":
+        return tool_message(str(record.tool_call_id), record.name or "unknown", record.content)
+    calls = [
+        {"id": c["id"], "name": c["name"], "args": c["arguments"], "type": "tool_call"} for c in record.tool_calls or []
+    ]
+    return AIMessage(content=record.content, id=record.id, name=record.name, tool_calls=calls)
+
+
+def openai_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls in the form of OpenAI's API, as `GET /sessions/{id}/history` shows them."""
+    return [
+        {
+            "id": call["id"],
+            "type": "function",
+            "function": {
+                "name": call["name"],
+                "arguments": json.dumps(storable(call["arguments"]), ensure_ascii=False),
+            },
+        }
+        for call in calls
+    ]
+
+
+def completion_result(content: str) -> str:
+    """The result that a tool message of attempt_completion carries (S17)."""
+    return str(json.loads(content)["result"])

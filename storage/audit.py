@@ -1,0 +1,86 @@
+"""The audit log: append-only, who did what to which call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jsontext import storable
+from storage.clock import stamp
+from storage.database import Transaction
+
+AuditEvent = Literal[
+    "agent_switched",
+    "verdict",
+    "approval_decided",
+    "approval_implicit",
+    "approval_expired",
+    "approval_required",
+    "call_superseded",
+    "late_result",
+    "denial",
+    "edit_refused",
+    "plan_decided",
+    "rule_added",
+    "rule_removed",
+    "cancelled",
+    "error",
+]
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One entry (protocol section 6, audit)."""
+
+    event: AuditEvent
+    actor: str = "agent"
+    agent: str | None = None
+    call_id: str | None = None
+    tool_name: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    at: str = field(default_factory=stamp)
+
+
+async def append(tx: Transaction, session_id: str, entries: Sequence[AuditEntry], *, run_id: str | None = None) -> None:
+    """Append entries in order."""
+    rows = [
+        {
+            "session_id": session_id,
+            "at": entry.at,
+            "event": entry.event,
+            "actor": entry.actor,
+            "run_id": entry.run_id or run_id,
+            "agent": entry.agent,
+            "call_id": entry.call_id,
+            "tool_name": storable(entry.tool_name),
+            "details": json.dumps(storable(entry.details), ensure_ascii=False),
+        }
+        for entry in entries
+    ]
+    if rows:
+        await tx.run("insert_audit", rows=json.dumps(rows))
+
+
+async def listing(tx: Transaction, session_id: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    """The entries of a session, oldest first."""
+    names = ("id", "at", "event", "actor", "run_id", "agent", "call_id", "tool_name")
+    rows = await tx.rows("list_audit", session_id=session_id, limit=limit, offset=offset)
+    return [{**dict(zip(names, row[:8], strict=True)), "details": json.loads(row[8])} for row in rows]
+
+
+async def switches(tx: Transaction, session_id: str) -> list[dict[str, Any]]:
+    """Every switch of agents: {from_agent, to_agent, reason, confidence, switched_at}, oldest first."""
+    found = []
+    for at, details in await tx.rows("switches", session_id=session_id):
+        told = json.loads(details)
+        found.append({key: told.get(key) for key in ("from_agent", "to_agent", "reason", "confidence")})
+        found[-1]["switched_at"] = at
+    return found
+
+
+async def count(tx: Transaction, session_id: str) -> int:
+    """How many entries a session has."""
+    return int(await tx.value("count_audit", session_id=session_id))

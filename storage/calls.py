@@ -1,0 +1,196 @@
+"""The tool_calls table: one record per call, single use, moved forward by conditional updates (policy section 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jsontext import storable
+from storage.clock import stamp
+from storage.database import Transaction
+
+CallState = Literal[
+    "pending", "approved", "edited", "rejected", "expired", "superseded", "cancelled", "executing", "done", "failed"
+]
+CallKind = Literal["approval", "ide_call", "local_call", "question", "switch", "plan_review"]
+EndedBy = Literal["message", "cancel", "expiry"]
+OPEN: frozenset[str] = frozenset({"pending", "approved", "edited", "executing"})
+_ENDS: dict[EndedBy, tuple[CallState, CallState]] = {
+    "message": ("superseded", "failed"),
+    "cancel": ("cancelled", "cancelled"),
+    "expiry": ("expired", "failed"),
+}
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One row; JSON columns are read."""
+
+    session_id: str
+    call_id: str
+    run_id: str
+    round: int
+    interrupt_id: str | None
+    kind: CallKind
+    agent: str
+    tool_name: str
+    arguments: dict[str, Any]
+    verdict: dict[str, Any]
+    digest: str
+    state: CallState
+    decision: str | None
+    decided_at: str | None
+    decided_by: str | None
+    edited_arguments: dict[str, Any] | None
+    feedback: str | None
+    remembered: bool
+    result: Any
+    error: str | None
+    ended_by: EndedBy | None
+    undecided: bool
+    created_at: str
+    expires_at: str | None
+    settled_at: str | None
+
+    @classmethod
+    def read(cls, row: tuple[Any, ...]) -> CallRecord:
+        """Make it from the columns of `find_call`."""
+        values = list(row)
+        for index in (8, 9, 15, 18):
+            values[index] = json.loads(values[index]) if values[index] is not None else None
+        values[17], values[21] = bool(values[17]), bool(values[21])
+        return cls(*values)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for a decision, a result or an answer."""
+        return self.state in OPEN
+
+    def answer(self) -> dict[str, Any]:
+        """How it was settled, in the form that resumes its interrupt (`nodes.answers.Answer`)."""
+        return {
+            "decision": self.decision,
+            "arguments": self.edited_arguments,
+            "result": self.result,
+            "error": self.error,
+            "feedback": self.feedback,
+            "ended_by": self.ended_by,
+            "undecided": self.undecided,
+        }
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(storable(value), ensure_ascii=False)
+
+
+async def find(tx: Transaction, session_id: str, call_id: str) -> CallRecord | None:
+    """One call."""
+    row = await tx.row("find_call", session_id=session_id, call_id=call_id)
+    return CallRecord.read(row) if row else None
+
+
+async def open_calls(tx: Transaction, session_id: str) -> list[CallRecord]:
+    """The open calls of a session, oldest first."""
+    return [CallRecord.read(row) for row in await tx.rows("open_calls", session_id=session_id)]
+
+
+async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
+    """All calls of the newest pause of a run."""
+    return [CallRecord.read(row) for row in await tx.rows("calls_of_round", run_id=run_id)]
+
+
+async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set[str]:
+    """Which of these ids the session has used."""
+    return {row[0] for row in await tx.rows("used_call_ids", session_id=session_id, ids=json.dumps(list(call_ids)))}
+
+
+async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]:
+    """Add records (`arguments`, `verdict` and `result` as JSON values); the ids of those that were new."""
+    rows = [
+        {**r, "arguments": _json(r["arguments"]), "verdict": _json(r["verdict"]), "result": _json(r.get("result"))}
+        for r in records
+    ]
+    return {row[0] for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
+
+
+async def decide(
+    tx: Transaction,
+    call: CallRecord,
+    state: CallState,
+    decision: str,
+    *,
+    by: str,
+    edited_arguments: dict[str, Any] | None = None,
+    feedback: str | None = None,
+    remembered: bool = False,
+) -> bool:
+    """Decide a pending call; False when somebody was first."""
+    decided = await tx.value(
+        "decide_call",
+        session_id=call.session_id,
+        call_id=call.call_id,
+        state=state,
+        decision=decision,
+        decided_by=by,
+        edited_arguments=_json(edited_arguments),
+        feedback=storable(feedback),
+        remembered=int(remembered),
+        now=stamp(),
+    )
+    return decided is not None
+
+
+async def record_result(tx: Transaction, call: CallRecord, result: Any, error: str | None) -> bool:
+    """Accept the one result of an open call; False when somebody was first."""
+    state = "failed" if error else "done"
+    recorded = await tx.value(
+        "record_result",
+        session_id=call.session_id,
+        call_id=call.call_id,
+        state=state,
+        result=_json(result),
+        error=storable(error),
+        now=stamp(),
+    )
+    return recorded is not None
+
+
+async def record_implicit(tx: Transaction, call: CallRecord, result: Any, error: str | None) -> bool:
+    """Accept a result for a pending call as its client's decision (S6); False when somebody was first."""
+    recorded = await tx.value(
+        "record_implicit",
+        session_id=call.session_id,
+        call_id=call.call_id,
+        state="rejected" if error else "done",
+        decision="implicit_reject" if error else "implicit_approve",
+        result=_json(result),
+        error=storable(error),
+        now=stamp(),
+    )
+    return recorded is not None
+
+
+async def end_all(tx: Transaction, session_id: str, ended_by: EndedBy) -> list[tuple[str, str, str]]:
+    """Settle every open call of a session without a result: (call id, tool, kind) of each."""
+    pending_state, other_state = _ENDS[ended_by]
+    rows = await tx.rows(
+        "end_open_calls",
+        session_id=session_id,
+        ended_by=ended_by,
+        pending_state=pending_state,
+        other_state=other_state,
+        now=stamp(),
+    )
+    return [(call_id, tool_name, kind) for call_id, tool_name, _state, kind in rows]
+
+
+async def expire(tx: Transaction, session_id: str) -> list[tuple[str, str, str]]:
+    """Expire the pending calls of a session whose time is over: (call id, tool, kind) of each."""
+    return [(row[0], row[1], row[2]) for row in await tx.rows("expire_calls", session_id=session_id, now=stamp())]
+
+
+async def sessions_with_expired(tx: Transaction) -> list[str]:
+    """Sessions in which an approval's time is over."""
+    return [row[0] for row in await tx.rows("sessions_with_expired_calls", now=stamp())]

@@ -1,0 +1,61 @@
+"""The event log: everything that a client saw of a session, numbered in the order of writing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from errors import RunLost
+from jsontext import to_json
+from storage.clock import stamp
+from storage.database import Transaction
+from storage.runs import Run
+
+
+class Event(NamedTuple):
+    """One event: its number, the request that it answers, and its packed chunk."""
+
+    seq: int
+    request_id: str
+    chunk: dict[str, Any]
+
+
+async def append(
+    tx: Transaction,
+    session_id: str,
+    request_id: str,
+    chunks: Sequence[dict[str, Any]],
+    *,
+    run: Run | None = None,
+    durable: bool = True,
+) -> list[Event]:
+    """Append packed chunks; raises RunLost when `run` was taken over. Not durable: without waiting for the disk."""
+    if not chunks:
+        return []
+    texts = [to_json(chunk) for chunk in chunks]
+    fence = {"run_id": run.id if run else None, "attempt": run.attempt if run else None}
+    common = {"session_id": session_id, "run_id": fence["run_id"], "request_id": request_id, "now": stamp()}
+    if tx.dialect == "postgresql":
+        row = await tx.row(
+            "append_events",
+            **common,
+            attempt=fence["attempt"],
+            count=len(texts),
+            chunks=json.dumps(texts),
+            sync="on" if durable else "off",
+        )
+    else:
+        row = await tx.row("number_events", session_id=session_id, count=len(texts), **fence)
+    if row is None:
+        raise RunLost
+    first = int(row[0]) - len(texts) + 1
+    if tx.dialect == "sqlite":
+        await tx.run("insert_events", first_seq=first, chunks=json.dumps(texts), **common)
+    return [Event(first + index, request_id, json.loads(text)) for index, text in enumerate(texts)]
+
+
+async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:
+    """The next events after a number, at most `limit`."""
+    rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
+    return [Event(int(seq), request_id, json.loads(chunk)) for seq, request_id, chunk in rows]

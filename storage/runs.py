@@ -1,0 +1,132 @@
+"""The runs table: one running run per session, with the worker that drives it and its attempt as fence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from errors import RunLost
+from storage.clock import stamp
+from storage.database import ADVISORY_NAMESPACE, Transaction
+
+RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
+LEASE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row; `input` is the journal from which the run can be started again."""
+
+    id: str
+    session_id: str
+    request_id: str
+    input: dict[str, Any]
+    status: RunStatus
+    worker: int
+    attempt: int
+    protocol_version: int
+    cancel_requested: bool
+    error: str | None
+
+    @classmethod
+    def read(cls, row: tuple[Any, ...]) -> Run:
+        """Make it from the columns of `find_run`."""
+        values = list(row)
+        values[3] = json.loads(values[3])
+        values[8] = bool(values[8])
+        return cls(*values)
+
+
+async def active(tx: Transaction, session_id: str) -> Run | None:
+    """The running run of a session, else its paused one."""
+    row = await tx.row("active_run", session_id=session_id)
+    return Run.read(row) if row else None
+
+
+async def find(tx: Transaction, run_id: str) -> Run | None:
+    """One run."""
+    row = await tx.row("find_run", run_id=run_id)
+    return Run.read(row) if row else None
+
+
+async def start(tx: Transaction, run: Run) -> bool:
+    """Claim the session for a new run and journal its input; False while another run is running."""
+    claimed = await tx.value(
+        "start_run",
+        run_id=run.id,
+        session_id=run.session_id,
+        request_id=run.request_id,
+        input=json.dumps(run.input, ensure_ascii=False),
+        worker=run.worker,
+        lease_s=LEASE_S,
+        protocol_version=run.protocol_version,
+        now=stamp(),
+    )
+    return claimed is not None
+
+
+async def resume(tx: Transaction, run: Run, *, request_id: str, worker: int, protocol_version: int) -> int | None:
+    """Claim a paused run: its new attempt, or None when it is not paused any more."""
+    attempt: int | None = await tx.value(
+        "resume_run",
+        run_id=run.id,
+        request_id=request_id,
+        worker=worker,
+        lease_s=LEASE_S,
+        protocol_version=protocol_version,
+        now=stamp(),
+    )
+    return attempt
+
+
+async def take_over(tx: Transaction, run: Run, worker: int) -> int | None:
+    """Claim a run whose worker is gone: its new attempt, or None when somebody was first."""
+    attempt: int | None = await tx.value(
+        "take_over_run", run_id=run.id, seen_attempt=run.attempt, worker=worker, lease_s=LEASE_S, now=stamp()
+    )
+    return attempt
+
+
+async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None = None) -> None:
+    """End or pause a run; raises RunLost when another worker has taken it."""
+    closed = await tx.value("close_run", run_id=run.id, attempt=run.attempt, status=status, error=error, now=stamp())
+    if closed is None:
+        raise RunLost
+
+
+async def orphans(tx: Transaction, worker: int) -> list[Run]:
+    """Running runs whose worker is gone."""
+    rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE)
+    return [Run.read(row) for row in rows]
+
+
+async def end_paused(tx: Transaction, session_id: str, status: RunStatus) -> bool:
+    """End the paused run of a session, if there is one, without driving it on."""
+    return await tx.value("end_paused_run", session_id=session_id, status=status, now=stamp()) is not None
+
+
+async def last_status(tx: Transaction, session_id: str) -> RunStatus | None:
+    """How the newest run of a session stands."""
+    status: RunStatus | None = await tx.value("last_run_status", session_id=session_id)
+    return status
+
+
+async def request_cancel(tx: Transaction, run: Run) -> None:
+    """Ask the worker of a running run to stop it."""
+    await tx.row("request_cancel", run_id=run.id)
+
+
+async def cancel_requests(tx: Transaction, worker: int) -> list[str]:
+    """The runs of a worker that somebody asked to stop."""
+    return [row[0] for row in await tx.rows("cancel_requests", worker=worker)]
+
+
+async def renew_leases(tx: Transaction, worker: int) -> set[str]:
+    """Keep every run of this worker; the ids that are still its own."""
+    return {row[0] for row in await tx.rows("renew_leases", worker=worker, lease_s=LEASE_S)}
+
+
+async def release_leases(tx: Transaction, worker: int) -> None:
+    """Hand every run of this worker over at once."""
+    await tx.run("release_leases", worker=worker)

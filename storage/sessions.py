@@ -1,0 +1,116 @@
+"""The sessions table: who owns a session, who is current in it, when it was last used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from errors import SessionUnknown
+from storage.clock import stamp
+from storage.database import Transaction
+
+
+@dataclass(frozen=True)
+class Session:
+    """One row."""
+
+    id: str
+    owner: str
+    title: str | None
+    description: str | None
+    created_at: str
+    last_activity: str
+    deleted_at: str | None
+    swept_at: str | None
+    current_agent: str
+    agent_chosen_by: str
+    switch_count: int
+    last_switch_at: str | None
+    environment: dict[str, Any] | None
+    last_seq: int
+    message_count: int
+
+    @classmethod
+    def read(cls, row: tuple[Any, ...]) -> Session:
+        """Make it from the columns of `find_session`."""
+        values = list(row)
+        values[12] = json.loads(values[12]) if values[12] else None
+        return cls(*values)
+
+
+async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = False) -> Session:
+    """The owner's session, or SessionUnknown: a deleted or a foreign one does not exist (protocol section 1)."""
+    session = await find_any(tx, session_id, lock=lock)
+    if session is None or session.owner != owner or session.deleted_at is not None:
+        raise SessionUnknown.named(session_id)
+    return session
+
+
+async def find_any(tx: Transaction, session_id: str, *, lock: bool = False) -> Session | None:
+    """The session whoever owns it, deleted or not; `lock` holds it until the transaction ends."""
+    row = await tx.row("lock_session" if lock else "find_session", session_id=session_id)
+    return Session.read(row) if row else None
+
+
+async def create(tx: Transaction, session_id: str, owner: str) -> bool:
+    """Create a session; False when the id is taken."""
+    return await tx.value("create_session", session_id=session_id, owner=owner, now=stamp()) is not None
+
+
+async def touch(
+    tx: Transaction, session_id: str, *, title: str | None = None, environment: dict[str, Any] | None = None
+) -> None:
+    """Note activity; the first title stays, a declared environment replaces the one before."""
+    written = json.dumps(environment, ensure_ascii=False) if environment is not None else None
+    await tx.run("touch_session", session_id=session_id, now=stamp(), title=title, environment=written)
+
+
+async def set_agent(tx: Transaction, session_id: str, agent: str, chosen_by: str, *, switches: int) -> None:
+    """Say who is current."""
+    await tx.run("set_agent", session_id=session_id, agent=agent, chosen_by=chosen_by, switches=switches, now=stamp())
+
+
+async def soft_delete(tx: Transaction, session_id: str, *, swept: bool = False) -> bool:
+    """Hide a session; a swept one comes back with its next message."""
+    now = stamp()
+    return await tx.run("soft_delete_session", session_id=session_id, now=now, swept=now if swept else None) > 0
+
+
+async def hard_delete(tx: Transaction, session_id: str) -> None:
+    """Remove a session with all its rows; its thread is removed with `Checkpoints.delete`."""
+    await tx.run("hard_delete_session", session_id=session_id)
+
+
+async def idle(tx: Transaction, before: str) -> list[str]:
+    """Sessions to sweep."""
+    return [row[0] for row in await tx.rows("idle_sessions", before=before)]
+
+
+async def purgeable(tx: Transaction, before: str) -> list[str]:
+    """Sessions deleted before that time."""
+    return [row[0] for row in await tx.rows("purgeable_sessions", before=before)]
+
+
+async def describe(tx: Transaction, session_id: str, title: str | None, description: str | None) -> None:
+    """Set title and description."""
+    await tx.run("describe_session", session_id=session_id, title=title, description=description)
+
+
+async def listing(tx: Transaction, owner: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The owner's sessions as the wire lists them, newest activity first, and how many there are."""
+    waits = {1: "awaiting_approval", 2: "awaiting_answer", 3: "awaiting_plan", 4: "awaiting_tool"}
+    rows = await tx.rows("list_sessions", owner=owner, limit=limit, offset=offset)
+    found = [
+        {
+            "id": row[0],
+            "title": row[1],
+            "message_count": row[4],
+            "last_activity": row[2],
+            "is_active": True,
+            "current_agent": row[3],
+            "status": "running" if row[5] else waits.get(row[6], "idle"),
+        }
+        for row in rows
+    ]
+    return found, int(await tx.value("count_sessions", owner=owner))

@@ -1,0 +1,28 @@
+-- name: active_run(session_id)^
+-- The run that is running or paused.
+select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
+from runs where session_id = :session_id and status in ('running', 'paused')
+order by case status when 'running' then 0 else 1 end limit 1;
+
+-- name: find_run(run_id)^
+-- One run.
+select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
+from runs where id = :run_id;
+
+-- name: last_run_status(session_id)$
+-- How the newest run ended.
+select status from runs where session_id = :session_id order by created_at desc, id desc limit 1;
+
+-- name: close_run(run_id, attempt, status, error, now)$
+-- End or pause a run; nothing comes back when another worker has taken it.
+update runs set status = :status, error = :error, updated_at = :now
+where id = :run_id and attempt = :attempt and status = 'running' returning id;
+
+-- name: end_paused_run(session_id, status, now)$
+-- End the paused run of a session without driving it on.
+update runs set status = :status, updated_at = :now
+where session_id = :session_id and status = 'paused' returning id;
+
+-- name: cancel_requests(worker)
+-- Runs of a worker that somebody asked to stop.
+select id from runs where worker = :worker and status = 'running' and cancel_requested = 1;

@@ -1,0 +1,67 @@
+-- name: find_session(session_id)^
+-- One session, deleted ones too.
+select id, owner, title, description, created_at, last_activity, deleted_at, swept_at, current_agent,
+       agent_chosen_by, switch_count, last_switch_at, environment, last_seq,
+       coalesce((select max(position) from messages where session_id = sessions.id), 0) as message_count
+from sessions where id = :session_id;
+
+-- name: create_session(session_id, owner, now)$
+-- The id when it was free, nothing when it is taken.
+insert into sessions (id, owner, created_at, last_activity) values (:session_id, :owner, :now, :now)
+on conflict (id) do nothing returning id;
+
+-- name: touch_session(session_id, now, title, environment)!
+-- The first line titles an untitled session; a null environment keeps the one that was declared.
+update sessions set last_activity = :now, title = coalesce(title, :title),
+       environment = coalesce(:environment, environment), swept_at = null, deleted_at = null
+where id = :session_id;
+
+-- name: set_agent(session_id, agent, chosen_by, switches, now)!
+-- Who is current; `switches` are added to the count.
+update sessions set current_agent = :agent, agent_chosen_by = :chosen_by, last_activity = :now,
+       switch_count = switch_count + :switches,
+       last_switch_at = case when :switches > 0 then :now else last_switch_at end
+where id = :session_id;
+
+-- name: describe_session(session_id, title, description)!
+-- Title and description as the client set them.
+update sessions set title = :title, description = :description where id = :session_id;
+
+-- name: list_sessions(owner, limit, offset)
+-- The owner's sessions, newest activity first, with what they wait for.
+select s.id, s.title, s.last_activity, s.current_agent,
+       coalesce((select max(position) from messages m where m.session_id = s.id), 0) as message_count,
+       exists (select 1 from runs r where r.session_id = s.id and r.status = 'running') as is_running,
+       (select min(case when c.kind = 'approval' and c.state = 'pending' then 1
+                        when c.kind in ('question', 'switch') then 2
+                        when c.kind = 'plan_review' then 3 else 4 end)
+        from tool_calls c
+        where c.session_id = s.id and c.state in ('pending', 'approved', 'edited', 'executing')) as waits_for
+from sessions s
+where s.owner = :owner and s.deleted_at is null
+order by s.last_activity desc, s.id
+limit :limit offset :offset;
+
+-- name: count_sessions(owner)$
+-- How many sessions the owner has.
+select count(*) from sessions where owner = :owner and deleted_at is null;
+
+-- name: soft_delete_session(session_id, now, swept)!
+-- Hide a session; `swept` is null for a deletion that was asked for.
+update sessions set deleted_at = :now, swept_at = :swept where id = :session_id and deleted_at is null;
+
+-- name: hard_delete_session(session_id)!
+-- Remove a session with all its rows.
+delete from sessions where id = :session_id;
+
+-- name: idle_sessions(before)
+-- Sessions to sweep: idle since before, with no running run and no undecided approval.
+select s.id from sessions s
+where s.deleted_at is null and s.last_activity < :before
+  and not exists (select 1 from runs r where r.session_id = s.id and r.status = 'running')
+  and not exists (select 1 from tool_calls c where c.session_id = s.id and c.state = 'pending')
+limit 500;
+
+-- name: purgeable_sessions(before)
+-- Sessions deleted before that moment, to be removed for good.
+select id from sessions where deleted_at < :before limit 100;

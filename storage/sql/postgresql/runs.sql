@@ -1,0 +1,45 @@
+-- name: start_run(run_id, session_id, request_id, input, worker, lease_s, protocol_version, now)$
+-- The claim of a new run; nothing comes back while another one is running.
+insert into runs (id, session_id, request_id, input, status, worker, lease_until, attempt, protocol_version,
+                  created_at, updated_at)
+values (:run_id, :session_id, :request_id, :input, 'running', :worker,
+        extract(epoch from clock_timestamp()) + :lease_s, 1, :protocol_version, :now, :now)
+on conflict do nothing returning id;
+
+-- name: resume_run(run_id, request_id, worker, lease_s, protocol_version, now)$
+-- The claim of a paused run: its next attempt, or nothing when it is not paused any more.
+update runs set status = 'running', request_id = :request_id, worker = :worker, attempt = attempt + 1,
+       lease_until = extract(epoch from clock_timestamp()) + :lease_s, protocol_version = :protocol_version, cancel_requested = 0, updated_at = :now
+where id = :run_id and status = 'paused' returning attempt;
+
+-- name: take_over_run(run_id, seen_attempt, worker, lease_s, now)$
+-- The claim of a run whose worker is gone: its next attempt, or nothing when somebody was first.
+update runs set worker = :worker, attempt = attempt + 1, lease_until = extract(epoch from clock_timestamp()) + :lease_s, updated_at = :now
+where id = :run_id and attempt = :seen_attempt and status = 'running' returning attempt;
+
+-- name: renew_leases(worker, lease_s)
+-- Keep every running run of this worker; the ids that are still its own come back.
+update runs set lease_until = extract(epoch from clock_timestamp()) + :lease_s
+where worker = :worker and status = 'running' returning id;
+
+-- name: release_leases(worker)!
+-- Hand every running run of this worker over at once.
+update runs set lease_until = 0 where worker = :worker and status = 'running';
+
+-- name: orphaned_runs(worker, namespace)
+-- Running runs whose lease is over, or whose worker holds its advisory lock no more: its process is gone.
+select r.id, r.session_id, r.request_id, r.input, r.status, r.worker, r.attempt, r.protocol_version,
+       r.cancel_requested, r.error
+from runs r
+where r.status = 'running' and r.worker <> :worker
+  and (r.lease_until < extract(epoch from clock_timestamp())
+       or not exists (select 1 from pg_locks l
+                      where l.locktype = 'advisory' and l.classid = cast(:namespace as oid) and l.objsubid = 2
+                        and l.objid = cast(r.worker as oid)
+                        and l.database = (select oid from pg_database where datname = current_database())))
+limit 100;
+
+-- name: request_cancel(run_id)^
+-- Tell the worker of a run to stop it, and ring its bell.
+with asked as (update runs set cancel_requested = 1 where id = :run_id and status = 'running' returning id)
+select id, pg_notify('agent_runtime', 'cancel ' || id) from asked;

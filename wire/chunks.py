@@ -1,0 +1,152 @@
+"""From what the graph says to what a client reads: one pure translation (protocol sections 4 and 5)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from wire.protocol import (
+    AgentSwitched,
+    AssistantMessage,
+    Chunk,
+    Done,
+    Error,
+    ExecutionCompleted,
+    Outcome,
+    PlanApprovalRequired,
+    PlanCreated,
+    PlanModificationRequested,
+    PlanRejected,
+    Status,
+    SubtaskCompleted,
+    ToolCall,
+)
+
+
+def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
+    """Translate one event of a node; events that only the records need give no chunk."""
+    metadata = dict(event.get("metadata") or {})
+    match event["event"]:
+        case "switched":
+            return [AgentSwitched(content=f"Switched to {event['agent']} agent", metadata=metadata)]
+        case "text":
+            return [AssistantMessage(token=event["content"])]
+        case "message":
+            return assistant_message(event["content"], streamed=event.get("streamed", True), **metadata)
+        case "denied":
+            told = {key: metadata[key] for key in ("call_id", "tool_name", "code", "reasons")}
+            return [Status(content=event["content"], metadata={"status": "denied", **told})]
+        case "retrying":
+            sentence = f"The model did not answer; trying again in {metadata['delay_seconds']} s."
+            return [Status(content=sentence, metadata={"status": "retrying", **metadata})]
+        case "failed":
+            return [Error(content=event["content"], error=event["content"], metadata=metadata)]
+        case "subtask_started":
+            return [Status(content=f"Subtask {metadata['progress']}: {event['content']}", metadata=metadata)]
+        case "subtask_completed":
+            sentence = f"Subtask {metadata['subtask_id']} completed"
+            return [SubtaskCompleted(content=sentence, plan_id=metadata["plan_id"], metadata=metadata)]
+        case "plan_rejected":
+            return [PlanRejected(plan_id=metadata["plan_id"], metadata=metadata)]
+        case "plan_modification_requested":
+            return [PlanModificationRequested(plan_id=metadata["plan_id"], metadata=metadata)]
+        case "plan_finished":
+            done = metadata["status"] == "completed"
+            sentence = "Plan execution completed successfully" if done else "Plan execution failed"
+            return [ExecutionCompleted(content=sentence, plan_id=metadata["plan_id"], metadata=metadata)]
+        case _:
+            return []
+
+
+def chunks_of_interrupt(payload: Mapping[str, Any], *, digest: str, expires_at: str | None) -> list[Chunk]:
+    """Translate one pause: a call for the client, a question, or a plan to review."""
+    match payload["kind"]:
+        case "question" | "switch":
+            return assistant_message(payload["question"], streamed=False, suggestions=payload["suggestions"])
+        case "plan_review":
+            return _plan_chunks(payload)
+        case kind:
+            verdict = payload["verdict"]
+            explanation = {key: verdict.get(key) for key in ("verdict", "danger", "reasons", "segments")}
+            explanation |= {
+                "agent": payload["agent"],
+                "remember_options": verdict.get("remember_options", []),
+                "digest": digest,
+                "expires_at": expires_at,
+                "execution": verdict.get("execution"),
+            }
+            return [
+                ToolCall(
+                    call_id=payload["call_id"],
+                    tool_name=payload["tool_name"],
+                    arguments=payload["arguments"],
+                    requires_approval=kind == "approval",
+                    metadata=explanation,
+                )
+            ]
+
+
+def assistant_message(content: str, *, streamed: bool, **metadata: Any) -> list[Chunk]:
+    """The final chunk of a message, after one delta where none was streamed (protocol section 2)."""
+    final = AssistantMessage(content=content, is_final=True, metadata=metadata or None)
+    return [final] if streamed else [AssistantMessage(token=content), final]
+
+
+def _plan_chunks(payload: Mapping[str, Any]) -> list[Chunk]:
+    summary, plan_id = payload["plan_summary"], payload["plan"]["plan_id"]
+    metadata = {
+        "plan_id": plan_id,
+        "fsm_state": "plan_review",
+        "plan_summary": summary,
+        "requires_approval": True,
+        "replaces": payload["plan"]["replaces"],
+    }
+    return [
+        PlanCreated(content=payload["content"], plan_id=plan_id, metadata=metadata),
+        PlanApprovalRequired(
+            approval_request_id=plan_approval_id(plan_id),
+            plan_id=plan_id,
+            plan_summary=summary,
+            metadata={"fsm_state": "plan_review"},
+        ),
+    ]
+
+
+def plan_approval_id(plan_id: str) -> str:
+    """The id by which a plan is decided."""
+    return f"plan-approval-{plan_id}"
+
+
+def done_chunk(outcome: Outcome, usage: Mapping[str, int | None]) -> Done:
+    """The end of a request (version 2)."""
+    return Done(metadata={"outcome": outcome, "usage": dict(usage)})
+
+
+def call_digest(session_id: str, call_id: str, agent: str, tool_name: str, arguments: Any, policy_version: str) -> str:
+    """SHA-256 of what an approval is bound to (protocol section 4, digest)."""
+    bound = [session_id, call_id, agent, tool_name, arguments, policy_version]
+    canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+_ONLY_VERSION_2 = {"retrying", "denied", "restarted", "resync"}
+
+
+def as_version_1(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    """Project a chunk of the log for a version-1 reader; None where that reader sees nothing (protocol section 2)."""
+    metadata = chunk.get("metadata") or {}
+    match chunk["type"]:
+        case "done":
+            return None
+        case "assistant_message":
+            if not chunk.get("is_final") or metadata.get("before_tool_call"):
+                return None
+            return {**chunk, "token": chunk.get("content")}
+        case "tool_call":
+            return {**chunk, "metadata": None}
+        case "status" if metadata.get("status") in _ONLY_VERSION_2:
+            return None
+        case _:
+            return chunk
