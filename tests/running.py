@@ -1,0 +1,48 @@
+"""The real server for tests: uvicorn on a free port of this machine, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import uvicorn
+
+from server import create_app
+from settings import Settings
+
+KEY = "test-key"
+
+
+@contextlib.contextmanager
+def running_server(**settings: Any) -> Iterator[str]:
+    """Serve with these settings; gives the base URL."""
+    chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, "_env_file": None, **settings}
+    app = create_app(Settings.load(**chosen))
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+        thread.start()
+        try:
+            deadline = time.monotonic() + 20
+            while not server.started:
+                assert thread.is_alive(), "the server ended while it started"
+                assert time.monotonic() < deadline, "the server did not start in 20 s"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+            assert not thread.is_alive(), "the server did not stop in 30 s"
+
+
+def api_client(base_url: str, **headers: str) -> httpx.Client:
+    """A client with the key of the tests."""
+    return httpx.Client(base_url=base_url, headers={"X-Internal-Auth": KEY, **headers}, timeout=30, trust_env=False)
