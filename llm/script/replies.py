@@ -1,0 +1,102 @@
+"""What the scripted model says next: a reply of a `#script`, a classification, or the next step of a job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage, SystemMessage
+
+from errors import ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
+from llm.script.history import read_turn
+from llm.script.routing import classify
+from llm.script.turns import next_step
+from llm.script.worker import Call
+
+_DIRECTIVE = "#script"
+_FAILURES: Mapping[str, type[ModelError]] = {
+    error.code: error for error in (ModelUnavailable, ModelTimeout, ModelBadReply)
+}
+
+
+@dataclass(frozen=True)
+class SpokenCall:
+    """A tool call that the scripted model makes."""
+
+    id: str
+    name: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One reply of the scripted model."""
+
+    text: str = ""
+    calls: tuple[SpokenCall, ...] = ()
+    finish: str | None = None
+    sleep_s: float = 0.0
+    word_delay_s: float | None = None
+    fail: Exception | None = None
+
+
+def reply_to(messages: Sequence[BaseMessage], tool_names: Collection[str]) -> Spoken:
+    """Decide the next reply from the conversation and the offered tools alone."""
+    turn = read_turn(messages)
+    script = _script(turn.request)
+    if script is not None:
+        return _play(script, turn.replies, len(messages))
+    instructions = "\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
+    if not tool_names and '"is_atomic"' in instructions:
+        return Spoken(text=json.dumps(classify(turn.request), ensure_ascii=False))
+    step = next_step(turn, tool_names)
+    if isinstance(step, Call):
+        raw = json.dumps(step.arguments, ensure_ascii=False)
+        return Spoken(calls=(SpokenCall(_call_id(len(messages), 0, step.tool, raw), step.tool, raw),))
+    return Spoken(text=step)
+
+
+def _script(request: str) -> list[Any] | None:
+    """Find the JSON list after a `#script` line; a broken one is told to the user as the only reply."""
+    lines = request.splitlines()
+    at = next((index for index, line in enumerate(lines) if line.strip().startswith(_DIRECTIVE)), None)
+    if at is None:
+        return None
+    text = "\n".join([lines[at].strip().removeprefix(_DIRECTIVE), *lines[at + 1 :]]).strip()
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except ValueError as error:
+        return [{"text": f"This #script is not a JSON list: {error}."}]
+    if not isinstance(value, list) or not all(isinstance(reply, dict) for reply in value):
+        return [{"text": "This #script is not a JSON list of objects."}]
+    return value
+
+
+def _play(script: list[Any], played: int, position: int) -> Spoken:
+    if played >= len(script):
+        return Spoken(text="The script has no more replies.")
+    reply = script[played]
+    calls = []
+    for index, call in enumerate(reply.get("tools") or ([reply] if "tool" in reply else [])):
+        arguments = call.get("args", {})
+        raw = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        name = str(call.get("tool", ""))
+        calls.append(SpokenCall(str(call.get("id", _call_id(position, index, name, raw))), name, raw))
+    failure = _FAILURES.get(str(reply.get("fail")))
+    return Spoken(
+        text=str(reply.get("text", "")) + str(reply.get("repeat", "")) * int(reply.get("times", 1)),
+        calls=tuple(calls),
+        finish=reply.get("finish"),
+        sleep_s=float(reply.get("sleep", 0)),
+        word_delay_s=reply.get("delay"),
+        fail=failure() if failure is not None else None,
+    )
+
+
+def _call_id(position: int, index: int, name: str, raw: str) -> str:
+    """Make an id that is the same for the same place in the same conversation."""
+    seed = f"{position}/{index}/{name}/{raw}"
+    return f"call_{hashlib.sha256(seed.encode('utf-8', 'replace')).hexdigest()[:16]}"

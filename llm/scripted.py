@@ -1,0 +1,145 @@
+"""The scripted model behind `fake-llm`: a chat model without a network that does small real jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from llm.script.history import HistoryBroken, check_history
+from llm.script.replies import Spoken, reply_to
+
+__all__ = ["HistoryBroken", "ScriptedModel"]
+
+_WORDS = re.compile(r"\s*\S+|\s+")
+_ARGUMENT_PIECE_CHARS = 64
+
+
+class ScriptedModel(BaseChatModel):
+    """A deterministic, stateless chat model: everything it does follows from the messages and the offered tools.
+
+    It lists, reads, explains, creates and changes files, runs commands, searches, computes, asks back, plans, hands
+    over and classifies, in English and in Russian, one tool call at a time, and says honestly what came of it.
+
+    **Any behaviour by hand.** A user message with a line `#script` followed by a JSON list plays the replies of that
+    list, one per model call of the turn:
+
+        #script
+        [{"text": "Let me look.", "tool": "read_file", "args": {"path": "a.py"}, "id": "call_1"},
+         {"tools": [{"tool": "read_file", "args": {"path": "b.py"}}, {"tool": "list_files", "args": {"path": "."}}]},
+         {"tool": "read_file", "args": "{broken json"},
+         {"sleep": 2, "text": "slow"}, {"repeat": "word ", "times": 500, "delay": 0.01},
+         {"text": "cut", "finish": "length"}, {"fail": "llm_unavailable"}, {"text": "Done."}]
+
+    `fail` takes a model error's wire code; `finish` replaces the finish reason; `delay` is the pause per word.
+
+    Raises HistoryBroken when a tool call of the conversation has not exactly one answer.
+    """
+
+    word_delay_s: float = 0.0
+    """The pause before each word, to watch streaming by eye."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offer tools, as every chat model does."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002 the signature is langchain's
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for pause_s, chunk in self._chunks(messages, kwargs.get("tools")):
+            if pause_s:
+                await asyncio.sleep(pause_s)
+            yield chunk
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for pause_s, chunk in self._chunks(messages, kwargs.get("tools")):
+            if pause_s:
+                time.sleep(pause_s)
+            yield chunk
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
+
+    def _chunks(
+        self, messages: list[BaseMessage], tools: Sequence[dict[str, Any]] | None
+    ) -> Iterator[tuple[float, ChatGenerationChunk]]:
+        """Make the chunks of one reply, each with the pause before it in seconds."""
+        check_history(messages)
+        spoken = reply_to(messages, [tool["function"]["name"] for tool in tools or ()])
+        pause_s = spoken.sleep_s
+        if spoken.fail is not None:
+            raise spoken.fail
+        word_delay_s = self.word_delay_s if spoken.word_delay_s is None else spoken.word_delay_s
+        for word in _WORDS.findall(spoken.text):
+            yield pause_s or word_delay_s, _chunk(AIMessageChunk(content=word))
+            pause_s = 0.0
+        for index, call in enumerate(spoken.calls):
+            head = tool_call_chunk(name=call.name, args="", id=call.id, index=index)
+            yield pause_s, _chunk(AIMessageChunk(content="", tool_call_chunks=[head]))
+            pause_s = 0.0
+            for start in range(0, len(call.raw), _ARGUMENT_PIECE_CHARS):
+                piece = call.raw[start : start + _ARGUMENT_PIECE_CHARS]
+                part = tool_call_chunk(name=None, args=piece, id=None, index=index)
+                yield 0.0, _chunk(AIMessageChunk(content="", tool_call_chunks=[part]))
+        finish = spoken.finish or ("tool_calls" if spoken.calls else "stop")
+        end = AIMessageChunk(content="", usage_metadata=_usage(messages, spoken), chunk_position="last")
+        yield pause_s, _chunk(end, {"finish_reason": finish, "model_name": "fake-llm"})
+
+
+def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=message, generation_info=info)
+
+
+def _usage(messages: list[BaseMessage], spoken: Spoken) -> UsageMetadata:
+    """Count tokens roughly: four characters each."""
+    read = sum(len(str(message.content)) for message in messages) // 4 + 3 * len(messages)
+    written = (len(spoken.text) + sum(len(call.name) + len(call.raw) for call in spoken.calls)) // 4 + 1
+    return UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)

@@ -1,0 +1,53 @@
+"""A running model server and the models that talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from llm import models as door
+from llm.models import Models
+from tests.openai_stub import OpenAIStub
+
+MakeModels = Callable[..., Models]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_remote_models() -> None:
+    door.ALLOW_REMOTE_MODELS = False
+
+
+@pytest.fixture(scope="module")
+def running_stub() -> Iterator[OpenAIStub]:
+    with OpenAIStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(running_stub: OpenAIStub) -> OpenAIStub:
+    """The module's server, as new."""
+    running_stub.reset()
+    return running_stub
+
+
+@pytest.fixture(params=["streamed", "plain"])
+def any_stub(request: pytest.FixtureRequest, stub: OpenAIStub) -> OpenAIStub:
+    """The server, streaming and answering with one JSON body."""
+    stub.streaming = request.param == "streamed"
+    return stub
+
+
+@pytest.fixture
+async def make_models(stub: OpenAIStub) -> AsyncIterator[MakeModels]:
+    """Make models that talk to the server; they are closed after the test."""
+    made: list[Models] = []
+
+    def make(**settings: Any) -> Models:
+        made.append(Models(**{"model": "m", "proxy_url": stub.url, "internal_key": "key", **settings}))
+        return made[-1]
+
+    yield make
+    for models in made:
+        await models.aclose()

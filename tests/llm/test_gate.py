@@ -1,0 +1,161 @@
+"""llm/gate.py: ordinary text flows, what may be a call waits."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.gate import PROXY_ERROR, TextGate
+
+TOOLS = ["read_file", "list_files"]
+CALL = '{"name": "read_file", "arguments": {"path": "a.py"}}'
+
+
+def play(*pieces: str, tools: list[str] | None = None) -> tuple[TextGate, list[str]]:
+    """Feed the pieces, close, and return the gate with what it showed."""
+    shown: list[str] = []
+    gate = TextGate(TOOLS if tools is None else tools, shown.append)
+    for piece in pieces:
+        gate.feed(piece)
+    gate.close()
+    return gate, shown
+
+
+def test_ordinary_text_is_shown_at_once_piece_by_piece() -> None:
+    shown: list[str] = []
+    gate = TextGate(TOOLS, shown.append)
+    for piece in ["Hel", "lo", " world", "\nsecond", " line"]:
+        gate.feed(piece)
+        assert "".join(shown) == gate.text
+    assert shown == ["Hel", "lo", " world", "\nsecond", " line"]
+    assert gate.is_shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CALL,
+        f"```json\n{CALL}\n```",
+        f"```\n{CALL}\n```",
+        f"```json {CALL}```",
+        f"\n\n  {CALL}\n",
+        f"<tool_call>{CALL}</tool_call>",
+        f"<tool_call>\n{CALL}",
+        f"[{CALL}]",
+        f"```tool_call\n{CALL}",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_call_as_the_whole_text_is_never_shown(text: str, size: int) -> None:
+    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert shown == []
+    assert gate.text == ""
+    assert [(call.name, call.arguments) for call in gate.calls] == [("read_file", {"path": "a.py"})]
+
+
+def test_text_around_a_call_stays_text() -> None:
+    gate, shown = play("I look first.\n", "```json\n", CALL, "\n```", "\nThen I answer.")
+    assert len(gate.calls) == 1
+    assert "".join(shown) == gate.text == "I look first.\n\nThen I answer."
+
+
+def test_two_calls_one_after_the_other_are_both_found() -> None:
+    gate, shown = play(f"<tool_call>{CALL}</tool_call>\n<tool_call>{CALL}</tool_call>")
+    assert len(gate.calls) == 2
+    assert shown == []
+    gate, shown = play(f"{CALL}\n{CALL}")
+    assert len(gate.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"colour": "red"}',
+        '{"name": "delete_all", "arguments": {}}',
+        '```json\n{"name": "someone", "arguments": {}}\n```\ndone',
+        "```python\nprint({'a': 1})\n```",
+        f"```python\n{CALL[:10]}\n```\nend",
+        "{ not json",
+        '{"name": "read_file", "arguments": {"path": "a',
+        "[link](http://x) and more",
+        "`inline` code",
+        "<b>bold</b>",
+        "<tool_call>nonsense</tool_call> rest",
+        "[Error] something else went wrong",
+        "```",
+        "{",
+        "a ```json in the middle",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_everything_else_is_released_unchanged(text: str, size: int) -> None:
+    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert gate.calls == []
+    assert "".join(shown) == gate.text == text
+
+
+def test_json_that_cannot_be_a_call_is_released_before_its_end() -> None:
+    shown: list[str] = []
+    gate = TextGate(TOOLS, shown.append)
+    gate.feed('{"colour": "re')
+    assert "".join(shown) == '{"colour": "re'
+
+
+def test_a_code_block_flows_while_it_is_written() -> None:
+    shown: list[str] = []
+    gate = TextGate(TOOLS, shown.append)
+    for piece in ["```py", "thon\n", "x = {", "1}\n"]:
+        gate.feed(piece)
+    assert "".join(shown) == "```python\nx = {1}\n"
+
+
+def test_a_call_shown_as_an_example_in_another_language_block_stays_text() -> None:
+    text = f"```text\nexample:\n{CALL}\n```\n"
+    gate, shown = play(text)
+    assert gate.calls == []
+    assert "".join(shown) == text
+
+
+def test_without_tools_json_is_text_at_once() -> None:
+    shown: list[str] = []
+    gate = TextGate([], shown.append)
+    gate.feed('{"is_at')
+    assert shown == ['{"is_at']
+
+
+def test_the_error_text_of_a_proxy_is_held_to_the_end() -> None:
+    shown: list[str] = []
+    gate = TextGate([], shown.append)
+    for piece in ["\n[Err", "or] LiteLLM", " proxy unavailable: connect"]:
+        gate.feed(piece)
+    assert shown == []
+    assert gate.held.lstrip().startswith(PROXY_ERROR)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n \t\n"])
+def test_blanks_alone_are_nothing(text: str) -> None:
+    gate, shown = play(text)
+    assert (gate.text, shown, gate.is_shown) == ("", [], False)
+
+
+def test_a_long_call_in_text_costs_linear_time() -> None:
+    gate = TextGate(TOOLS)
+    started = time.process_time()
+    gate.feed('{"name": "read_file", "arguments": {"path": "')
+    for _ in range(20_000):
+        gate.feed("x = {1} ")
+        if time.process_time() - started > 20:
+            break
+    gate.feed('"}}')
+    gate.close()
+    assert len(gate.calls) == 1
+    assert time.process_time() - started < 20
+
+
+@given(st.text(alphabet="a `{}[]<>\"'\n:,xE", max_size=60), st.integers(1, 5))
+def test_text_is_never_lost_nor_doubled(text: str, size: int) -> None:
+    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert gate.calls == []
+    assert "".join(shown) == gate.text
+    assert gate.text == (text if text.strip() else "")
