@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             timeout_s=settings.llm_timeout_seconds,
             max_retries=settings.llm_max_retries,
         )
+        await models.open()
         engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Live(database))
         app.state.engine = engine
         worker = Worker(engine)
