@@ -19,9 +19,6 @@ from nodes.router import route
 from nodes.specialist import work
 from state import AgentState
 
-RECURSION_LIMIT = 400
-"""Supersteps a turn, far above what the limits of a turn allow: a net, not a limit of its own."""
-
 
 def build_graph(checkpointer: Checkpointer = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the agent graph; without a checkpointer it is the form that LangGraph Studio wants."""

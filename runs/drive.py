@@ -13,7 +13,6 @@ from langchain_core.runnables import RunnableConfig
 
 from context import Context
 from errors import NotReady, RunLost
-from graph.builder import RECURSION_LIMIT
 from policy.decide import Environment, Facts
 from runs import thread
 from runs.cancel import close_cancelled
@@ -24,6 +23,8 @@ from storage import calls, messages, rules, sessions
 from storage.runs import Run
 from wire.protocol import error_chunk
 
+RECURSION_LIMIT = 400
+"""Supersteps an attempt, far above what the limits of a turn allow: a net, not a limit of its own."""
 _log = logging.getLogger("runs.drive")
 
 
