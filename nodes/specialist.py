@@ -20,7 +20,9 @@ from nodes.roster import ROSTER, Agent, agents_of
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
 
-Next = Literal["router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step"]
+Next = Literal[
+    "router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step", "__end__"
+]
 
 
 async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:

@@ -1,0 +1,88 @@
+"""The documentation names what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cli import app
+from nodes.roster import AGENTS
+from settings import PREFIX, Settings
+from tools.catalog import TOOLS
+
+ROOT = Path(__file__).parent.parent
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_has_its_line(name: str) -> None:
+    assert f"| `{name.upper()}` |" in read("docs/settings.md")
+
+
+def test_no_setting_is_documented_that_is_gone() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", read("docs/settings.md"), re.MULTILINE))
+    assert documented == {name.upper() for name in Settings.model_fields}
+
+
+def test_documented_defaults_are_true() -> None:
+    defaults = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|none) \|", read("docs/settings.md"), re.MULTILINE))
+    settings = Settings.load(_env_file=None)
+    for name, documented in defaults.items():
+        value = getattr(settings, name.lower())
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif isinstance(value, float):
+            value = f"{value:g}"
+        assert ("" if value is None else str(value)) == documented, name
+
+
+def test_the_example_environment_loads() -> None:
+    lines = [line.lstrip("# ") for line in read(".env.example").splitlines() if PREFIX in line]
+    for line in lines:
+        name, _, value = line.partition("=")
+        Settings.load(_env_file=None, **{name.removeprefix(PREFIX).lower(): value})
+
+
+@pytest.mark.parametrize("path", ["README.md", "ARCHITECTURE.md"])
+def test_links_lead_somewhere(path: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", read(path))
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_package_and_root_module_is_in_the_architecture() -> None:
+    text = read("ARCHITECTURE.md")
+    names = [f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")] + [p.name for p in ROOT.glob("*.py")]
+    assert [name for name in names if f"`{name}`" not in text and name.rstrip("/") not in text] == []
+
+
+def test_agents_tools_and_commands_are_named() -> None:
+    readme = read("README.md")
+    for agent in AGENTS:
+        assert agent.name in readme, agent.name
+    for tool in TOOLS:
+        assert tool.name in readme, tool.name
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        assert f"agent-runtime {name}" in readme, name
+
+
+def test_the_graph_in_the_readme_is_the_graph() -> None:
+    from graph.builder import build_graph
+
+    drawn = set(re.findall(r"(\w+) -\.?->? ", build_graph().get_graph().draw_mermaid()))
+    shown = re.search(r"```mermaid\n(.*?)```", read("README.md"), re.DOTALL)
+    assert shown is not None
+    for node in drawn - {"__start__", "__end__"}:
+        assert node in shown[1], node
+
+
+def test_ci_runs_the_readme_tests_word_for_word() -> None:
+    commands = re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL)
+    assert commands[1].strip() in read(".ci/run")
