@@ -31,7 +31,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("studio")
     (folder / "langgraph.json").write_text((ROOT / "langgraph.json").read_text(encoding="utf-8"), encoding="utf-8")
     port = free_port()
-    command = [Path(sys.executable).parent / "langgraph", "dev", "--no-browser", "--no-reload"]
+    command = [str(Path(sys.executable).parent / "langgraph"), "dev", "--no-browser", "--no-reload"]
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -80,7 +80,7 @@ def test_bodies_that_are_no_json(client: httpx.Client, content: bytes, headers: 
 
 @pytest.mark.parametrize("key", ["", "wrong", "test-ke", "test-key2", "ключ"])
 def test_a_wrong_key_and_none_get_the_same_answer(client: httpx.Client, key: str) -> None:
-    headers = {"X-Internal-Auth": key.encode()}
+    headers = httpx.Headers({b"X-Internal-Auth": key.encode()})
     response = client.get("/sessions", headers=headers)
     assert (response.status_code, response.json()) == (401, {"detail": "unauthorized"})
     assert client.get("/health", headers=headers).status_code == 200

@@ -53,7 +53,7 @@ def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> 
     assert answer_of(result(client, "read")) == "All done."
     history = client.get("/sessions/s1/history").json()["messages"]
     answered = [m["tool_call_id"] for m in history if m["role"] == "tool"]
-    assert sorted(answered) == sorted(c["id"] for c in calls)
+    assert sorted(answered) == sorted(str(c["id"]) for c in calls)
     stub.script([{"text": "fine"}])
     assert answer_of(say(client, "thanks")) == "fine"
     assert stub.violations == []
