@@ -1,0 +1,26 @@
+"""A doubt: the first thing that keeps a command or a path from being proved harmless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policy.verdict import Danger, ReasonCode
+
+
+@dataclass(eq=False)
+class Doubt(Exception):
+    """This call cannot be proved harmless."""
+
+    code: ReasonCode
+    text: str
+    span: tuple[int, int] | None = None
+    danger: Danger = "normal"
+    lasting: bool = False
+    """No rule and no session grant lifts it: wrappers, interpreters, secrets, paths outside the workspace."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+    def at(self, span: tuple[int, int]) -> Doubt:
+        """Return the same doubt with its place in the command."""
+        return Doubt(self.code, self.text, self.span or span, self.danger, self.lasting)

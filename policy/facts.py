@@ -1,0 +1,78 @@
+"""What a verdict is computed from: the call, the rights of the agent, and what is known about the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Profile = Literal["standard", "strict"]
+Writes = Literal["any", "markdown", "none"]
+
+POSIX_SHELLS = frozenset({"bash", "zsh", "sh", "dash"})
+MAX_PROJECT_RULES = 50
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call of a model, as the model gave it."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the roster grants to one agent."""
+
+    agent: str
+    title: str
+    """The agent's name in sentences, such as `Coder`."""
+    tools: frozenset[str]
+    writes: Writes
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the client declared about the machine; every part may be missing."""
+
+    os: str | None = None
+    shell: str | None = None
+    workspace_root: str | None = None
+    has_git: bool | None = None
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """The project's wishes, untrusted: they can only restrict."""
+
+    @classmethod
+    def read(cls, declared: Mapping[str, Any] | None) -> Environment:
+        """Read a client's declaration; what has the wrong shape counts as not declared."""
+        if not isinstance(declared, Mapping):
+            return cls()
+        rules = declared.get("rules")
+        has_git = declared.get("has_git")
+        return cls(
+            os=_text(declared.get("os"), 40, lower=True),
+            shell=_text(declared.get("shell"), 40, lower=True),
+            workspace_root=_text(declared.get("workspace_root"), 1024, lower=False),
+            has_git=has_git if isinstance(has_git, bool) else None,
+            rules=tuple(rule for rule in rules[:MAX_PROJECT_RULES] if isinstance(rule, Mapping))
+            if isinstance(rules, list | tuple)
+            else (),
+        )
+
+
+def _text(value: object, longest: int, *, lower: bool) -> str | None:
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        return None
+    return value.strip().lower() if lower else value
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the call."""
+
+    environment: Environment = field(default_factory=Environment)
+    session_rules: tuple[Mapping[str, Any], ...] = ()
+    """The `rule` objects of remembered options, as they were offered."""
+    human: bool = True
+    """Whether somebody can answer a question."""

@@ -1,0 +1,49 @@
+"""What the stages said about one call so far; a restriction, once noted, stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from policy.command import Examination
+from policy.display import shorten_display
+from policy.path import CanonicalPath
+from policy.rules import Rule
+from policy.verdict import Danger, Decision, Match, Reason, Segment
+
+
+@dataclass
+class Findings:
+    """What the stages said so far."""
+
+    restrictions: list[tuple[Decision, Reason, Danger]] = field(default_factory=list)
+    matched: list[Match] = field(default_factory=list)
+    is_granted: bool = False
+    path: CanonicalPath | None = None
+    path_class: str | None = None
+    examination: Examination | None = None
+    segments: tuple[Segment, ...] = ()
+
+    def restrict(self, decision: Decision, reason: Reason, danger: Danger = "normal") -> None:
+        """Note a restriction; nothing lifts it later."""
+        self.restrictions.append((decision, reason, danger))
+
+    def apply_rules(self, tool: str, path: str | None, rules: Sequence[Rule]) -> None:
+        """Note what the rules say about a call that is no command."""
+        for rule in rules:
+            if not rule.matches_path(tool, path):
+                continue
+            self.matched.append(Match(rule.id, rule.why))
+            if rule.decision == "allow":
+                self.is_granted = True
+                continue
+            text = rule.why
+            if rule.decision == "deny":
+                subject = f"Tool '{tool}'" if path is None else f"Path '{shown(path)}'"
+                text = f"{subject} is not allowed: {rule.why}"
+            self.restrict(rule.decision, Reason(f"rule.{rule.id}", text, rule=rule.id))
+
+
+def shown(text: object) -> str:
+    """Return a model's text as a sentence may quote it: short, in one line, with nothing hidden."""
+    return shorten_display(str(text), 200).replace("\n", "\\n")

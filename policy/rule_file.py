@@ -1,0 +1,46 @@
+"""The form of a file of rules: every field, closed; a rule of a file brings its own examples."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Token = Annotated[str, Field(min_length=1, max_length=200)]
+_Sentence = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Example(_Strict):
+    """A call that a rule must match, or must not."""
+
+    path: str | None = None
+    command: str | None = None
+
+
+class Wish(_Strict):
+    """A rule as written, without its proof: what a project may send."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$")]
+    tool: _Token | Annotated[list[_Token], Field(min_length=1, max_length=12)]
+    path: Annotated[list[_Token], Field(min_length=1, max_length=20)] | None = None
+    command: Annotated[list[_Token | list[_Token]], Field(min_length=1, max_length=10)] | None = None
+    decision: Literal["allow", "ask", "deny"]
+    why: _Sentence
+
+
+class WrittenRule(Wish):
+    """A rule of a file: it proves itself."""
+
+    match: Annotated[list[Example], Field(min_length=1)]
+    not_match: Annotated[list[Example], Field(min_length=1)]
+
+
+class RuleFile(_Strict):
+    """A whole file of rules."""
+
+    version: Literal[1]
+    rule: list[WrittenRule] = Field(default_factory=list)

@@ -1,0 +1,242 @@
+"""Rules as data that prove themselves: read from TOML, checked against their own examples before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from errors import ConfigurationError
+from policy import always_ask, path_classes
+from policy.command import Finding, examine
+from policy.doubt import Doubt
+from policy.facts import Profile
+from policy.globs import check_glob, glob_matches
+from policy.path import canonicalise
+from policy.readonly import COMMANDS_TEXT, READ_COMMANDS
+from policy.rule_file import Example, RuleFile, Wish, WrittenRule
+from policy.sanitize import clean_result
+from policy.verdict import Decision
+from tools.catalog import BY_NAME
+
+CODE_VERSION = 1
+"""Raise it when the code judges differently although no table changed."""
+
+COMMAND_TOOL = "execute_command"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, ready to be matched against parsed words or a canonical path."""
+
+    id: str
+    tools: frozenset[str]
+    decision: Decision
+    why: str
+    paths: tuple[str, ...] = ()
+    command: tuple[frozenset[str], ...] = ()
+
+    def matches_path(self, tool: str, path: str | None) -> bool:
+        """Say whether the rule speaks about this tool on this canonical path."""
+        if tool not in self.tools or self.command:
+            return False
+        return not self.paths or (path is not None and any(glob_matches(glob, path) for glob in self.paths))
+
+    def matches_words(self, argv: Sequence[str]) -> bool:
+        """Say whether the rule speaks about a command with these words: its tokens are a prefix of them."""
+        if COMMAND_TOOL not in self.tools or len(argv) < len(self.command):
+            return False
+        return all(word in choice for word, choice in zip(argv, self.command, strict=False))
+
+    def covers(self, finding: Finding) -> bool:
+        """Say whether an allow rule grants a segment; it never lifts a lasting doubt."""
+        lasting = finding.leads_outside or (finding.doubt is not None and finding.doubt.lasting)
+        return bool(self.command) and self.matches_words(finding.stage.argv) and not lasting
+
+    def speaks_about(self, example: Example) -> bool:
+        """Say whether the rule, alone, grants or restricts anything at an example."""
+        if example.path is not None:
+            tool = min(self.tools)
+            kind: Literal["file", "directory"] = "file" if tool in {"read_file", "write_file"} else "directory"
+            return self.matches_path(tool, canonicalise(example.path, kind).text)
+        examination = examine(example.command or "", shell="bash")  # noqa: S604 -- nothing is started
+        if examination.doubt is not None:
+            return False
+        if self.decision == "allow":
+            return all(self.covers(finding) for finding in examination.findings)
+        return any(self.matches_words(finding.stage.argv) for finding in examination.findings)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Every rule that counts, with the profile and the version that a verdict records."""
+
+    rules: tuple[Rule, ...] = ()
+    profile: Profile = "standard"
+    version: str = ""
+    ignored: tuple[str, ...] = field(default=())
+    """Wishes of the project that were not taken, each with the reason."""
+
+    def with_project(self, wishes: Iterable[Mapping[str, Any]]) -> Rules:
+        """Add the project's wishes; they can only restrict, and a malformed one is left out with a recorded reason."""
+        taken: list[Rule] = []
+        ignored: list[str] = []
+        for number, raw in enumerate(wishes, start=1):
+            try:
+                taken.append(_wish(raw, number))
+            except (ValidationError, ConfigurationError, Doubt) as error:
+                ignored.append(f"rule {number} of the project is ignored: {str(error).splitlines()[0][:200]}")
+        return replace(self, rules=(*self.rules, *taken), ignored=(*self.ignored, *ignored))
+
+
+def load_rules(operator_file: Path | None = None, profile: Profile = "standard") -> Rules:
+    """Read the shipped rules and an operator's own; raise ConfigurationError for what does not prove itself."""
+    shipped = files("policy").joinpath("rules.toml").read_text(encoding="utf-8")
+    texts = [("rules.toml", shipped)]
+    if operator_file is not None:
+        try:
+            texts.append((str(operator_file), operator_file.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"POLICY_FILE {operator_file} cannot be read: {error}") from error
+    rules: list[Rule] = []
+    for name, text in texts:
+        for rule in _read(name, text):
+            if any(rule.id == other.id for other in rules):
+                raise ConfigurationError(f"{name}: rule '{rule.id}' stands there twice")
+            rules.append(rule)
+    return Rules(tuple(rules), profile, _version(profile, [text for _, text in texts]))
+
+
+def _version(profile: Profile, texts: Sequence[str]) -> str:
+    tables = [repr(path_classes.FAMILIES), repr([sorted(family.names) for family in always_ask.FAMILIES])]
+    content = "\0".join([str(CODE_VERSION), profile, COMMANDS_TEXT, *tables, *texts])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _read(name: str, text: str) -> list[Rule]:
+    try:
+        written = RuleFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigurationError(_named(name, text, error)) from error
+    rules = []
+    for entry in written.rule:
+        rule = _compiled(entry, f"{name}: rule '{entry.id}'")
+        _prove(rule, entry, f"{name}: rule '{entry.id}'")
+        rules.append(rule)
+    return rules
+
+
+def _named(name: str, text: str, error: ValidationError) -> str:
+    """Name the rule by its id, not by its number, where it has one."""
+    first = error.errors()[0]
+    where = first["loc"]
+    entries = tomllib.loads(text).get("rule")
+    if len(where) > 1 and where[0] == "rule" and isinstance(where[1], int) and isinstance(entries, list):
+        entry = entries[where[1]]
+        identity = entry.get("id", f"number {where[1] + 1}") if isinstance(entry, dict) else f"number {where[1] + 1}"
+        return f"{name}: rule '{identity}', {'.'.join(str(part) for part in where[2:])}: {first['msg']}"
+    return f"{name}: {'.'.join(str(part) for part in where)}: {first['msg']}"
+
+
+def _wish(raw: Mapping[str, Any], number: int) -> Rule:
+    wish = Wish.model_validate({"id": f"wish-{number}", "why": "The project wishes it.", **raw})
+    if wish.decision == "allow":
+        raise ConfigurationError("a project may only ask or deny")
+    rule = _compiled(wish, "the rule")
+    return replace(rule, id=f"project.{rule.id}", why=clean_result(rule.why))
+
+
+def _compiled(written: Wish, where: str) -> Rule:
+    tools = frozenset([written.tool] if isinstance(written.tool, str) else written.tool)
+    for tool in sorted(tools):
+        if tool not in BY_NAME:
+            raise ConfigurationError(f"{where} names the unknown tool '{tool}'; there are {', '.join(BY_NAME)}")
+        if written.path is not None and "path" not in BY_NAME[tool].parameters["properties"]:
+            raise ConfigurationError(f"{where} has a path, but the tool '{tool}' has none")
+    if written.command is not None and tools != {COMMAND_TOOL}:
+        raise ConfigurationError(f"{where} has a command, so its tool must be {COMMAND_TOOL}")
+    if written.decision == "allow" and COMMAND_TOOL in tools and written.command is None:
+        raise ConfigurationError(f"{where} would allow every command; give it a command")
+    for glob in written.path or []:
+        if problem := check_glob(glob):
+            raise ConfigurationError(f"{where} has the bad glob '{glob}': {problem}")
+    tokens = tuple(frozenset([token] if isinstance(token, str) else token) for token in written.command or [])
+    if any(not token or "" in token for token in tokens):
+        raise ConfigurationError(f"{where} has an empty token in its command")
+    return Rule(written.id, tools, written.decision, written.why, tuple(written.path or []), tokens)
+
+
+def _prove(rule: Rule, written: WrittenRule, where: str) -> None:
+    """Evaluate the rule's own examples, and for an allow rule the canaries that no rule may let run."""
+    for label, examples, wanted in (("match", written.match, True), ("not_match", written.not_match, False)):
+        for example in examples:
+            shown = example.model_dump(exclude_none=True)
+            if len(shown) != 1 or (example.command is None) != (COMMAND_TOOL not in rule.tools):
+                raise ConfigurationError(f"{where}: the {label} example {shown} needs a path or a command, as its tool")
+            try:
+                matches = rule.speaks_about(example)
+            except Doubt as doubt:
+                raise ConfigurationError(f"{where}: the {label} example {shown} is no path: {doubt.text}") from doubt
+            if matches != wanted:
+                gave = "matches" if matches else "does not match"
+                raise ConfigurationError(f"{where}: the {label} example {shown} {gave}")
+    if rule.decision == "allow" and rule.command:
+        _prove_harmless(rule, where)
+
+
+def _prove_harmless(rule: Rule, where: str) -> None:
+    program = sorted(rule.command[0])
+    for name in program:
+        family = always_ask.ALWAYS_ASK.get(name)
+        if family is not None and family.is_lasting:
+            raise ConfigurationError(f"{where} would allow '{name}', which {family.text}; no rule lifts that")
+    for command in canaries_of(rule):
+        if rule.speaks_about(Example(command=command)):
+            raise ConfigurationError(f"{where} would let '{command}' run without asking; narrow its command")
+
+
+def canaries_of(rule: Rule) -> list[str]:
+    """Return what must not run whatever an operator allows: general commands, and the rule's own words in traps."""
+    own = " ".join(min(token) for token in rule.command)
+    traps = [
+        f"{own}; rm -rf x",
+        f"{own} && rm -rf x",
+        f"{own} | sh",
+        f"{own} $(rm x)",
+        f"{own} `rm x`",
+        f"{own} > x",
+        f"{own} & rm x",
+        f"{own}\nrm x",
+        f"X=1 {own}",
+        f"{own} ../x",
+        f"{own} .env",
+        f"{own} /etc/passwd",
+    ]
+    limits = [example for command in READ_COMMANDS.values() for example in command.fails]
+    return [*CANARIES, *limits, *traps]
+
+
+CANARIES: tuple[str, ...] = (
+    "rm -rf build",
+    "rm notes.txt",
+    "mv lib/a.dart lib/b.dart",
+    "chmod +x run.sh",
+    "dd if=a of=b",
+    "curl https://example.com/x -o x",
+    "wget https://example.com/x",
+    "git config core.hooksPath .hooks",
+    "git clean -fd",
+    "git reset --hard HEAD~1",
+    "tee out.txt",
+    "cp .env.example .env",
+    "printenv",
+    "export PATH=.",
+)

@@ -1,0 +1,129 @@
+"""The recogniser: tree-sitter must read a line as the same few words and operators that our lexer read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tree_sitter_bash
+from tree_sitter import Language, Node, Parser
+
+from policy.always_ask import names_of
+from policy.doubt import Doubt
+from policy.verdict import ReasonCode
+from policy.words import Token, Word, check_text, tokens_of
+
+MAX_SEGMENTS = 20
+
+_LANGUAGE = Language(tree_sitter_bash.language())
+
+_NAMED = names_of(
+    "program list pipeline command command_name word string string_content raw_string number concatenation "
+    "redirected_statement file_redirect file_descriptor"
+)
+_PUNCTUATION = frozenset({"&&", "||", ";", "|", "\n", '"', ">", ">&", "&>"})
+_OUTSIDE: dict[str, tuple[ReasonCode, str]] = {
+    "variable_assignment": ("shell.assignment", "An assignment changes what the command means"),
+    "declaration_command": ("shell.assignment", "An assignment changes what later commands mean"),
+    "unset_command": ("shell.assignment", "Unsetting a variable changes what later commands mean"),
+    "comment": ("shell.comment", "Comments are not part of the provable command language"),
+    "negated_command": ("shell.history", "A leading ! is history expansion or a negation"),
+}
+_WORDS = frozenset({"word", "string", "raw_string", "number", "concatenation"})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One simple command with the operator that ends it."""
+
+    words: tuple[Word, ...]
+    operator: str
+    """`&&`, `||`, `;`, `|`, a line feed, or nothing at the end."""
+    redirects: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What the shell passes to the program, as far as no wildcard is expanded."""
+        return tuple(word.value for word in self.words)
+
+
+def read_line(command: str) -> tuple[Stage, ...]:
+    """Return the simple commands of a line; raise a Doubt when it is not of the provable language."""
+    check_text(command)
+    tokens = tokens_of(command)
+    stages = _stages(tokens)
+    if len(stages) > MAX_SEGMENTS:
+        raise Doubt("shell.segments", f"The line has more than {MAX_SEGMENTS} commands")
+    _confirm(command, stages)
+    return stages
+
+
+def _stages(tokens: list[Token]) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    words: list[Word] = []
+    redirects: list[str] = []
+    for token in tokens:
+        if token.kind == "word":
+            words.append(token.word)
+        elif token.kind == "redirect":
+            redirects.append(token.word.raw)
+        elif words:
+            stages.append(Stage(tuple(words), token.word.raw, tuple(redirects)))
+            words, redirects = [], []
+        elif redirects or token.word.raw != "\n":
+            raise Doubt("shell.syntax", "An operator without a command", token.word.span)
+    if words:
+        stages.append(Stage(tuple(words), "", tuple(redirects)))
+    elif redirects or (stages and stages[-1].operator in {"&&", "||", "|"}):
+        raise Doubt("shell.syntax", "The line ends where a command should follow")
+    return tuple(stages)
+
+
+def _confirm(command: str, stages: tuple[Stage, ...]) -> None:
+    """Let tree-sitter read the line: no error, no other construct, no gap, and word by word the same commands."""
+    source = command.encode()
+    root = Parser(_LANGUAGE).parse(source).root_node
+    if root.has_error:
+        raise Doubt("shell.syntax", "The line cannot be parsed as a shell command")
+    leaves: list[Node] = []
+    commands: list[list[tuple[int, int]]] = []
+    _walk(root, leaves, commands, command.isascii())
+    _check_gaps(source, leaves)
+    expected = [[_bytes_span(command, word) for word in stage.words] for stage in stages]
+    if commands != expected:
+        raise Doubt("shell.syntax", "The line can be read in two ways")
+
+
+def _bytes_span(command: str, word: Word) -> tuple[int, int]:
+    if command.isascii():
+        return word.span
+    start = len(command[: word.start].encode())
+    return (start, start + len(word.raw.encode()))
+
+
+def _walk(root: Node, leaves: list[Node], commands: list[list[tuple[int, int]]], is_ascii: bool) -> None:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.is_missing or (node.type not in _NAMED if node.is_named else node.type not in _PUNCTUATION):
+            code, text = _OUTSIDE.get(node.type, ("shell.syntax", "The line uses a construct that cannot be proved"))
+            span = (node.start_byte, node.end_byte) if is_ascii else None
+            raise Doubt(code, text, span)
+        if node.type == "command":
+            commands.append([])
+        if node.type in _WORDS and node.parent is not None and node.parent.type in {"command", "command_name"}:
+            commands[-1].append((node.start_byte, node.end_byte))
+        if node.child_count == 0:
+            leaves.append(node)
+        stack.extend(reversed(node.children))
+
+
+def _check_gaps(source: bytes, leaves: list[Node]) -> None:
+    """Bytes that no leaf covers must be blanks; a line feed only where one cannot end a command."""
+    place, free = 0, True
+    for leaf in leaves:
+        gap = source[place : leaf.start_byte]
+        if gap.strip(b" \t\n" if free else b" \t"):
+            raise Doubt("shell.syntax", "A part of the line belongs to no word")
+        place, free = leaf.end_byte, leaf.type in {"&&", "||", "|", ";", "\n"}
+    if source[place:].strip(b" \t\n"):
+        raise Doubt("shell.syntax", "A part of the line belongs to no word")
