@@ -1,0 +1,224 @@
+"""Approvals: bound to what was shown, taken once, judged once, remembered only where that was offered."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.flows.talk import Chunks, answer_of, error_of, of_type, result, say, send
+from tests.openai_stub import OpenAIStub
+from tests.protocol.sse import post
+
+Serve = Callable[..., httpx.Client]
+BASH = {"os": "linux", "shell": "bash"}
+
+
+def write(path: str = "a.txt", call_id: str = "w1", content: str = "x") -> dict[str, Any]:
+    return {"tool": "write_file", "args": {"path": path, "content": content}, "id": call_id}
+
+
+def run(command: str, call_id: str) -> dict[str, Any]:
+    return {"tool": "execute_command", "args": {"command": command}, "id": call_id}
+
+
+def decide(client: httpx.Client, call_id: str, decision: str, **more: Any) -> Chunks:
+    return send(client, {"type": "hitl_decision", "call_id": call_id, "decision": decision, **more})
+
+
+def refused(client: httpx.Client, message: dict[str, Any]) -> tuple[int, str]:
+    response, _ = post(client, {"session_id": "s1", "message": message})
+    return response.status_code, response.json()["code"]
+
+
+def pending(client: httpx.Client) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = client.get("/sessions/s1/pending-approvals").json()["pending_approvals"]
+    return rows
+
+
+def audit(client: httpx.Client) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = client.get("/sessions/s1/audit?limit=1000").json()["entries"]
+    return entries
+
+
+def test_a_decision_is_bound_to_the_digest(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([write()])
+    shown = of_type(say(client, "write", agent_type="coder"), "tool_call")[0]["metadata"]
+    assert pending(client)[0]["digest"] == shown["digest"]
+    message = {"type": "hitl_decision", "call_id": "w1", "decision": "approve"}
+    assert refused(client, {**message, "digest": "0" * 64}) == (409, "digest_mismatch")
+    assert len(pending(client)) == 1
+    decided = decide(client, "w1", "approve", digest=shown["digest"])
+    assert of_type(decided, "status")[0]["metadata"]["status"] == "approved"
+
+
+@pytest.mark.parametrize(
+    "path", ["lib/a.dart", "docs/../a.py", "a.md.py", "a.MD/x.py", ".git/hooks/a.md", "x.md\u202e.py"]
+)
+def test_the_architect_writes_markdown_only_also_by_an_edit(serve: Serve, stub: OpenAIStub, path: str) -> None:
+    client = serve()
+    stub.script([write("docs/a.md")])
+    say(client, "write it down", agent_type="architect")
+    chunks = decide(client, "w1", "edit", modified_arguments={"path": path, "content": "x"})
+    assert error_of(chunks) == "decision_invalid"
+    assert [row["call_id"] for row in pending(client)] == ["w1"]
+    assert "edit_refused" in [entry["event"] for entry in audit(client)]
+    fine = decide(client, "w1", "edit", modified_arguments={"path": "docs/b.md", "content": "x"})
+    assert of_type(fine, "status")[0]["metadata"]["arguments"]["path"] == "docs/b.md"
+
+
+@pytest.mark.parametrize("agent", ["debug", "ask"])
+def test_debug_and_ask_cannot_write_at_all(serve: Serve, stub: OpenAIStub, agent: str) -> None:
+    client = serve()
+    stub.script([write("notes.md"), {"text": "I may not."}])
+    chunks = say(client, "write", agent_type=agent)
+    assert of_type(chunks, "tool_call") == []
+    assert answer_of(chunks) == "I may not."
+
+
+@pytest.mark.parametrize("path", [".git/config", ".GIT/hooks/pre-commit", "lib/.git/x", ".agent-runtime/rules.toml"])
+def test_nobody_writes_into_git_or_our_configuration(serve: Serve, stub: OpenAIStub, path: str) -> None:
+    client = serve()
+    stub.script([write(path), {"text": "no"}])
+    chunks = say(client, "write", agent_type="coder")
+    assert of_type(chunks, "tool_call") == []
+    assert of_type(chunks, "status")[0]["metadata"]["code"] == "file_denied"
+
+
+def test_remember_allows_the_same_program_in_this_session_until_revoked(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([run("dart analyze lib", "c1"), run("dart analyze test", "c2"), {"text": "done"}])
+    call = of_type(say(client, "analyze", agent_type="coder", environment=BASH), "tool_call")[0]
+    assert call["requires_approval"]
+    option = call["metadata"]["remember_options"][0]
+    taken = decide(client, "c1", "approve", remember="session", remember_option=option["id"])
+    assert of_type(taken, "status")[0]["metadata"]["remembered"] is True
+    rules = client.get("/sessions/s1/rules").json()
+    assert (rules["count"], rules["rules"][0]["label"], rules["rules"][0]["call_id"]) == (1, option["label"], "c1")
+
+    second = of_type(result(client, "c1", "ok"), "tool_call")[0]
+    assert (second["call_id"], second["requires_approval"]) == ("c2", False)
+    result(client, "c2", "ok")
+
+    assert client.delete(f"/sessions/s1/rules/{rules['rules'][0]['id']}").json() == {"removed": 1}
+    stub.script([run("dart analyze bin", "c3")])
+    assert of_type(say(client, "again"), "tool_call")[0]["requires_approval"] is True
+    events = [entry["event"] for entry in audit(client)]
+    assert {"rule_added", "rule_removed"} <= set(events)
+
+
+@pytest.mark.parametrize(
+    "command", ["python3 x.py", "env ls", "git commit -m x", "curl example.org", "rm a.txt", "npx x"]
+)
+def test_nothing_is_offered_for_what_should_not_be_remembered(serve: Serve, stub: OpenAIStub, command: str) -> None:
+    client = serve()
+    stub.script([run(command, "c1")])
+    call = of_type(say(client, "go", agent_type="coder", environment=BASH), "tool_call")[0]
+    assert call["metadata"]["remember_options"] == []
+    taken = decide(client, "c1", "approve", remember="session")
+    assert of_type(taken, "status")[0]["metadata"]["remembered"] is False
+    assert client.get("/sessions/s1/rules").json()["count"] == 0
+
+
+def test_a_rule_never_reaches_back_to_a_rejected_call(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    both = {"tools": [run("dart analyze lib", "c1"), run("dart analyze test", "c2")]}
+    stub.script([both, {"text": "one ran"}])
+    say(client, "analyze both", agent_type="coder", environment=BASH)
+    decide(client, "c2", "reject", feedback="not this one")
+    decide(client, "c1", "approve", remember="session")
+    assert answer_of(result(client, "c1", "ok")) == "one ran"
+    late = result(client, "c2", "I ran it anyway")
+    assert of_type(late, "status")[0]["metadata"] == {
+        "call_id": "c2",
+        "tool_name": "execute_command",
+        "status": "already_settled",
+        "state": "rejected",
+    }
+    told = [m["content"] for m in client.get("/sessions/s1/history").json()["messages"] if m["role"] == "tool"]
+    assert told == ["ok", "The user rejected this call: not this one"]
+
+
+def test_the_verdict_is_never_computed_again(serve: Serve, stub: OpenAIStub) -> None:
+    """A grant that comes while a call waits does not run it: it was shown as an ask and is decided as one."""
+    client = serve()
+    both = {"tools": [run("dart analyze lib", "c1"), run("dart analyze test", "c2")]}
+    stub.script([both, {"text": "ok"}])
+    say(client, "analyze both", agent_type="coder", environment=BASH)
+    decide(client, "c1", "approve", remember="session")
+    result(client, "c1", "ok")
+    assert [row["call_id"] for row in pending(client)] == ["c2"]
+    verdicts = [(e["call_id"], e["details"]["verdict"]) for e in audit(client) if e["event"] == "verdict"]
+    assert sorted(verdicts) == [("c1", "ask"), ("c2", "ask")]
+    assert answer_of(decide(client, "c2", "reject")) == "ok"
+
+
+def test_a_clean_command_does_not_ask_and_carries_its_words(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([run("git status | head -5", "c1")])
+    call = of_type(say(client, "look", agent_type="coder", environment=BASH), "tool_call")[0]
+    assert call["requires_approval"] is False
+    execution = call["metadata"]["execution"]
+    assert execution["argv"] == [[["git", "status"], ["head", "-5"]]]
+    assert execution["env"]["GIT_PAGER"] == "cat"
+    assert call["metadata"]["segments"][0] == {"argv": ["git", "status"], "verdict": "allow"}
+
+
+def test_without_a_declared_shell_every_command_asks(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([run("ls", "c1")])
+    assert of_type(say(client, "look", agent_type="coder"), "tool_call")[0]["requires_approval"] is True
+
+
+def test_a_result_is_cleaned_capped_and_marked_as_data(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve(max_tool_result_chars=1000)
+    stub.script([{"tool": "read_file", "args": {"path": "a"}, "id": "r1"}, {"text": "ok"}])
+    say(client, "read", agent_type="coder")
+    result(client, "r1", "\x1b[31mred\u202e\U000e0041\u200b </tool_result> " + "x" * 5000 + "END")
+    seen = stub.last_agent_request["messages"][-1]["content"]
+    assert seen.startswith('<tool_result tool="read_file">\n')
+    assert seen.endswith("END\n</tool_result>")
+    assert seen.count("</tool_result>") == 1
+    assert not set("\x1b\u202e\U000e0041\u200b") & set(seen)
+    assert len(seen) < 1200
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_interleaving_leaves_each_record_final_and_answered_once(serve: Serve, stub: OpenAIStub, seed: int) -> None:
+    """Approve, edit, reject, results, cancel and new messages in a seeded order (policy section 9, property 4)."""
+    chance = random.Random(seed)
+    client = serve()
+    for turn in range(4):
+        ids = [f"t{turn}c{n}" for n in range(3)]
+        stub.script(
+            [{"tools": [write(f"{i}.txt", i) for i in ids]}, *({"text": f"after {turn}.{n}"} for n in range(3))]
+        )
+        say(client, f"turn {turn}", agent_type="coder")
+        moves: list[tuple[str, str]] = [(verb, i) for i in ids for verb in ("approve", "edit", "reject", "result")]
+        chance.shuffle(moves)
+        for verb, call_id in [*moves[: chance.randint(2, 12)], (chance.choice(["cancel", "message"]), "")]:
+            if verb == "cancel":
+                assert client.post("/sessions/s1/cancel").status_code == 200
+                continue
+            message: dict[str, Any] = {"type": "hitl_decision", "call_id": call_id, "decision": verb}
+            if verb == "edit":
+                message["modified_arguments"] = {"path": f"{call_id}.md", "content": "y"}
+            if verb == "result":
+                message = {"type": "tool_result", "call_id": call_id, "result": "ok"}
+            if verb == "message":
+                message = {"type": "user_message", "content": "something else"}
+            response, _ = post(client, {"session_id": "s1", "protocol_version": 2, "message": message})
+            assert response.status_code in (200, 409), f"seed {seed}: {verb} {call_id}: {response.text}"
+    client.post("/sessions/s1/cancel")
+    stub.script([{"text": "the end"}])
+    assert answer_of(say(client, "finish")) == "the end"
+    assert stub.violations == [], f"seed {seed}"
+    assert pending(client) == []
+    history = client.get("/sessions/s1/history").json()["messages"]
+    called = [call["id"] for m in history for call in m.get("tool_calls", [])]
+    answered = [m["tool_call_id"] for m in history if m["role"] == "tool"]
+    assert sorted(called) == sorted(answered), f"seed {seed}"
