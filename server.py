@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import replies
+from api import openapi, replies
 from api.auth import Authentication
 from api.limits import BodyLimit, RateLimit
-from api.routes import agents, approvals, health, messages, policy, sessions
+from api.routes import agents, approvals, events, health, messages, metrics, policy, sessions
 from graph.builder import build_graph
 from llm.models import Models
 from nodes.roster import check_roster
@@ -77,8 +77,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     replies.install(app)
-    for module in (messages, sessions, approvals, agents, policy, health):
+    for module in (messages, sessions, approvals, agents, policy, events, metrics, health):
         app.include_router(module.router)
+    openapi.install(app)
     return app
 
 

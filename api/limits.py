@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -11,23 +10,25 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.jsonbody import Unreadable, read_json
 from api.replies import JSONReply
 from wire.protocol import SESSION_ID
 
 WINDOW_S = 60.0
 MAX_KEYS = 50_000
-_SESSION_PATH = re.compile(r"/(?:sessions|agents)/([^/]+)(?:/|$)")
+DRAINED_BODIES = 8
+_SESSION_PATH = re.compile(r"/(?:sessions|agents|events/metrics/session)/([^/]+)(?:/|$)")
 
 
 class BodyLimit:
-    """Reads the body once: 415 for another type than JSON, 413 beyond the limit."""
+    """Reads the body once: 413 beyond the limit, 415 for another type than JSON, 422 for what is no JSON."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with its whole body in `scope["state"]["body"]`."""
+        """Pass a request on with what its body says in `scope["state"]["json"]`."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -42,7 +43,12 @@ class BodyLimit:
             problem = {"detail": "Send the body as application/json without Content-Encoding", "code": "bad_request"}
             await JSONReply(problem, 415)(scope, receive, send)
             return
-        scope.setdefault("state", {})["body"] = body
+        try:
+            scope.setdefault("state", {})["json"] = read_json(body) if body else None
+        except Unreadable as error:
+            told = {"type": "json_invalid", "loc": ["body"], "msg": str(error), "input": None}
+            await JSONReply({"detail": [told]}, 422)(scope, receive, send)
+            return
         await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, receive: Receive) -> bytes | None:
@@ -52,11 +58,13 @@ class BodyLimit:
             message = await receive()
             part: bytes = message.get("body", b"")
             size += len(part)
-            if size > self._max_bytes:
+            if size <= self._max_bytes:
+                parts.append(part)
+            elif size > DRAINED_BODIES * self._max_bytes:
                 return None
-            parts.append(part)
             if message["type"] == "http.disconnect" or not message.get("more_body"):
-                return b"".join(parts)
+                # Read to its end even when too large: a client that is still sending would not see the answer.
+                return b"".join(parts) if size <= self._max_bytes else None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -137,14 +145,6 @@ def _key(scope: Scope) -> str:
 
 def _session_in(scope: Scope) -> str | None:
     found = _SESSION_PATH.match(scope["path"])
-    if found:
-        return found[1]
-    body: bytes = scope.get("state", {}).get("body", b"")
-    if not body:
-        return None
-    try:
-        read = json.loads(body)
-    except ValueError:
-        return None
-    wanted = read.get("session_id") if isinstance(read, dict) else None
-    return wanted if isinstance(wanted, str) and SESSION_ID.fullmatch(wanted) else None
+    body = scope.get("state", {}).get("json")
+    named = found[1] if found else body.get("session_id") if isinstance(body, dict) else None
+    return named if isinstance(named, str) and SESSION_ID.fullmatch(named) else None

@@ -1,13 +1,21 @@
-"""What the routes share: the engine of the process, and the refusals that OpenAPI names."""
+"""What the routes share: the engine of the process, ids as they stand in a path, and the refusals of each route."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
 
+from api.auth import owner_of
+from errors import BadRequest, SessionUnknown
+from jsontext import storable
 from runs.engine import Engine
+from wire.protocol import check_session_id, quoted
 from wire.resources import Problem
+
+MAX_PAGE = 1000
+MAX_OFFSET = 2**31 - 1
 
 
 def engine_of(request: Request) -> Engine:
@@ -16,9 +24,29 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
+def known_session_id(session_id: str) -> str:
+    """An id that a session can have; any other names no session, so it is unknown like one that is not there."""
+    try:
+        return check_session_id(session_id)
+    except BadRequest as error:
+        raise SessionUnknown.named(quoted(storable(session_id))) from error
+
+
+OpenEngine = Annotated[Engine, Depends(engine_of)]
+Owner = Annotated[str, Depends(owner_of)]
+SessionId = Annotated[str, Path(examples=["7f0c2b1e"]), AfterValidator(known_session_id)]
+CallId = Annotated[str, Path(examples=["call_1"]), AfterValidator(storable)]
+
+
+def check_page(limit: int, offset: int = 0) -> tuple[int, int]:
+    """Limit and offset as the database takes them; raises BadRequest for others than the protocol allows."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise BadRequest("Limit must be between 1 and 1000")
+    if offset < 0:
+        raise BadRequest("Offset must be >= 0")
+    return limit, min(offset, MAX_OFFSET)
+
+
 def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The documented refusals of a route."""
-    special: dict[int, dict[str, Any]] = {
-        429: {"description": "Too many requests", "content": {"application/json": {"schema": {"type": "object"}}}},
-    }
-    return {code: special.get(code, {"model": Problem}) for code in (*codes, 401) if code != 401}
+    """The documented refusals of a route, beside those that `api.openapi` adds to every route."""
+    return {code: {"model": Problem} for code in codes}

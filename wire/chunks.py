@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from jsontext import storable
 from wire.protocol import (
     AgentSwitched,
     AssistantMessage,
@@ -47,15 +48,15 @@ def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
             return [Status(content=f"Subtask {metadata['progress']}: {event['content']}", metadata=metadata)]
         case "subtask_completed":
             sentence = f"Subtask {metadata['subtask_id']} completed"
-            return [SubtaskCompleted(content=sentence, plan_id=metadata["plan_id"], metadata=metadata)]
+            return [SubtaskCompleted(content=sentence, metadata=metadata)]
         case "plan_rejected":
-            return [PlanRejected(plan_id=metadata["plan_id"], metadata=metadata)]
+            return [PlanRejected(metadata=metadata)]
         case "plan_modification_requested":
-            return [PlanModificationRequested(plan_id=metadata["plan_id"], metadata=metadata)]
+            return [PlanModificationRequested(metadata=metadata)]
         case "plan_finished":
             done = metadata["status"] == "completed"
             sentence = "Plan execution completed successfully" if done else "Plan execution failed"
-            return [ExecutionCompleted(content=sentence, plan_id=metadata["plan_id"], metadata=metadata)]
+            return [ExecutionCompleted(content=sentence, metadata=metadata)]
         case _:
             return []
 
@@ -126,9 +127,9 @@ def done_chunk(outcome: Outcome, usage: Mapping[str, int | None]) -> Done:
 
 def call_digest(session_id: str, call_id: str, agent: str, tool_name: str, arguments: Any, policy_version: str) -> str:
     """SHA-256 of what an approval is bound to (protocol section 4, digest)."""
-    bound = [session_id, call_id, agent, tool_name, arguments, policy_version]
+    bound = [session_id, call_id, agent, tool_name, storable(arguments), policy_version]
     canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 _ONLY_VERSION_2 = {"retrying", "denied", "restarted", "resync"}

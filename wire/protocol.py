@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt
+from pydantic.json_schema import JsonSchemaValue
 
 from errors import BadRequest
+from jsontext import storable
 
 AGENT_TYPES = ("orchestrator", "coder", "architect", "debug", "ask", "universal")
 SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -20,6 +23,7 @@ ErrorCode = Literal[
     "agent_unknown",
     "call_unknown",
     "approval_unknown",
+    "rule_unknown",
     "call_settled",
     "approval_required",
     "approval_not_required",
@@ -33,9 +37,13 @@ ErrorCode = Literal[
     "llm_bad_reply",
     "limit_reached",
     "cancelled",
+    "not_found",
     "not_ready",
     "internal",
 ]
+Text = Annotated[str, AfterValidator(storable)]
+"""A string that is stored or shown: U+0000 and lone surrogates are replaced where it comes in (section 1)."""
+SHOWN_CHARS = 200
 
 
 def check_session_id(session_id: str) -> str:
@@ -43,6 +51,12 @@ def check_session_id(session_id: str) -> str:
     if not SESSION_ID.fullmatch(session_id) or not session_id.strip("."):
         raise BadRequest("session_id must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not only dots")
     return session_id
+
+
+def quoted(value: Any) -> str:
+    """A value of the client's as a refusal shows it: text as it is, None by name, the rest as JSON, never endless."""
+    text = value if isinstance(value, str) else "None" if value is None else json.dumps(value)
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
 
 
 # --- messages -------------------------------------------------------------------------------------------------------
@@ -53,17 +67,28 @@ class EnvironmentDeclared(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    os: str | None = None
-    shell: str | None = None
-    workspace_root: str | None = None
+    os: Text | None = None
+    shell: Text | None = None
+    workspace_root: Text | None = None
     has_git: bool | None = None
-    rules: list[Any] | None = None
+    rules: Annotated[list[Any], AfterValidator(storable)] | None = None
 
 
 class Message(BaseModel):
     """What all messages share; a key with null counts as absent."""
 
     model_config = ConfigDict(extra="ignore")
+    required: ClassVar[tuple[str, ...]] = ("type",)
+    """What clients must send; checked by `checked`, whose texts the protocol fixes, and told by OpenAPI."""
+    example: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add what is required and an example to the schema."""
+        schema = handler.resolve_ref_schema(handler(core))
+        schema["required"] = list(cls.required)
+        schema["examples"] = [cls.example]
+        return schema
 
     def checked(self) -> Self:
         """Give the message back, or raise BadRequest with the protocol's text for what it lacks."""
@@ -73,9 +98,12 @@ class Message(BaseModel):
 class UserMessage(Message):
     """A request or an answer of the user (S1-S3, S13, S18, S24)."""
 
+    required = ("type", "content")
+    example = {"type": "user_message", "content": "Read lib/a.dart"}
+
     type: Literal["user_message"] = "user_message"
-    content: str | None = None
-    agent_type: str | None = None
+    content: Text | None = None
+    agent_type: Text | None = None
     environment: EnvironmentDeclared | None = None
 
     def checked(self) -> Self:
@@ -88,10 +116,13 @@ class UserMessage(Message):
 class ToolResult(Message):
     """What came of a call that the client ran (S4, S6, S11, S12)."""
 
+    required = ("type", "call_id")
+    example = {"type": "tool_result", "call_id": "call_1", "result": {"success": True, "content": "void main() {}"}}
+
     type: Literal["tool_result"] = "tool_result"
-    call_id: str | None = None
+    call_id: Text | None = None
     result: Any = None
-    error: str | None = None
+    error: Text | None = None
 
     def checked(self) -> Self:
         """See Message."""
@@ -103,10 +134,13 @@ class ToolResult(Message):
 class SwitchAgent(Message):
     """The user chooses another agent (S14)."""
 
+    required = ("type", "agent_type")
+    example = {"type": "switch_agent", "agent_type": "debug", "content": "Why does the login fail?"}
+
     type: Literal["switch_agent"] = "switch_agent"
-    agent_type: str | None = None
-    content: str | None = None
-    reason: str | None = None
+    agent_type: Text | None = None
+    content: Text | None = None
+    reason: Text | None = None
 
     def checked(self) -> Self:
         """See Message."""
@@ -122,42 +156,48 @@ PlanVerb = Literal["approve", "reject", "modify"]
 class HitlDecision(Message):
     """The user's decision on one pending call (S5, S7-S10)."""
 
+    required = ("type", "call_id", "decision")
+    example = {"type": "hitl_decision", "call_id": "call_1", "decision": "reject", "feedback": "Not that file"}
+
     type: Literal["hitl_decision"] = "hitl_decision"
-    call_id: str | None = None
-    decision: str | None = None
+    call_id: Text | None = None
+    decision: Text | None = None
     modified_arguments: dict[str, Any] | None = None
-    feedback: str | None = None
-    remember: str | None = None
-    remember_option: str | None = None
-    digest: str | None = None
+    feedback: Text | None = None
+    remember: Text | None = None
+    remember_option: Text | None = None
+    digest: Text | None = None
 
     def checked(self) -> Self:
         """See Message."""
         if not self.call_id or not self.decision:
             raise BadRequest("call_id and decision are required for hitl_decision message")
         if self.decision not in ("approve", "edit", "reject"):
-            raise BadRequest(f"Invalid HITL decision: {self.decision}")
+            raise BadRequest(f"Invalid HITL decision: {quoted(self.decision)}")
         if self.decision == "edit" and self.modified_arguments is None:
             raise BadRequest("modified_arguments is required for edit")
         if self.remember not in (None, "none", "session"):
-            raise BadRequest(f"Invalid remember: {self.remember}; use none or session")
+            raise BadRequest(f"Invalid remember: {quoted(self.remember)}; use none or session")
         return self
 
 
 class PlanDecision(Message):
     """The user's decision on a plan (S20-S22)."""
 
+    required = ("type", "approval_request_id", "decision")
+    example = {"type": "plan_decision", "approval_request_id": "plan-approval-68cc1f", "decision": "approve"}
+
     type: Literal["plan_decision"] = "plan_decision"
-    approval_request_id: str | None = None
-    decision: str | None = None
-    feedback: str | None = None
+    approval_request_id: Text | None = None
+    decision: Text | None = None
+    feedback: Text | None = None
 
     def checked(self) -> Self:
         """See Message."""
         if not self.approval_request_id or not self.decision:
             raise BadRequest("approval_request_id and decision are required for plan_decision message")
         if self.decision not in ("approve", "reject", "modify"):
-            raise BadRequest(f"Invalid plan approval decision: {self.decision}")
+            raise BadRequest(f"Invalid plan approval decision: {quoted(self.decision)}")
         if self.decision == "modify" and not (self.feedback or "").strip():
             raise BadRequest("feedback is required for modify")
         return self
@@ -176,10 +216,15 @@ AnyMessage = UserMessage | ToolResult | SwitchAgent | HitlDecision | PlanDecisio
 class MessageRequest(BaseModel):
     """The body of `POST /agent/message/stream`; `message` is dispatched on its `type` afterwards."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"session_id": "7f0c2b1e", "protocol_version": 2, "message": UserMessage.example}]
+        },
+    )
 
-    session_id: str | None = None
-    protocol_version: StrictInt | None = None
+    session_id: str | None = Field(None, description="1 to 64 characters of A-Z a-z 0-9 _ . -; absent: a new session")
+    protocol_version: StrictInt | None = Field(None, description="1 or 2; absent: 1. It may stand in `message` too")
     message: dict[str, Any]
 
 
@@ -189,7 +234,7 @@ class MessageRequest(BaseModel):
 class Chunk(BaseModel):
     """One server-sent chunk: always all fields in this order, null when unused (section 4)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
     type: str
     content: str | None = None
@@ -272,7 +317,6 @@ class PlanRejected(Chunk):
 
     type: Literal["plan_rejected"] = "plan_rejected"
     is_final: bool = True
-    plan_id: str
     metadata: dict[str, Any]
 
 
@@ -280,7 +324,6 @@ class PlanModificationRequested(Chunk):
     """The architect makes the plan anew from the user's feedback."""
 
     type: Literal["plan_modification_requested"] = "plan_modification_requested"
-    plan_id: str
     metadata: dict[str, Any]
 
 
@@ -290,7 +333,6 @@ class SubtaskCompleted(Chunk):
     type: Literal["subtask_completed"] = "subtask_completed"
     content: str
     is_final: bool = True
-    plan_id: str
     metadata: dict[str, Any]
 
 
@@ -300,7 +342,6 @@ class ExecutionCompleted(Chunk):
     type: Literal["execution_completed"] = "execution_completed"
     content: str
     is_final: bool = True
-    plan_id: str
     metadata: dict[str, Any]
 
 

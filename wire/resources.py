@@ -6,15 +6,51 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wire.protocol import EnvironmentDeclared, ErrorCode, Text
+
 SessionStatus = Literal["idle", "running", "awaiting_tool", "awaiting_approval", "awaiting_answer", "awaiting_plan"]
 
 
 class Problem(BaseModel):
     """A refused request: one plain sentence and its code (section 1, HTTP errors)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"detail": "Session s1 not found", "code": "session_unknown"}]}
+    )
+
     detail: str
-    code: str
-    state: str | None = None
+    code: ErrorCode
+    state: str = Field("", description="Of a settled call (call_settled): how it stands")
+
+
+class Unauthorized(BaseModel):
+    """The key is missing or wrong."""
+
+    detail: Literal["unauthorized"] = "unauthorized"
+
+
+class TooManyRequests(BaseModel):
+    """The sliding minute is full."""
+
+    error: Literal["Too many requests"] = "Too many requests"
+    limit: int
+    window: Literal["1 minute"] = "1 minute"
+    retry_after: int = Field(ge=1, le=60, description="Seconds to wait")
+
+
+class Misfit(BaseModel):
+    """One value of a request that has the wrong JSON type."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+    input: Any
+
+
+class Invalid(BaseModel):
+    """Values of a request that have the wrong JSON type."""
+
+    detail: list[Misfit]
 
 
 class Health(BaseModel):
@@ -80,17 +116,19 @@ class AgentContext(BaseModel):
 class SwitchRequest(BaseModel):
     """Choose another agent."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"target_agent": "debug", "reason": "It crashes"}]}
+    )
 
-    target_agent: str
-    reason: str | None = None
+    target_agent: Text
+    reason: Text | None = None
     confidence: Literal["high", "medium", "low"] = "high"
 
 
 class SessionCreate(BaseModel):
     """A new session, with an id of the client's if it wants."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [{"session_id": "my-session"}]})
 
     session_id: str | None = None
 
@@ -176,10 +214,10 @@ class SessionEnvelope(BaseModel):
 class SessionPatch(BaseModel):
     """What may be changed of a session; null clears."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [{"title": "Login form"}]})
 
-    title: str | None = Field(None, max_length=500)
-    description: str | None = Field(None, max_length=2000)
+    title: Text | None = Field(None, max_length=500)
+    description: Text | None = Field(None, max_length=2000)
 
 
 class SessionDeleted(BaseModel):
@@ -249,14 +287,16 @@ class PendingApprovals(BaseModel):
 class DecisionRequest(BaseModel):
     """The REST twin of hitl_decision and plan_decision."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"decision": "approve", "remember": "session"}]}
+    )
 
-    decision: str | None = None
+    decision: Text | None = None
     modified_arguments: dict[str, Any] | None = None
-    feedback: str | None = None
-    remember: str | None = None
-    remember_option: str | None = None
-    digest: str | None = None
+    feedback: Text | None = None
+    remember: Text | None = None
+    remember_option: Text | None = None
+    digest: Text | None = None
 
 
 class DecisionTaken(BaseModel):
@@ -329,10 +369,62 @@ class RulesRemoved(BaseModel):
 class PolicyCheck(BaseModel):
     """A call to be judged without being made."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"agent": "coder", "tool": "execute_command", "arguments": {"command": "git status"}}]
+        },
+    )
 
     agent: str
     tool: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    environment: dict[str, Any] | None = None
+    environment: EnvironmentDeclared | None = None
     session_id: str | None = None
+
+
+class ReasonView(BaseModel):
+    """Why a call was judged as it was; `span` marks the place in the command."""
+
+    code: str
+    text: str
+    span: list[int] | None
+    segment: int | None
+    rule: str | None
+
+
+class SegmentView(BaseModel):
+    """One simple command of a line."""
+
+    argv: list[str]
+    verdict: Literal["allow", "ask", "deny"]
+
+
+class RememberOptionView(BaseModel):
+    """A grant that may be given for the rest of the session."""
+
+    id: str
+    label: str
+    rule: dict[str, Any]
+
+
+class MatchView(BaseModel):
+    """A rule that matched, and why it exists."""
+
+    id: str
+    why: str
+
+
+class PolicyVerdict(BaseModel):
+    """What the policy says of a call (section 4, explanation)."""
+
+    verdict: Literal["allow", "ask", "deny"]
+    danger: Literal["low", "normal", "high"]
+    reasons: list[ReasonView]
+    segments: list[SegmentView]
+    matched: list[MatchView]
+    path: str | None
+    path_class: str | None
+    remember_options: list[RememberOptionView]
+    policy_version: str
+    execution: dict[str, Any] | None

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import owner_of
-from api.parts import engine_of, refusals
+from api.parts import OpenEngine, Owner, SessionId, known_session_id, refusals
 from errors import SessionUnknown
+from jsontext import storable
 from nodes.roster import agents_of
 from runs import switching
-from runs.engine import Engine
 from storage import audit, sessions
 from storage.database import Transaction
 from tools.catalog import TOOLS
+from wire.protocol import quoted
 from wire.resources import AgentContext, AgentList, SwitchRequest
 
 router = APIRouter()
-OpenEngine = Annotated[Engine, Depends(engine_of)]
-Owner = Annotated[str, Depends(owner_of)]
 
 
 @router.get("/agents")
@@ -44,15 +42,16 @@ async def current_agent(
     session_id: str, engine: OpenEngine, owner: Owner, include_history: bool = False
 ) -> AgentContext:
     """Show who is current in a session."""
-    async with engine.database.autocommit() as tx:
-        try:
-            return await _context(tx, session_id, owner, include_history=include_history)
-        except SessionUnknown as error:
-            raise SessionUnknown(f"Agent context for session {session_id} not found") from error
+    try:
+        known = known_session_id(session_id)
+        async with engine.database.autocommit() as tx:
+            return await _context(tx, known, owner, include_history=include_history)
+    except SessionUnknown as error:
+        raise SessionUnknown(f"Agent context for session {quoted(storable(session_id))} not found") from error
 
 
 @router.post("/agents/{session_id}/switch", responses=refusals(400, 404, 409, 413, 415, 503))
-async def switch_agent(session_id: str, body: SwitchRequest, engine: OpenEngine, owner: Owner) -> AgentContext:
+async def switch_agent(session_id: SessionId, body: SwitchRequest, engine: OpenEngine, owner: Owner) -> AgentContext:
     """Make another agent current; open calls are settled like before a new message."""
     await switching.switch(engine, session_id, owner, body.target_agent, body.reason, body.confidence)
     async with engine.database.autocommit() as tx:

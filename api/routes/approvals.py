@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import owner_of
-from api.parts import engine_of, refusals
-from errors import AgentRuntimeError, BadRequest
+from api.parts import CallId, OpenEngine, Owner, SessionId, check_page, refusals
+from errors import AgentRuntimeError
 from runs import replies
 from runs.engine import Engine
 from storage import audit, calls, rules, sessions
@@ -19,20 +18,18 @@ from wire.protocol import HitlDecision, PlanDecision
 from wire.resources import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
 
 router = APIRouter()
-OpenEngine = Annotated[Engine, Depends(engine_of)]
-Owner = Annotated[str, Depends(owner_of)]
 PLAN_REASON = "Complex plan requires user approval before execution"
 
 
 class RuleUnknown(AgentRuntimeError):
     """No such rule in this session."""
 
-    code = "bad_request"
+    code = "rule_unknown"
     status = 404
 
 
 @router.get("/sessions/{session_id}/pending-approvals", responses=refusals(404, 503))
-async def pending_approvals(session_id: str, engine: OpenEngine, owner: Owner) -> PendingApprovals:
+async def pending_approvals(session_id: SessionId, engine: OpenEngine, owner: Owner) -> PendingApprovals:
     """Show everything that waits for a decision."""
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
@@ -41,9 +38,9 @@ async def pending_approvals(session_id: str, engine: OpenEngine, owner: Owner) -
     return PendingApprovals.model_validate({"session_id": session_id, "pending_approvals": rows, "count": len(rows)})
 
 
-@router.post("/sessions/{session_id}/approvals/{call_id}", responses=refusals(400, 404, 409, 413, 415, 503))
+@router.post("/sessions/{session_id}/approvals/{call_id:path}", responses=refusals(400, 404, 409, 413, 415, 503))
 async def decide(
-    session_id: str, call_id: str, body: DecisionRequest, engine: OpenEngine, owner: Owner
+    session_id: SessionId, call_id: CallId, body: DecisionRequest, engine: OpenEngine, owner: Owner
 ) -> DecisionTaken:
     """Decide a call or a plan; with `continuing` a run goes on, to be read from the stream endpoint."""
     fields = body.model_dump()
@@ -59,13 +56,10 @@ async def decide(
 
 @router.get("/sessions/{session_id}/audit", responses=refusals(400, 404, 503))
 async def session_audit(
-    session_id: str, engine: OpenEngine, owner: Owner, limit: int = 100, offset: int = 0
+    session_id: SessionId, engine: OpenEngine, owner: Owner, limit: int = 100, offset: int = 0
 ) -> AuditPage:
     """Show who decided what in a session, oldest first."""
-    if not 1 <= limit <= 1000:
-        raise BadRequest("Limit must be between 1 and 1000")
-    if not 0 <= offset < 2**31:
-        raise BadRequest("Offset must be >= 0")
+    limit, offset = check_page(limit, offset)
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
         entries = await audit.listing(tx, session_id, limit, offset)
@@ -74,7 +68,7 @@ async def session_audit(
 
 
 @router.get("/sessions/{session_id}/rules", responses=refusals(404, 503))
-async def list_rules(session_id: str, engine: OpenEngine, owner: Owner) -> RuleList:
+async def list_rules(session_id: SessionId, engine: OpenEngine, owner: Owner) -> RuleList:
     """Show what the session remembers to allow."""
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
@@ -84,13 +78,13 @@ async def list_rules(session_id: str, engine: OpenEngine, owner: Owner) -> RuleL
 
 
 @router.delete("/sessions/{session_id}/rules", responses=refusals(404, 503))
-async def remove_rules(session_id: str, engine: OpenEngine, owner: Owner) -> RulesRemoved:
+async def remove_rules(session_id: SessionId, engine: OpenEngine, owner: Owner) -> RulesRemoved:
     """Revoke everything that the session remembers."""
     return await _remove(engine, session_id, owner, None)
 
 
 @router.delete("/sessions/{session_id}/rules/{rule_id}", responses=refusals(404, 503))
-async def remove_rule(session_id: str, rule_id: str, engine: OpenEngine, owner: Owner) -> RulesRemoved:
+async def remove_rule(session_id: SessionId, rule_id: CallId, engine: OpenEngine, owner: Owner) -> RulesRemoved:
     """Revoke one rule."""
     return await _remove(engine, session_id, owner, rule_id)
 

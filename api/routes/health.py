@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Depends, Response
-
-from api.parts import engine_of
+from api.parts import OpenEngine
 from errors import NotReady
-from runs.engine import Engine
 from wire.resources import Health, Readiness
 
 router = APIRouter()
-OpenEngine = Annotated[Engine, Depends(engine_of)]
 
 
 @router.get("/health")

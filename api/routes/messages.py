@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of
-from api.parts import engine_of, refusals
+from api.parts import OpenEngine, refusals
 from api.streaming import answer, stream
 from errors import BadRequest
+from jsontext import storable
 from runs import intake, replies
 from runs.claim import Ticket
 from runs.engine import Engine
@@ -26,15 +27,14 @@ from wire.protocol import (
     ToolResult,
     UserMessage,
     check_session_id,
+    quoted,
 )
 
 router = APIRouter()
 
 
-@router.post("/agent/message/stream", responses=refusals(400, 404, 409, 413, 415, 429, 503))
-async def post_message(
-    body: MessageRequest, request: Request, engine: Annotated[Engine, Depends(engine_of)]
-) -> EventSourceResponse:
+@router.post("/agent/message/stream", responses=refusals(400, 404, 409, 413, 415, 503))
+async def post_message(body: MessageRequest, request: Request, engine: OpenEngine) -> EventSourceResponse:
     """Send one message and read the chunks of its answer until the body ends."""
     version = read_version(body)
     session_id = check_session_id(body.session_id) if body.session_id is not None else None
@@ -53,16 +53,16 @@ def read_version(body: MessageRequest) -> int:
     if version is None:
         return 1
     if isinstance(version, bool) or version not in (1, 2):
-        raise BadRequest(f"Unsupported protocol_version: {version}; use 1 or 2")
+        raise BadRequest(f"Unsupported protocol_version: {quoted(storable(version))}; use 1 or 2")
     return int(version)
 
 
 def read_message(raw: dict[str, Any]) -> Message:
     """Dispatch on `type`; raises the protocol's 400 texts, and 422 for wrong JSON types."""
-    kind = raw.get("type")
+    kind = storable(raw.get("type"))
     model = MESSAGES.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise BadRequest(f"Unsupported message type: {kind}")
+        raise BadRequest(f"Unsupported message type: {quoted(kind)}")
     try:
         return model.model_validate(raw).checked()
     except ValidationError as error:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import owner_of
-from api.parts import engine_of, refusals
+from api.parts import OpenEngine, Owner, refusals
 from errors import AgentUnknown
+from jsontext import storable
 from nodes.roster import ROSTER
 from policy.decide import Call, Environment, Facts, decide
-from runs.engine import Engine
 from storage import rules, sessions
-from wire.protocol import check_session_id
-from wire.resources import PolicyCheck
+from wire.protocol import check_session_id, quoted
+from wire.resources import PolicyCheck, PolicyVerdict
 
 router = APIRouter()
 
@@ -22,14 +21,14 @@ router = APIRouter()
 @router.post("/policy/check", responses=refusals(400, 404, 413, 415, 503))
 async def check(
     body: PolicyCheck,
-    engine: Annotated[Engine, Depends(engine_of)],
-    owner: Annotated[str, Depends(owner_of)],
-) -> dict[str, Any]:
+    engine: OpenEngine,
+    owner: Owner,
+) -> PolicyVerdict:
     """Judge a call without making it; nothing is stored."""
     agent = ROSTER.get(body.agent)
     if agent is None:
-        raise AgentUnknown(f"Invalid agent: {body.agent}")
-    environment = body.environment
+        raise AgentUnknown(f"Invalid agent: {quoted(storable(body.agent))}")
+    environment = body.environment.model_dump(exclude_none=True) if body.environment else None
     remembered: tuple[Any, ...] = ()
     if body.session_id is not None:
         async with engine.database.autocommit() as tx:
@@ -37,4 +36,5 @@ async def check(
             remembered = tuple(rule.rule for rule in await rules.listing(tx, session.id))
         environment = environment or session.environment
     facts = Facts(environment=Environment.read(environment), session_rules=remembered)
-    return decide(Call(body.tool, body.arguments), agent.rights(agent.tools), facts, engine.rules).as_wire()
+    verdict = decide(Call(body.tool, body.arguments), agent.rights(agent.tools), facts, engine.rules)
+    return PolicyVerdict.model_validate(verdict.as_wire())

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
-from api.auth import owner_of
-from api.parts import engine_of, refusals
+from api.parts import OpenEngine, Owner, SessionId, check_page, refusals
 from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
 from runs import cancel as cancelling
-from runs.engine import Engine
 from runs.thread import openai_calls
 from storage import audit, messages, sessions
 from storage.messages import MessageRecord
@@ -32,8 +30,6 @@ from wire.resources import (
 )
 
 router = APIRouter()
-OpenEngine = Annotated[Engine, Depends(engine_of)]
-Owner = Annotated[str, Depends(owner_of)]
 
 
 @router.post("/sessions", status_code=201, responses=refusals(400, 409, 413, 415, 503))
@@ -57,18 +53,15 @@ async def list_sessions(
     active_only: bool = True,  # noqa: ARG001 every session that is not deleted is active
 ) -> SessionList:
     """List the owner's sessions, newest activity first; deleted ones are never among them."""
-    if not 1 <= limit <= 1000:
-        raise BadRequest("Limit must be between 1 and 1000")
-    if not 0 <= offset < 2**31:
-        raise BadRequest("Offset must be >= 0")
+    limit, kept_offset = check_page(limit, offset)
     async with engine.database.autocommit() as tx:
-        rows, total = await sessions.listing(tx, owner, limit, offset)
+        rows, total = await sessions.listing(tx, owner, limit, kept_offset)
     return SessionList.model_validate({"sessions": rows, "total": total, "limit": limit, "offset": offset})
 
 
 @router.get("/sessions/{session_id}", responses=refusals(404, 503))
 async def get_session(
-    session_id: str, engine: OpenEngine, owner: Owner, include_messages: bool = False
+    session_id: SessionId, engine: OpenEngine, owner: Owner, include_messages: bool = False
 ) -> SessionEnvelope:
     """Show one session, with its messages if wanted."""
     async with engine.database.autocommit() as tx:
@@ -78,7 +71,7 @@ async def get_session(
 
 
 @router.patch("/sessions/{session_id}", responses=refusals(404, 413, 415, 503))
-async def patch_session(session_id: str, body: SessionPatch, engine: OpenEngine, owner: Owner) -> SessionEnvelope:
+async def patch_session(session_id: SessionId, body: SessionPatch, engine: OpenEngine, owner: Owner) -> SessionEnvelope:
     """Change title and description; null clears, what is absent stays."""
     async with engine.database.transaction() as tx:
         session = await sessions.find(tx, session_id, owner, lock=True)
@@ -90,7 +83,7 @@ async def patch_session(session_id: str, body: SessionPatch, engine: OpenEngine,
 
 
 @router.delete("/sessions/{session_id}", responses=refusals(404, 503))
-async def delete_session(session_id: str, engine: OpenEngine, owner: Owner, hard: bool = False) -> SessionDeleted:
+async def delete_session(session_id: SessionId, engine: OpenEngine, owner: Owner, hard: bool = False) -> SessionDeleted:
     """Hide a session, or with `hard` remove every row and checkpoint of it; what it is doing is cancelled first."""
     async with engine.database.autocommit() as tx:
         session = await sessions.find_any(tx, session_id)
@@ -116,7 +109,7 @@ async def delete_session(session_id: str, engine: OpenEngine, owner: Owner, hard
     response_model=History,
     response_model_exclude_unset=True,
 )
-async def get_history(session_id: str, engine: OpenEngine, owner: Owner) -> dict[str, Any]:
+async def get_history(session_id: SessionId, engine: OpenEngine, owner: Owner) -> dict[str, Any]:
     """Show the whole conversation and who took part in it."""
     async with engine.database.autocommit() as tx:
         session = await sessions.find(tx, session_id, owner)
@@ -136,7 +129,7 @@ async def get_history(session_id: str, engine: OpenEngine, owner: Owner) -> dict
 
 
 @router.post("/sessions/{session_id}/cancel", responses=refusals(404, 503))
-async def cancel_session(session_id: str, engine: OpenEngine, owner: Owner) -> CancelResult:
+async def cancel_session(session_id: SessionId, engine: OpenEngine, owner: Owner) -> CancelResult:
     """Stop what the session is doing or waiting for; the text so far is kept."""
     result = await cancelling.cancel(engine, session_id, owner)
     return CancelResult(
@@ -149,7 +142,7 @@ async def cancel_session(session_id: str, engine: OpenEngine, owner: Owner) -> C
 
 @router.get("/sessions/{session_id}/stream", responses=refusals(400, 404, 503))
 async def follow_session(
-    session_id: str,
+    session_id: SessionId,
     request: Request,
     engine: OpenEngine,
     owner: Owner,
@@ -158,7 +151,7 @@ async def follow_session(
     protocol_version: int = 2,
 ) -> EventSourceResponse:
     """Replay the log after a number, then follow live across turns; the header Last-Event-ID wins over `after`."""
-    wanted = request.headers.get("last-event-id", after).strip()
+    wanted = request.headers.get("last-event-id", "").strip() or after.strip()
     if not wanted.isascii() or not wanted.isdigit() or len(wanted) > 18:
         raise BadRequest("after and Last-Event-ID must be a sequence number >= 0")
     if protocol_version not in (1, 2):

@@ -1,0 +1,65 @@
+"""`GET /metrics`: the numbers of the service for Prometheus, over all owners, counts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse
+
+from api.parts import OpenEngine, refusals
+from storage import metrics
+from storage.metrics import Sample
+
+router = APIRouter()
+PREFIX = "agent_runtime_"
+MEDIA_TYPE = "text/plain; version=0.0.4"
+HELP = {
+    "info": "The version of the runtime.",
+    "active_runs": "Runs that this process drives at the moment.",
+    "draining": "Whether this process is shutting down.",
+    "sessions": "Sessions in the database.",
+    "runs": "Runs in the database by status.",
+    "tool_calls": "Tool calls in the database by tool and state.",
+    "llm_calls": "Model calls in the database by purpose and outcome.",
+    "llm_call_seconds": "Seconds spent in model calls in the database.",
+    "llm_tokens": "Tokens of the model calls in the database.",
+}
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals(503)},
+)
+async def prometheus(engine: OpenEngine) -> PlainTextResponse:
+    """Show the numbers of this process and of its database; gauges, because a hard delete takes rows away."""
+    async with engine.database.autocommit() as tx:
+        stored = await metrics.samples(tx)
+    own = [
+        Sample("info", {"version": engine.settings.version}, 1),
+        Sample("active_runs", {}, len(engine.tasks)),
+        Sample("draining", {}, int(engine.is_draining)),
+    ]
+    return PlainTextResponse(exposition([*own, *stored]), media_type=MEDIA_TYPE)
+
+
+def exposition(samples: Iterable[Sample]) -> str:
+    """Write samples in Prometheus' text format, each metric with its help and type."""
+    lines: list[str] = []
+    by_metric: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_metric.setdefault(sample.metric, []).append(sample)
+    for metric, found in by_metric.items():
+        lines += [f"# HELP {PREFIX}{metric} {HELP[metric]}", f"# TYPE {PREFIX}{metric} gauge"]
+        lines += [f"{PREFIX}{metric}{_labels(s.labels)} {s.value:g}" for s in found]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    pairs = (f'{key}="{_escaped(value)}"' for key, value in labels.items())
+    return "{" + ",".join(pairs) + "}" if labels else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,93 @@
+-- name: agent_figures(owner)
+-- What each agent's model calls came to.
+select agent, count(*), sum(duration_ms), sum(case when outcome = 'failed' then 0 else 1 end),
+       sum(case when outcome = 'failed' then 1 else 0 end)
+from llm_calls
+where purpose = 'agent' and session_id in (select id from sessions where owner = :owner and deleted_at is null)
+group by agent order by agent;
+
+-- name: tool_figures(owner)
+-- How often each tool was called, and how that ended.
+select tool_name, count(*), sum(case when state = 'done' then 1 else 0 end),
+       sum(case when state = 'failed' then 1 else 0 end), sum(case when kind = 'approval' then 1 else 0 end)
+from tool_calls
+where kind in ('approval', 'ide_call', 'local_call')
+  and session_id in (select id from sessions where owner = :owner and deleted_at is null)
+group by tool_name order by tool_name;
+
+-- name: decision_figures(owner)
+-- What people decided, by tool.
+select tool_name, decision, count(*) from tool_calls
+where kind = 'approval' and decision is not null
+  and session_id in (select id from sessions where owner = :owner and deleted_at is null)
+group by tool_name, decision order by tool_name, decision;
+
+-- name: session_requests(owner, session_id)
+-- The model calls of one session without the classifier's, oldest first.
+select started_at, model, duration_ms, prompt_tokens, completion_tokens, total_tokens, tool_calls, outcome, error
+from llm_calls
+where purpose <> 'classifier'
+  and session_id in (select id from sessions where id = :session_id and owner = :owner and deleted_at is null)
+order by started_at, id;
+
+-- name: measured_sessions(owner)
+-- The sessions that have called a model.
+select id from sessions s
+where owner = :owner and deleted_at is null
+  and exists (select 1 from llm_calls c where c.session_id = s.id and c.purpose <> 'classifier')
+order by created_at, id;
+
+-- name: noted_events(owner, session_id, event_type, limit)
+-- The newest entries of what the original called its audit log, newest first.
+select at, event_type, event_id, session_id, run_id, agent, call_id, tool_name, details, error from (
+    select at, case event when 'error' then 'agent_error' when 'agent_switched' then 'agent_switched'
+               else 'hitl_decision_made' end as event_type,
+           'audit-' || cast(id as text) as event_id, session_id, run_id, agent, call_id, tool_name, details,
+           null as error, id as place
+    from audit_log where event in ('agent_switched', 'approval_decided', 'approval_implicit', 'error')
+    union all
+    select settled_at, 'tool_execution_failed', 'failed-' || session_id || '-' || call_id, session_id, run_id, agent,
+           call_id, tool_name, '{}', error, 0
+    from tool_calls where state = 'failed' and error is not null
+    union all
+    select created_at, 'tool_approval_required', 'approval-' || session_id || '-' || call_id, session_id, run_id,
+           agent, call_id, tool_name, '{}', null, 0
+    from tool_calls where kind = 'approval'
+) as noted
+where session_id in (select id from sessions where owner = :owner and deleted_at is null)
+  and (cast(:session_id as text) is null or session_id = :session_id)
+  and (cast(:event_type as text) is null or event_type = :event_type)
+order by at desc, place desc, event_id desc limit :limit;
+
+-- name: published_figures(owner)^
+-- How many events were logged, and when the last one was.
+select coalesce(sum(last_seq), 0),
+       (select max(e.at) from events e join sessions s on e.session_id = s.id and e.seq = s.last_seq
+        where s.owner = :owner and s.deleted_at is null)
+from sessions where owner = :owner and deleted_at is null;
+
+-- name: run_figures(owner)^
+-- How the runs of an owner ended: well, and failed.
+select coalesce(sum(case when status in ('completed', 'paused', 'cancelled') then 1 else 0 end), 0),
+       coalesce(sum(case when status = 'failed' then 1 else 0 end), 0)
+from runs where session_id in (select id from sessions where owner = :owner and deleted_at is null);
+
+-- name: all_sessions()^
+-- How many sessions are kept: visible ones and deleted ones.
+select coalesce(sum(case when deleted_at is null then 1 else 0 end), 0),
+       coalesce(sum(case when deleted_at is null then 0 else 1 end), 0)
+from sessions;
+
+-- name: all_runs()
+-- Every kept run by its status.
+select status, count(*) from runs group by status order by status;
+
+-- name: all_calls()
+-- Every kept call by tool and state.
+select tool_name, state, count(*) from tool_calls group by tool_name, state order by tool_name, state;
+
+-- name: all_llm_calls()
+-- Every kept model call by purpose and outcome.
+select purpose, outcome, count(*), sum(duration_ms), coalesce(sum(prompt_tokens), 0),
+       coalesce(sum(completion_tokens), 0)
+from llm_calls group by purpose, outcome order by purpose, outcome;
