@@ -96,6 +96,11 @@ class Settings(BaseSettings):
         found: dict[str, str] = {}
         for part in (self.internal_api_key or "").split(","):
             name, equals, key = part.strip().partition("=")
+            if equals and (not name or not key.strip("=") or "/" in name):
+                raise ConfigurationError(
+                    f"{PREFIX}INTERNAL_API_KEY is not usable: write each key as key or name=key, "
+                    "without = in a key that has no name and without / in a name."
+                )
             if part.strip():
                 found[key if equals else name] = name if equals else ""
         return found
