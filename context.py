@@ -46,6 +46,8 @@ class Context:
     """What the policy knows of the session: a `policy.decide.Facts`."""
     used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
     """Async: which of these call ids the session has used already."""
+    routes: Annotated[Any, SkipJsonSchema()] = None
+    """What was classified before in this process: a `nodes.routes.Routes`, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
     """The time as an aware UTC datetime."""
     environment: Annotated[Any, SkipJsonSchema()] = None
@@ -56,6 +58,8 @@ class Context:
     switch_approval: bool = False
     max_model_calls: int = 50
     max_tool_result_chars: int = 32_768
+    context_tokens: int = 128_000
+    """The size of the model's window; from 80 % of it on room is made."""
     switches_left: int = 50
     """How often agents may still hand over in this session."""
     prompt_reload: bool = False

@@ -168,3 +168,9 @@ class ModelBadReply(ModelError):
     """The language model gave an answer that could not be read. Please try again."""
 
     code = "llm_bad_reply"
+
+
+class ContextTooLong(ModelBadReply):
+    """This conversation is too long for the language model. Start a new session, or ask for less at once."""
+
+    retryable = False

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     llm_api_key: OptionalText = None
     llm_timeout_seconds: float = Field(360, gt=0)
     llm_max_retries: int = Field(2, ge=0, le=10)
+    llm_context_tokens: int = Field(128_000, ge=1_000)
     policy_file: Path | None = None
     policy_profile: Literal["standard", "strict"] = "standard"
     gateway_url: OptionalText = None

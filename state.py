@@ -24,6 +24,12 @@ class Turn(TypedDict, total=False):
     """How often `last_call` came in a row."""
     replaces: str
     """The plan that the next plan replaces, after the user asked to modify it."""
+    planning: bool
+    """Whether the classifier said that the request has several steps; set by the router."""
+    compacted_at: int
+    """How many messages the thread had after room was made; set when the thread is shrunk."""
+    squeezes: int
+    """How often room was made because the server found the request too long."""
 
 
 class DecidedCall(TypedDict):
@@ -69,7 +75,8 @@ class AgentState(TypedDict, total=False):
     round: list[DecidedCall]
     """Calls of the last reply whose turn has not come yet; written and emptied by the specialist."""
     plan: dict[str, Any] | None
-    """The plan that is executing; set by plan_review, advanced and cleared by plan_step and by a new input."""
+    """The plan that is executing; set by plan_review, advanced and cleared by plan_step, and cleared by the router when
+    a new message came in between."""
 
 
 def tool_message_id(call_id: str) -> str:

@@ -1,8 +1,7 @@
 """What can go wrong in one attempt to call a model, before it is known whether there will be another attempt."""
 
-from errors import ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
+from errors import ContextTooLong, ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
 
-TOO_LONG = "This conversation is too long for the language model. Start a new session, or ask for less at once."
 _SENTENCES = {
     400: "The language model refused this request.",
     401: "The language model refused the credentials of this server.",
@@ -61,7 +60,7 @@ def refused(status: int, body: str, retry_after_s: float | None = None) -> Failu
     """Translate an HTTP status (of the reply, or written in an error inside its body) into a failure."""
     said = body.lower()
     if status in {400, 413, 422} and is_too_long(said):
-        return Failure(ModelBadReply(TOO_LONG, status=status), again=False)
+        return Failure(ContextTooLong(None, status=status), again=False)
     if status == 408:
         return Failure(ModelTimeout(None, status=status), again=True, retry_after_s=retry_after_s)
     return Failure(

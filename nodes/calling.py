@@ -13,6 +13,10 @@ from llm.models import Reply, Retry
 from tools.tool import Tool
 
 Writer = Callable[[Any], None]
+Purpose = Literal["agent", "classifier", "summary"]
+Outcome = Literal["ok", "insisted", "implicit"]
+"""How a reply is counted: `insisted` = it was text where a call was wanted, and the model was asked once more;
+`implicit` = it was text where a call was wanted, and the text counts. A call that gave no reply is `failed`."""
 
 
 async def call_model(
@@ -21,12 +25,14 @@ async def call_model(
     conversation: Sequence[BaseMessage],
     *,
     agent: str,
-    purpose: Literal["agent", "classifier"],
+    purpose: Purpose,
     prompt_hash: str,
     tools: Sequence[Tool] = (),
     temperature: float | None = None,
     json_schema: Mapping[str, Any] | None = None,
+    tool_choice: Literal["required"] | None = None,
     on_text: Callable[[str], None] | None = None,
+    outcome_of: Callable[[Reply], Outcome] = lambda _: "ok",
 ) -> Reply:
     """Ask the model once (its own retries included) and tell what it cost; raises ModelError after telling it."""
 
@@ -50,6 +56,7 @@ async def call_model(
             tools=tools,
             temperature=temperature,
             json_schema=json_schema,
+            tool_choice=tool_choice,
             on_text=on_text,
             on_retry=tell_retry,
         )
@@ -57,8 +64,11 @@ async def call_model(
         tell("failed", error=error.code, started_at=started.isoformat(), duration_ms=context.ms_since(started))
         raise
     usage = reply.usage
+    outcome = outcome_of(reply)
     tell(
-        "ok",
+        outcome,
+        insisted=tool_choice is not None,
+        implicit=outcome == "implicit",
         model=reply.model,
         started_at=started.isoformat(),
         duration_ms=reply.duration_ms,

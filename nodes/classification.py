@@ -28,6 +28,8 @@ class Classification:
     confidence: Confidence
     reason: str
     method: Literal["llm", "keywords"]
+    is_atomic: bool = True
+    """False when the model said that the request has several steps: then its answer is a plan (S19)."""
 
 
 CLASSIFICATION_SCHEMA: dict[str, Any] = {
@@ -97,6 +99,7 @@ def _read_object(found: dict[str, Any]) -> Classification | None:
         confidence=_confidence(confidence),
         reason=(" ".join(reason.split()) if isinstance(reason, str) else "")[:MAX_REASON_CHARS],
         method="llm",
+        is_atomic=not _is_false(found.get("is_atomic")),
     )
 
 

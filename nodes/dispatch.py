@@ -11,13 +11,13 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 from langgraph.graph import END
 from langgraph.types import Command, Send
-from policy.decide import Call, decide
 
 from context import Context
 from llm.models import WrittenCall
 from nodes.answers import ONE_AT_A_TIME
 from nodes.roster import Agent
 from nodes.virtual import take_effect
+from policy.decide import Call, decide
 from state import AgentState, DecidedCall, Turn, tool_message
 from tools.catalog import BY_NAME
 

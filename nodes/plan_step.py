@@ -11,8 +11,9 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from context import Context, context_of
-from nodes.plans import next_subtask, plan_summary, progress
-from nodes.specialist import subtask_request
+from nodes.conversation import hidden_message, subtask_request
+from nodes.plans import next_subtask, plan_note, plan_summary, progress
+from nodes.window import NOTE_PREFIX
 from state import AgentState
 
 
@@ -46,7 +47,8 @@ async def advance(state: AgentState, runtime: Runtime[Context]) -> Command[Liter
         "agent": following["agent"],
         "progress": number,
     }
-    write({"event": "subtask_started", "content": following["description"], "metadata": metadata})
+    told = {"content": following["description"], "metadata": metadata, "arguments": plan_summary(plan)}
+    write({"event": "subtask_started", **told})
     return Command(update={"plan": plan, "messages": [subtask_request(following)]}, goto="specialist")
 
 
@@ -68,7 +70,10 @@ def _end(state: AgentState, plan: dict[str, Any], status: str, context: Context,
         "duration_seconds": round(seconds, 3),
     }
     write({"event": "plan_finished", "metadata": metadata, "arguments": plan_summary(plan)})
-    return Command(update=after_plan(state.get("chosen_by")), goto="__end__")
+    update = after_plan(state.get("chosen_by"))
+    if status == "failed":
+        update["messages"] = [hidden_message(f"{NOTE_PREFIX}{plan['plan_id']}", plan_note(plan, status))]
+    return Command(update=update, goto="__end__")
 
 
 def _completed(plan: dict[str, Any], subtask: dict[str, Any], chunks: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+NOTE_RESULT_CHARS = 500
+
 
 class PlanInvalid(ValueError):
     """The plan cannot be executed as it was written."""
@@ -101,6 +103,20 @@ def plan_summary(plan: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": plan["created_at"],
         "approved_at": plan["approved_at"],
     }
+
+
+def plan_note(plan: Mapping[str, Any], status: str) -> str:
+    """What the thread keeps of a plan that ended early, so that the next plan repeats nothing that is finished."""
+    lines = [
+        f'Note of the runtime: the plan "{plan["title"]}" ended as {status}. Do not do again what is completed; '
+        "when the user asks to go on, plan only what is left.",
+    ]
+    for number, subtask in enumerate(plan["subtasks"], start=1):
+        stage = {"running": "interrupted", "pending": "not started", "skipped": "not started"}
+        line = f"{number}. [{stage.get(subtask['status'], subtask['status'])}] {subtask['description']}"
+        result = " ".join(str(subtask.get("result") or "").split())
+        lines.append(f"{line} Result: {result[:NOTE_RESULT_CHARS]}" if result else line)
+    return "\n".join(lines)
 
 
 def plan_markdown(summary: Mapping[str, Any]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from policy.decide import Rights
-
 from errors import ConfigurationError
+from policy.decide import Rights
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import Tool
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
-from langgraph.types import Command
+from langgraph.types import Command, Overwrite
 
 from context import Context, context_of
 from errors import ModelError
 from nodes import events
 from nodes.calling import call_model
 from nodes.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
+from nodes.conversation import hidden_message, is_said_by_user, last_request
+from nodes.plans import plan_note
 from nodes.roster import AGENTS
+from nodes.routes import Routes
+from nodes.window import NOTE_PREFIX
 from prompts.render import classifier_prompt
 from state import AgentState
 
@@ -25,30 +30,37 @@ CHARS_SHOWN = 2000
 async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
     """Classify while the orchestrator is current; a specialist stays until somebody switches (S2)."""
     context = context_of(runtime)
+    update: dict[str, Any] = _leave_plan(state)
     current = state.get("agent") or "orchestrator"
     if current != "orchestrator":
-        return Command(goto="specialist")
+        return Command(update=update, goto="specialist")
     if not context.multi_agent:
         reason = "Single-agent mode: only Universal agent available"
         runtime.stream_writer(events.switched(current, "universal", reason, "high", "single"))
-        return Command(update={"agent": "universal", "chosen_by": "router"}, goto="specialist")
+        return Command(update={**update, "agent": "universal", "chosen_by": "router"}, goto="specialist")
     chosen = await classify(state, context, runtime)
+    if not chosen.is_atomic:
+        update["turn"] = {**(state.get("turn") or {}), "planning": True}
     previous = state.get("previous_agent") or "orchestrator"
     if chosen.agent != previous:
         runtime.stream_writer(events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method))
-    return Command(update={"agent": chosen.agent, "chosen_by": "router"}, goto="specialist")
+    return Command(update={**update, "agent": chosen.agent, "chosen_by": "router"}, goto="specialist")
 
 
 async def classify(state: AgentState, context: Context, runtime: Runtime[Context]) -> Classification:
     """Ask the model; when it fails or answers nonsense, count keywords."""
-    request = last_request(state)
+    messages = state.get("messages", [])
+    request, conversation = last_request(messages), conversation_text(messages)
     prompt = classifier_prompt([(a.label, a.when) for a in AGENTS if a.label], reload=context.prompt_reload)
-    conversation: list[BaseMessage] = [SystemMessage(prompt.text), HumanMessage(conversation_text(state))]
+    routes = cast(Routes | None, context.routes)
+    known = routes.find(prompt.text, conversation) if routes is not None else None
+    if known is not None:
+        return known
     try:
         reply = await call_model(
             context,
             runtime.stream_writer,
-            conversation,
+            [SystemMessage(prompt.text), HumanMessage(conversation)],
             agent="orchestrator",
             purpose="classifier",
             prompt_hash=prompt.hash,
@@ -57,23 +69,33 @@ async def classify(state: AgentState, context: Context, runtime: Runtime[Context
         )
     except ModelError:
         return classify_by_keywords(request)
-    return read_classification(reply.text) or classify_by_keywords(request)
+    chosen = read_classification(reply.text) or classify_by_keywords(request)
+    if routes is not None:
+        routes.keep(prompt.text, conversation, chosen)
+    return chosen
 
 
-def last_request(state: AgentState) -> str:
-    """The text of the newest user message."""
-    for message in reversed(state.get("messages", [])):
-        if isinstance(message, HumanMessage):
-            return str(message.text)
-    return ""
+def _leave_plan(state: AgentState) -> dict[str, Any]:
+    """End a plan that a new message met while it executed (S24): a note of it goes before that message."""
+    plan = state.get("plan")
+    if not plan:
+        return {}
+    messages = list(state.get("messages", []))
+    note = hidden_message(f"{NOTE_PREFIX}{plan['plan_id']}", plan_note(plan, "cancelled"))
+    return {"plan": None, "messages": Overwrite([*messages[:-1], note, *messages[-1:]])}
 
 
-def conversation_text(state: AgentState) -> str:
+def conversation_text(messages: Sequence[BaseMessage]) -> str:
     """The last turns as the classifier reads them, the request last and in full."""
-    spoken = [m for m in state.get("messages", []) if m.type in ("human", "ai") and str(m.text).strip()]
+    spoken = [m for m in messages if _is_spoken(m)]
     names = {"human": "User", "ai": "Assistant"}
     earlier = [f"{names[m.type]}: {str(m.text)[:CHARS_SHOWN]}" for m in spoken[-TURNS_SHOWN - 1 : -1]]
-    request = last_request(state)
+    request = last_request(messages)
     if not earlier:
         return request
     return "Earlier in this conversation:\n" + "\n".join(earlier) + f"\n\nThe request to classify:\n{request}"
+
+
+def _is_spoken(message: BaseMessage) -> bool:
+    is_agent = isinstance(message, AIMessage)
+    return bool(str(message.text).strip()) and (is_agent or is_said_by_user(message))

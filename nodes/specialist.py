@@ -6,17 +6,20 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from context import Context, context_of
-from errors import ModelError
-from llm.models import Reply
+from errors import ContextTooLong, ModelError
+from llm.models import WrittenCall
 from nodes import events
-from nodes.calling import call_model
+from nodes.asking import ask
+from nodes.conversation import current_agent, current_subtask, readable, visible
 from nodes.dispatch import Step, end_of_turn, go_on, judge
-from nodes.roster import ROSTER, Agent, agents_of
+from nodes.room import make_room, squeeze
+from nodes.roster import Agent, agents_of
+from nodes.window import reading_of, size_of
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
 
@@ -38,45 +41,57 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
     agent = current_agent(state)
     prompt = _prompt(agent, state, context)
+    shrunk = await make_room(state, len(prompt.text), agent, context, write)
+    if shrunk is not None:
+        return shrunk
     message_id = f"msg_{uuid.uuid4().hex}"
+    seen = visible(state)
     try:
-        reply = await call_model(
+        said = await ask(
             context,
             write,
-            [SystemMessage(prompt.text), *readable(state)],
-            agent=agent.name,
-            purpose="agent",
-            prompt_hash=prompt.hash,
+            [SystemMessage(prompt.text), *readable(seen)],
+            agent=agent,
+            prompt=prompt,
             tools=_offered(agent, state, context),
-            on_text=lambda delta: write(events.text(message_id, delta)),
+            message_id=message_id,
+            needs_plan=bool(turn.get("planning")) and not turn.get("replaces"),
+            may_insist=model_calls + 1 < context.max_model_calls,
         )
     except ModelError as error:
-        return _fail(state, write, error.code, error.message, retryable=error.retryable, agent=agent.name)
-    turn = Turn(**{**turn, "model_calls": model_calls + 1})
-    if reply.text.strip():
-        before = {"before_tool_call": True} if reply.calls else {}
-        write(events.message(message_id, reply.text, **before))
-    if not reply.calls:
-        answer = AIMessage(content=reply.text, id=message_id, name=agent.name)
-        return Step(messages=[answer], update={"turn": turn}, goto=end_of_turn(state)).command(state)
-    return await _call(reply, message_id, agent, turn, state, context, write)
+        squeezed = await squeeze(state, agent, context, write) if isinstance(error, ContextTooLong) else None
+        return squeezed or _fail(state, write, error.code, error.message, retryable=error.retryable, agent=agent.name)
+    turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
+    if said.text.strip():
+        about = {"before_tool_call": True} if said.calls else {"implicit": True} if said.implicit else {}
+        write(events.message(message_id, said.text, **about))
+    message = AIMessage(
+        content=said.text,
+        id=message_id,
+        name=agent.name,
+        response_metadata=reading_of(said.prompt_tokens, len(prompt.text) + size_of(seen)),
+    )
+    if not said.calls:
+        return Step(messages=[message], update={"turn": turn}, goto=end_of_turn(state)).command(state)
+    return await _call(said.calls, message, agent, turn, state, context, write)
 
 
 async def _call(
-    reply: Reply, message_id: str, agent: Agent, turn: Turn, state: AgentState, context: Context, write: Any
+    calls: Sequence[WrittenCall],
+    message: AIMessage,
+    agent: Agent,
+    turn: Turn,
+    state: AgentState,
+    context: Context,
+    write: Any,
 ) -> Command[Next]:
-    ids = await _unique_ids(reply, state, context)
-    message = AIMessage(
-        content=reply.text,
-        id=message_id,
-        name=agent.name,
-        tool_calls=[
-            {"id": call_id, "name": call.name or "unknown", "args": call.arguments or {}, "type": "tool_call"}
-            for call_id, call in zip(ids, reply.calls, strict=True)
-        ],
-    )
+    ids = await _unique_ids(calls, state, context)
+    message.tool_calls = [
+        {"id": call_id, "name": call.name or "unknown", "args": call.arguments or {}, "type": "tool_call"}
+        for call_id, call in zip(ids, calls, strict=True)
+    ]
     offered = frozenset(tool.name for tool in _offered(agent, state, context))
-    step = judge(reply.calls, ids, agent, offered, turn, context, write)
+    step = judge(calls, ids, agent, offered, turn, context, write)
     step.messages.insert(0, message)
     if step.failure is not None:
         code, sentence, metadata = step.failure
@@ -84,13 +99,13 @@ async def _call(
     return go_on(step, state, context, write).command(state)
 
 
-async def _unique_ids(reply: Reply, state: AgentState, context: Context) -> list[str]:
+async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: Context) -> list[str]:
     """Keep the model's call ids where they are usable and new in the session (protocol section 7)."""
-    wanted = [call.id for call in reply.calls if 0 < len(call.id) <= 64]
+    wanted = [call.id for call in calls if 0 < len(call.id) <= 64]
     taken = await context.used_calls(wanted)
     taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}
     ids: list[str] = []
-    for call in reply.calls:
+    for call in calls:
         usable = 0 < len(call.id) <= 64 and call.id not in taken and call.id not in ids
         ids.append(call.id if usable else f"call_{uuid.uuid4().hex}")
     return ids
@@ -108,41 +123,6 @@ def _fail(
     if plan:
         step.update["plan"] = {**plan, "failed": sentence}
     return step.command(state)
-
-
-def current_agent(state: AgentState) -> Agent:
-    """The agent that works now: the subtask's while a plan executes, else the current one."""
-    subtask = current_subtask(state)
-    return ROSTER[subtask["agent"] if subtask else state.get("agent") or "universal"]
-
-
-def current_subtask(state: AgentState) -> dict[str, Any] | None:
-    """The subtask of the executing plan that is running."""
-    plan = state.get("plan")
-    if not plan:
-        return None
-    return next((s for s in plan["subtasks"] if s["status"] == "running"), None)
-
-
-def readable(state: AgentState) -> list[BaseMessage]:
-    """The conversation as the model reads it: a subtask starts afresh, tool results are marked as data."""
-    messages: Sequence[AnyMessage] = state.get("messages", [])
-    subtask = current_subtask(state)
-    if subtask:
-        start = next(i for i, m in enumerate(messages) if m.id == f"subtask:{subtask['id']}")
-        messages = messages[start:]
-    return [_as_data(m) if isinstance(m, ToolMessage) and m.additional_kwargs.get("untrusted") else m for m in messages]
-
-
-def _as_data(message: ToolMessage) -> ToolMessage:
-    body = str(message.text).replace("</tool_result", "<\\/tool_result")
-    wrapped = f'<tool_result tool="{message.name}">\n{body}\n</tool_result>'
-    return message.model_copy(update={"content": wrapped})
-
-
-def subtask_request(subtask: dict[str, Any]) -> HumanMessage:
-    """The message that opens a subtask in the thread; clients do not see it."""
-    return HumanMessage(subtask["description"], id=f"subtask:{subtask['id']}", additional_kwargs={"hidden": True})
 
 
 def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Any, ...]:

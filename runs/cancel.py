@@ -9,7 +9,7 @@ from runs import settle
 from runs.close import store_records
 from runs.engine import Engine
 from runs.recorder import Recorder, join_deltas
-from storage import audit, calls, events, runs, sessions
+from storage import audit, calls, events, plans, runs, sessions
 from storage.audit import AuditEntry
 from storage.database import Transaction
 from storage.runs import Run
@@ -89,6 +89,8 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder) -> None:
 
 async def _settle(tx: Transaction, run: Run, recorder: Recorder) -> None:
     await calls.end_all(tx, run.session_id, "cancel")
+    if recorder.plan is not None:
+        await plans.set_summary(tx, recorder.plan)
     await settle.end_plan(tx, run.session_id, "cancelled")
     await store_records(tx, run, recorder, [AuditEntry("cancelled", actor="user", run_id=run.id)])
 

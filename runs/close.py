@@ -152,5 +152,5 @@ async def _store_plans(tx: Transaction, run: Run, recorder: Recorder) -> None:
         if payload["kind"] == "plan_review":
             replaces = payload["plan"]["replaces"]
             await plans.add(tx, run.session_id, payload["call_id"], payload["plan_summary"], replaces)
-    if recorder.finished_plan is not None:
-        await plans.set_summary(tx, recorder.finished_plan)
+    if recorder.plan is not None:
+        await plans.set_summary(tx, recorder.plan)

@@ -120,6 +120,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
     return Context(
         models=engine.models,
         rules=engine.rules,
+        routes=engine.routes,
         facts=Facts(
             environment=Environment.read(session.environment),
             session_rules=tuple(rule.rule for rule in remembered),
@@ -131,6 +132,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
         switch_approval=settings.switch_approval,
         max_model_calls=settings.max_model_calls_per_turn,
         max_tool_result_chars=settings.max_tool_result_chars,
+        context_tokens=settings.llm_context_tokens,
         switches_left=max(0, settings.max_switches - session.switch_count),
         prompt_reload=settings.prompt_reload,
     )

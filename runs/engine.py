@@ -14,6 +14,7 @@ from policy.rules import Rules
 
 from errors import SessionBusy
 from llm.models import Models
+from nodes.routes import Routes
 from runs.live import Feed, Live
 from settings import Settings
 from storage.checkpoints import Checkpoints
@@ -35,6 +36,8 @@ class Engine:
     live: Live
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
     """The number of this process; on PostgreSQL the key of the advisory lock that it holds while it lives."""
+    routes: Routes = field(default_factory=Routes)
+    """What this process classified before."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """The task that drives each run, by run id."""
     cancelling: set[str] = field(default_factory=set)

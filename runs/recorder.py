@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AnyMessage
+from langgraph.types import Overwrite
 
 from errors import NotReady
 from runs.engine import Engine
@@ -43,7 +44,8 @@ class Recorder:
         self.llm_calls: list[dict[str, Any]] = []
         self.audit: list[AuditEntry] = []
         self.local_calls: list[Mapping[str, Any]] = []
-        self.finished_plan: dict[str, Any] | None = None
+        self.plan: dict[str, Any] | None = None
+        """The summary of the executing plan as it stands."""
         self.agent: str | None = None
         self.chosen_by: str | None = None
         self.switches = 0
@@ -128,7 +130,9 @@ class Recorder:
             return
 
     def _take_update(self, update: Mapping[str, Any]) -> None:
-        messages: Sequence[AnyMessage] = update.get("messages") or []
+        messages: Sequence[AnyMessage] | Overwrite = update.get("messages") or []
+        if isinstance(messages, Overwrite):  # a shorter window of what the history has already
+            messages = []
         self.messages += [record for record in map(message_record, messages) if record is not None]
         if "agent" in update:
             self.agent, self.chosen_by = update["agent"], update.get("chosen_by")
@@ -157,8 +161,10 @@ class Recorder:
                 self.audit.append(AuditEntry("error", agent=agent, run_id=self._run.id, details=details))
             case "local_call":
                 self.local_calls.append(event)
+            case "subtask_started":
+                self.plan = event["arguments"]
             case "plan_finished":
-                self.finished_plan = event["arguments"]
+                self.plan = event["arguments"]
                 if event["metadata"]["status"] == "failed":
                     self.failure = self.failure or "plan_failed"
         self.say(*chunks_of_event(event))

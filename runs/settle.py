@@ -37,7 +37,9 @@ async def end_plan(tx: Transaction, session_id: str, status: str) -> None:
     if plan is None:
         return
     final = "cancelled" if plan.status == "executing" else status
-    await plans.set_status(tx, plan.plan_id, final)
+    left = {"running": "failed", "pending": "skipped"} if plan.status == "executing" else {}
+    subtasks = [{**s, "status": left.get(s["status"], s["status"])} for s in plan.summary["subtasks"]]
+    await plans.set_summary(tx, {**plan.summary, "status": final, "subtasks": subtasks})
     session = await sessions.find_any(tx, session_id)
     if session is not None and session.agent_chosen_by != "user":
         await sessions.set_agent(tx, session_id, "orchestrator", "router", switches=0)

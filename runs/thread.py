@@ -33,7 +33,6 @@ def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
         "chosen_by": journal["chosen_by"],
         "previous_agent": journal["previous_agent"],
         "turn": {},
-        "plan": None,
     }
     return found | ({"round": []} if journal["repair"] else {})
 

@@ -120,7 +120,7 @@ def read_turn(messages: Sequence[BaseMessage]) -> Turn:
     """Find the message that opened the turn: the last one of the user that does not answer a question."""
     start, answers = len(messages), []
     for index in range(len(messages) - 1, -1, -1):
-        if not isinstance(messages[index], HumanMessage):
+        if not isinstance(messages[index], HumanMessage) or messages[index].additional_kwargs.get("nudge"):
             continue
         start = index
         asked_by = _asked_by(messages, index)

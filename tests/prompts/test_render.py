@@ -13,7 +13,7 @@ from prompts import render as prompts
 from prompts.render import agent_prompt, classifier_prompt, environment_lines, prompt_names, render
 
 AGENT_PROMPTS = [agent.name for agent in AGENTS if agent.name != "orchestrator"]
-NOT_AGENTS = {"classifier", "subtask"}
+NOT_AGENTS = {"classifier", "subtask", "summary"}
 MAX_PROMPT_CHARS = 3600  # about 900 tokens of English
 
 

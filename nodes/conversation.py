@@ -1,0 +1,85 @@
+"""The conversation as an agent reads it: whose turn it is, which part of the thread counts, what is marked as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+
+from nodes.roster import ROSTER, Agent
+from state import AgentState
+
+
+def current_agent(state: AgentState) -> Agent:
+    """The agent that works now: the subtask's while a plan executes, else the current one."""
+    subtask = current_subtask(state)
+    return ROSTER[subtask["agent"] if subtask else state.get("agent") or "universal"]
+
+
+def current_subtask(state: AgentState) -> dict[str, Any] | None:
+    """The subtask of the executing plan that is running."""
+    plan = state.get("plan")
+    if not plan:
+        return None
+    return next((s for s in plan["subtasks"] if s["status"] == "running"), None)
+
+
+def visible_from(state: AgentState) -> int:
+    """The index of the first message that the current agent reads: a subtask starts afresh (S20)."""
+    subtask = current_subtask(state)
+    if subtask is None:
+        return 0
+    return next(i for i, m in enumerate(state.get("messages", [])) if m.id == subtask_id(subtask))
+
+
+def visible(state: AgentState) -> list[AnyMessage]:
+    """The part of the thread that the current agent reads."""
+    return list(state.get("messages", []))[visible_from(state) :]
+
+
+def readable(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
+    """The messages as they are sent: results of the client's tools are marked as data."""
+    return [_as_data(m) if isinstance(m, ToolMessage) and m.additional_kwargs.get("untrusted") else m for m in messages]
+
+
+def _as_data(message: ToolMessage) -> ToolMessage:
+    body = str(message.text).replace("</tool_result", "<\\/tool_result")
+    wrapped = f'<tool_result tool="{message.name}">\n{body}\n</tool_result>'
+    return message.model_copy(update={"content": wrapped})
+
+
+def subtask_id(subtask: dict[str, Any]) -> str:
+    """The id of the message that opens a subtask."""
+    return f"subtask:{subtask['id']}"
+
+
+def subtask_request(subtask: dict[str, Any]) -> HumanMessage:
+    """The message that opens a subtask in the thread; clients do not see it."""
+    return hidden_message(subtask_id(subtask), subtask["description"])
+
+
+def hidden_message(message_id: str, content: str) -> HumanMessage:
+    """A message for the models alone; it never comes into the history of the session."""
+    return HumanMessage(content, id=message_id, additional_kwargs={"hidden": True})
+
+
+def is_said_by_user(message: BaseMessage) -> bool:
+    """Whether a user wrote it, and not the runtime."""
+    return isinstance(message, HumanMessage) and not message.additional_kwargs.get("hidden")
+
+
+def last_request(messages: Sequence[BaseMessage]) -> str:
+    """The text of the newest message of the user."""
+    return next((str(m.text) for m in reversed(messages) if is_said_by_user(m)), "")
+
+
+def answered_tools(messages: Sequence[BaseMessage]) -> set[str]:
+    """The names of the tools that were called since the user spoke last, or since the subtask began."""
+    names: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            break
+        if isinstance(message, AIMessage):
+            names |= {call["name"] for call in message.tool_calls}
+    return names

@@ -1,0 +1,81 @@
+"""When a reply without a tool call is not an answer: the cases in which the runtime asks once more for a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Literal
+
+from nodes.classification import classify_by_keywords
+from nodes.roster import Agent
+
+Missing = Literal["plan", "action", "file"]
+
+ANNOUNCEMENT_CHARS = 1200
+"""A longer text says something itself, whatever its last sentence announces."""
+
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<=[.!?…:])\s+|\n+")
+_OFFER = re.compile(
+    r"\b(if|once|when|after|unless|would you|let me know|happy to|glad to|can also)\b"
+    r"|\b(если|когда|могу|хотите|скажите|дайте знать|после того)\b",
+    re.IGNORECASE,
+)
+_VERBS = (
+    r"(?:create|write|read|open|look|check|search|find|run|execute|update|change|modify|edit|add|implement|fix|list"
+    r"|inspect|analy[sz]e|examine|make|build|refactor|rename|delete|remove|install|test|investigate|explore|start"
+    r"|begin|proceed|continue|review|scan|generate|prepare|set up|take a look)"
+)
+_GERUNDS = (
+    r"(?:creating|writing|reading|opening|looking|checking|searching|running|executing|updating|changing|modifying"
+    r"|editing|adding|implementing|fixing|listing|inspecting|analy[sz]ing|generating|proceeding)"
+)
+_FILLER = r"(?:(?:now|first|then|next|just|also|quickly|start by|begin by|go ahead and|have to|need to)\s+)*"
+_ENGLISH = re.compile(
+    rf"\b(?:i(?:'ll| will| am going to|'m going to| am about to|'m about to| need to| have to)|let me|let's)\s+"
+    rf"{_FILLER}(?:{_VERBS}|{_GERUNDS})\b|^(?:now\s+|first,?\s+|next,?\s+)?{_GERUNDS}\b[^.]*(?:\.\.\.|…|\bnow\b)",
+    re.IGNORECASE,
+)
+_RUSSIAN = re.compile(
+    r"\b(?:созда[мю]|напишу|прочитаю|прочту|посмотрю|открою|проверю|найду|поищу|запущу|выполню|изменю|исправлю|обновлю"
+    r"|добавлю|реализую|внесу|переименую|удалю|изучу|просмотрю|начну|приступлю|приступаю|проанализирую|подготовлю"
+    r"|сделаю|запускаю|создаю|читаю|начинаю|открываю|проверяю)\b|\bдава(?:й|йте)\s+\w+(?:им|ем|ём)\b",
+    re.IGNORECASE,
+)
+
+
+def missing_call(
+    text: str, agent: Agent, offered: Collection[str], called: Collection[str], *, needs_plan: bool, request: str
+) -> Missing | None:
+    """Say which call the contract wants where a reply brought text alone; None where the text is the answer.
+
+    `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
+    not atomic and no plan was made of it yet (docs/decisions/0010-insisting.md).
+    """
+    if not offered or is_question(text):
+        return None
+    if needs_plan and "create_plan" in offered and "write_file" not in called:
+        return "plan"
+    if announces_action(text):
+        return "action"
+    if "write_file" in offered and agent.writes == "any" and "write_file" not in called and _FENCE.search(text):
+        return "file" if classify_by_keywords(request).agent == "coder" else None
+    return None
+
+
+def is_question(text: str) -> bool:
+    """Whether a text ends by asking the user something, a list of choices behind the question included."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    while lines and re.match(r"([-*•]|\d+[.)])\s", lines[-1]):
+        lines.pop()
+    return bool(lines) and lines[-1].rstrip("*_ )").endswith("?")
+
+
+def announces_action(text: str) -> bool:
+    """Whether a short text ends by saying what its author is about to do."""
+    prose = _FENCE.sub(" ", text).strip()
+    if not prose or len(prose) > ANNOUNCEMENT_CHARS:
+        return False
+    sentences = [part.strip() for part in _SENTENCE_END.split(prose.replace("’", "'")) if part.strip()]
+    last = sentences[-1] if sentences else ""
+    return not _OFFER.search(last) and bool(_ENGLISH.search(last) or _RUSSIAN.search(last))

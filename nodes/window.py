@@ -1,0 +1,139 @@
+"""The window: what of a thread the model still reads when it gets too long. Pure; the history stays whole elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+
+from nodes.conversation import is_said_by_user
+
+REFETCHABLE = frozenset({"read_file", "list_files", "search_in_code"})
+FULL = 0.8
+"""The part of the model's window from which on room is made."""
+CLEARED_ENOUGH = 0.65
+SUMMARISED = 0.45
+CHARS_PER_TOKEN = 3
+"""Low on purpose: code and Cyrillic have fewer characters a token than English prose (about 4)."""
+LATEST_MESSAGES = 6
+"""The newest messages, whose results are not cleared: the agent works with them."""
+SMALL_RESULT_CHARS = 300
+_TRANSCRIPT_CHARS = 2000
+SUMMARY_PREFIX = "summary:"
+NOTE_PREFIX = "plan-note:"
+
+
+def size_of(messages: Sequence[BaseMessage]) -> int:
+    """The characters of messages, their calls included."""
+    return sum(len(str(m.content)) + (len(_calls_text(m)) if isinstance(m, AIMessage) else 0) for m in messages)
+
+
+def reading_of(tokens: int | None, chars: int) -> dict[str, int]:
+    """How long a request was, as its reply's `response_metadata` keeps it; empty where the server did not count."""
+    return {} if tokens is None else {"prompt_tokens": tokens, "prompt_chars": chars}
+
+
+def last_reading(messages: Sequence[BaseMessage]) -> tuple[int, int] | None:
+    """Tokens, by the server's count, and characters of the newest request that was counted."""
+    for message in reversed(messages):
+        if isinstance(message, AIMessage) and "prompt_tokens" in message.response_metadata:
+            return message.response_metadata["prompt_tokens"], message.response_metadata["prompt_chars"]
+    return None
+
+
+def estimate_tokens(chars: int, reading: tuple[int, int] | None) -> int:
+    """How many tokens a request of this size has, reckoned from what the server counted for the last one."""
+    tokens, counted_chars = reading or (0, 0)
+    return max(0, tokens + (chars - counted_chars) // CHARS_PER_TOKEN)
+
+
+def clear_results(messages: Sequence[AnyMessage], *, keep: int = LATEST_MESSAGES) -> list[AnyMessage]:
+    """Replace older results that the agent can fetch again by a short note; every call keeps its one tool message."""
+    older = max(0, len(messages) - keep)
+    return [_cleared(m) if i < older and _is_clearable(m) else m for i, m in enumerate(messages)]
+
+
+def _is_clearable(message: AnyMessage) -> bool:
+    is_result = isinstance(message, ToolMessage) and message.name in REFETCHABLE
+    return is_result and len(str(message.content)) > SMALL_RESULT_CHARS
+
+
+def _cleared(message: AnyMessage) -> AnyMessage:
+    note = f"[This result was cleared to save space. Call {message.name} again if you still need it.]"
+    return message.model_copy(update={"content": note, "additional_kwargs": {}})
+
+
+def split(messages: Sequence[AnyMessage], tail_chars: int) -> tuple[list[AnyMessage], list[AnyMessage]] | None:
+    """Cut a conversation into what may be summarised and the newest rounds, which stay; None with nothing to gain.
+
+    The cut never parts a call from its result, and the last round always stays.
+    """
+    starts = [i for i, m in enumerate(messages) if i and not isinstance(m, ToolMessage)]
+    if not starts:
+        return None
+    cut = starts[-1]
+    for start in reversed(starts):
+        if size_of(messages[start:]) > tail_chars:
+            break
+        cut = start
+    head, tail = list(messages[:cut]), list(messages[cut:])
+    return (head, tail) if any(not _is_kept(m, head, tail) for m in head) else None
+
+
+def join(head: Sequence[AnyMessage], summary: HumanMessage, tail: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The new window: the first request, the summary, what must not be lost of the head, the newest rounds."""
+    first, rest = head[0], head[1:]
+    return [first, summary, *(m for m in rest if _is_kept(m, head, tail)), *tail]
+
+
+def _is_kept(message: AnyMessage, head: Sequence[AnyMessage], tail: Sequence[AnyMessage]) -> bool:
+    """Whether a message of the head stays as it is: the first one, the request under way, the last plan's note."""
+    if message is head[0]:
+        return True
+    if is_said_by_user(message):
+        return not any(is_said_by_user(m) for m in tail) and message is _last(head)
+    notes = [m for m in head if str(m.id).startswith(NOTE_PREFIX)]
+    return bool(notes) and message is notes[-1]
+
+
+def _last(messages: Sequence[AnyMessage]) -> AnyMessage | None:
+    return next((m for m in reversed(messages) if is_said_by_user(m)), None)
+
+
+def transcript(messages: Sequence[AnyMessage], max_chars: int) -> str:
+    """What is to be summarised, as text; long parts and, where it is still too long, the middle are left out."""
+    lines = [line for message in messages for line in _lines(message)]
+    text = "\n".join(lines)
+    if len(text) <= max_chars:
+        return text
+    half = max(max_chars, 2) // 2
+    return f"{text[:half]}\n[... left out ...]\n{text[-half:]}"
+
+
+def outline(messages: Sequence[AnyMessage]) -> str:
+    """A summary made without a model: what the user asked for and what was done, one line each."""
+    lines = [line[:200] for message in messages for line in _lines(message) if not line.startswith("Result")]
+    shown = lines if len(lines) <= 60 else [*lines[:20], "[... left out ...]", *lines[-40:]]
+    return "\n".join(shown)
+
+
+def _lines(message: AnyMessage) -> list[str]:
+    text = " ".join(str(message.text).split())[:_TRANSCRIPT_CHARS]
+    if isinstance(message, ToolMessage):
+        return [f"Result of {message.name}: {text}"]
+    if isinstance(message, AIMessage):
+        said = [f"Agent {message.name or ''}: {text}"] if text else []
+        return said + [f"Agent called {call['name']} {_short(call['args'])}" for call in message.tool_calls]
+    if str(message.id).startswith(SUMMARY_PREFIX):
+        return [f"Earlier summary: {text}"]
+    return [f"{'User' if is_said_by_user(message) else 'Runtime'}: {text}"]
+
+
+def _short(arguments: Any) -> str:
+    return json.dumps(arguments, ensure_ascii=False)[:300]
+
+
+def _calls_text(message: AIMessage) -> str:
+    return json.dumps([[call["name"], call["args"]] for call in message.tool_calls]) if message.tool_calls else ""

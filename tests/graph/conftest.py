@@ -1,0 +1,43 @@
+"""A running server whose model plays the stub's script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.openai_stub import OpenAIStub
+from tests.running import api_client, running_server
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def serve(stub: OpenAIStub, tmp_path: Path) -> Iterator[Serve]:
+    """Start servers on one SQLite file, or on the `db_url` given; each call gives a client of a new one."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> httpx.Client:
+            chosen = {
+                "db_url": f"sqlite:///{tmp_path}/test.db",
+                "llm_model": "scripted",
+                "llm_proxy_url": stub.url,
+                "llm_max_retries": 0,
+                **settings,
+            }
+            return stack.enter_context(api_client(stack.enter_context(running_server(**chosen))))
+
+        yield start
+
+
+def outcomes(db_file: Path, purpose: str = "agent") -> list[str]:
+    """The outcomes of the stored model calls, oldest first."""
+    import sqlite3
+
+    with sqlite3.connect(db_file) as connection:
+        query = "select outcome from llm_calls where purpose = ? order by started_at, rowid"
+        return [row[0] for row in connection.execute(query, [purpose])]

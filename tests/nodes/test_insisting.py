@@ -1,0 +1,94 @@
+"""When the runtime insists on a call, and when a text is simply the answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.insisting import Missing, announces_action, is_question, missing_call
+from nodes.roster import ROSTER
+
+ANNOUNCEMENTS = [
+    "I will now create the file lib/greet.dart.",
+    "Let me read the file first.",
+    "I'll start by looking at the project structure.",
+    "Sure! I'm going to run the tests now.",
+    "The bug is in cart.dart. Let me fix it:",
+    "Now creating the file...",
+    "First, I need to check the configuration.",
+    "Сейчас создам файл lib/a.dart.",
+    "Понял задачу. Я прочитаю main.dart и посмотрю, что там.",
+    "Давайте посмотрим на структуру проекта.",
+    "I’ll update lib/main.dart now.",
+]
+ANSWERS = [
+    "First answer.",
+    "I read it.",
+    "after 1",
+    "I may not do that.",
+    "explained",
+    "wrote it",
+    "coder here",
+    "Created lib/greet.dart with greet(name).",
+    "If you want, I will add tests.",
+    "I can also create a test. Let me know if I should.",
+    "I will create it. Done: lib/a.dart now has the function.",
+    "A closure is a function together with the variables it captured.",
+    "Файл создан, тесты прошли.",
+    "Если хотите, добавлю тесты.",
+    "I did not find it. You rejected the call, so nothing was changed.",
+    "",
+    "I will read " + "a very long explanation. " * 80 + "That is all.",
+]
+
+
+@pytest.mark.parametrize("text", ANNOUNCEMENTS)
+def test_an_announced_action_is_missing(text: str) -> None:
+    assert announces_action(text)
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_an_answer_announces_nothing(text: str) -> None:
+    assert not announces_action(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Which file?", "Before I plan: which one?\n- Riverpod\n- Bloc", "**Do you need tests?**", "Какой файл?"]
+)
+def test_a_question_is_never_insisted_on(text: str) -> None:
+    assert is_question(text)
+    assert missing(text, "architect", needs_plan=True) is None
+
+
+def missing(
+    text: str, agent: str = "coder", *, request: str = "", needs_plan: bool = False, called: str = ""
+) -> str | None:
+    found: Missing | None = missing_call(
+        text,
+        ROSTER[agent],
+        {tool.name for tool in ROSTER[agent].offered()},
+        set(called.split()),
+        needs_plan=needs_plan,
+        request=request,
+    )
+    return found
+
+
+def test_an_architect_owes_a_plan_only_for_what_is_not_atomic() -> None:
+    text = "You could split it into a backend and a form."
+    assert missing(text, "architect") is None
+    assert missing(text, "architect", needs_plan=True) == "plan"
+    assert missing(text, "architect", needs_plan=True, called="read_file") == "plan"
+    assert missing(text, "architect", needs_plan=True, called="write_file") is None
+    assert missing(text, "coder", needs_plan=True) is None
+
+
+def test_code_in_a_reply_is_no_file_where_a_change_was_ordered() -> None:
+    code = "Here it is:\n```dart\nvoid main() {}\n```"
+    assert missing(code, request="Create lib/main.dart with an empty main function") == "file"
+    assert missing(code, request="How do I write an empty main function?") is None
+    assert missing(code, request="Create lib/main.dart", called="write_file") is None
+    assert missing(code, "ask", request="Create lib/main.dart") is None
+
+
+def test_nothing_is_missing_where_no_tool_is_offered() -> None:
+    assert missing_call("Let me read it.", ROSTER["coder"], set(), set(), needs_plan=False, request="") is None
