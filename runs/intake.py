@@ -19,7 +19,7 @@ from storage.database import Transaction
 from storage.messages import MessageRecord
 from storage.runs import Run
 from storage.sessions import Session
-from wire.protocol import AgentSwitched, Chunk, SessionInfo, SwitchAgent, UserMessage, error_chunk
+from wire.protocol import AgentSwitched, Chunk, SessionInfo, SwitchAgent, UserMessage, error_chunk, quoted
 
 TITLE_CHARS = 500
 
@@ -47,7 +47,7 @@ def check_agent(engine: Engine, agent_type: str | None) -> None:
     """Raise AgentUnknown for an agent that this mode does not have."""
     allowed = {agent.name for agent in agents_of(multi_agent=engine.settings.multi_agent_mode)}
     if agent_type is not None and agent_type not in allowed:
-        raise AgentUnknown(f"Invalid agent_type: {agent_type}")
+        raise AgentUnknown(f"Invalid agent_type: {quoted(agent_type)}")
 
 
 class _Entry:
@@ -71,7 +71,8 @@ class _Entry:
             return None
         declared = self.message.environment
         environment = declared.model_dump(exclude_none=True) if declared else None
-        await sessions.touch(tx, session.id, title=_title(self.record.content), environment=environment)
+        title = None if session.message_count else _title(self.record.content)
+        await sessions.touch(tx, session.id, title=title, environment=environment)
         open_records = await calls.open_calls(tx, session.id)
         is_plain = self.message.agent_type in (None, session.current_agent)
         if is_plain and active is not None and len(open_records) == 1:
@@ -196,7 +197,7 @@ async def _claim_switch(
     await note_switch(tx, session, switch, chosen_by=chosen_by)
     if not has_content:
         return await reply(tx, session, [switch], "completed")
-    await sessions.touch(tx, session_id, title=_title(content))
+    await sessions.touch(tx, session_id, title=None if session.message_count else _title(content))
     return await start_turn(
         engine,
         tx,

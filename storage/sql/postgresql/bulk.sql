@@ -17,7 +17,8 @@ where session_id = :session_id and call_id in (select json_array_elements_text(c
 -- name: insert_messages(session_id, rows)!
 -- Messages as JSON rows, appended in order; one that is there already stays as it is.
 insert into messages (session_id, id, position, run_id, role, content, name, tool_call_id, tool_calls, created_at)
-select :session_id, r.id, coalesce((select max(position) from messages where session_id = :session_id), 0) + r.n,
+select :session_id, r.id, coalesce((select max(position) from messages where session_id = :session_id), 0)
+           + row_number() over (order by r.n),
        r.run_id, r.role, r.content, r.name, r.tool_call_id, r.tool_calls, r.created_at
 from json_to_recordset(cast(:rows as json)) as r (n integer, id text, run_id text, role text, content text, name text,
     tool_call_id text, tool_calls text, created_at text)

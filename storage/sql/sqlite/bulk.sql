@@ -18,7 +18,8 @@ where session_id = :session_id and call_id in (select value from json_each(:ids)
 -- Messages as JSON rows, appended in order; one that is there already stays as it is.
 insert into messages (session_id, id, position, run_id, role, content, name, tool_call_id, tool_calls, created_at)
 select :session_id, r.value ->> 'id',
-       coalesce((select max(position) from messages where session_id = :session_id), 0) + (r.value ->> 'n'),
+       coalesce((select max(position) from messages where session_id = :session_id), 0)
+           + row_number() over (order by r.value ->> 'n'),
        r.value ->> 'run_id', r.value ->> 'role', r.value ->> 'content', r.value ->> 'name',
        r.value ->> 'tool_call_id', r.value ->> 'tool_calls', r.value ->> 'created_at'
 from json_each(:rows) as r
