@@ -108,7 +108,8 @@ def test_unfit_arguments_three_times_end_the_turn(serve: Serve, stub: OpenAIStub
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_several_calls_with_placeholders(serve: Serve, stub: OpenAIStub, version: int) -> None:
-    calls = [{"tool": "read_file", "args": {"path": path}, "id": path} for path in ("lib/a.dart", "path/to/file", "your_file_here")]
+    paths = ("lib/a.dart", "path/to/file", "your_file_here")
+    calls = [{"tool": "read_file", "args": {"path": path}, "id": path} for path in paths]
     stub.script([{"tools": calls}, {"text": "done"}])
     talk = Talk(serve(), version=version)
     chunks = talk.say("read it", agent_type="coder")
