@@ -20,13 +20,15 @@ from nodes.roster import check_roster
 from policy.rules import load_rules
 from runs.engine import Engine
 from runs.live import Live
+from runs.shutdown import drain_before_exit
 from runs.worker import Worker
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import open_database
 from storage.schema import migrate
 
-DRAIN_S = 20.0
+DRAIN_S = 8.0
+"""Below the ten seconds after which a container runtime kills."""
 _log = logging.getLogger("server")
 
 
@@ -58,7 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         worker = Worker(engine)
         await worker.start()
         try:
-            yield
+            with drain_before_exit(worker, DRAIN_S):
+                yield
         finally:
             await worker.stop(DRAIN_S)
             await models.aclose()
@@ -71,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         default_response_class=replies.JSONReply,
         middleware=[
+            Middleware(replies.Unexpected),
             Middleware(Authentication, principals=principals),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from errors import SessionBusy
 from runs import thread
-from runs.drive import new_turn_input, start_driving
+from runs.drive import Start, new_turn_input, start_driving
 from runs.engine import Engine
+from runs.live import Feed
 from storage import calls, events, messages, runs
 from storage.database import Transaction
 from storage.events import Event
@@ -20,6 +24,8 @@ from wire.chunks import done_chunk
 from wire.frames import pack
 from wire.protocol import Chunk, Outcome
 
+CLAIM_POLL_S = 1.0
+"""A bell can be missed while the listener reconnects: who waits also looks for himself."""
 NO_USAGE: dict[str, int | None] = {
     "llm_calls": 0,
     "prompt_tokens": None,
@@ -52,25 +58,44 @@ async def claim_in_turn(
     engine: Engine, session_id: str, attempt: Callable[[Transaction], Awaitable[Claim | None]]
 ) -> Claim:
     """Try `attempt` until the session is free; who waits is woken by its log. Raises SessionBusy after the wait."""
-    async with engine.turn_at(session_id) as door:
-        while True:
-            change = door.feed.next_change()
-            async with engine.database.transaction() as tx:
-                claim = await attempt(tx)
-            if claim is not None:
-                door.opened()
-                return claim
-            await change.wait()
+    async with engine.turn_at(session_id) as deadline:
+        with engine.live.watch(session_id) as feed:
+            while True:
+                change = feed.next_change()
+                async with engine.database.transaction() as tx:
+                    claim = await attempt(tx)
+                if claim is not None:
+                    return claim
+                await _until_free(engine, session_id, feed, change, deadline)
+
+
+async def _until_free(engine: Engine, session_id: str, feed: Feed, change: asyncio.Event, deadline: float) -> None:
+    """Wait until no run of the session is running; raises SessionBusy at the deadline."""
+    while True:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise SessionBusy
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(left, CLAIM_POLL_S)):
+                await change.wait()
+        engine.refuse_while_draining()
+        change = feed.next_change()
+        async with engine.database.autocommit() as tx:
+            active = await runs.active(tx, session_id)
+        if active is None or active.status != "running":
+            return
 
 
 async def begin(engine: Engine, claim: Claim) -> Ticket:
     """Show what the claim wrote and drive the run that it claimed."""
     engine.live.publish(claim.ticket.session_id, claim.written)
-    if claim.run is not None:
-        graph_input = claim.graph_input
-        if graph_input is None:
-            graph_input = await new_turn_input(engine, claim.run)
-        start_driving(engine, claim.run, graph_input)
+    run, resumed_with = claim.run, claim.graph_input
+    if run is not None:
+
+        async def prepare() -> Start:
+            return Start(resumed_with if resumed_with is not None else await new_turn_input(engine, run))
+
+        start_driving(engine, run, prepare)
     return claim.ticket
 
 
@@ -87,6 +112,7 @@ async def start_turn(
     chunks: Sequence[Chunk],
 ) -> Claim | None:
     """Claim the session for a new run, its input journaled in the run's row; None while another run is running."""
+    engine.refuse_while_draining()
     last_status = await runs.last_status(tx, session.id)
     run = Run(
         id=str(uuid.uuid4()),
@@ -118,6 +144,7 @@ async def resume_turn(
     engine: Engine, tx: Transaction, session: Session, paused: Run, version: int, chunks: Sequence[Chunk] = ()
 ) -> Claim:
     """Claim the paused run whose round is settled now; the chunks come before what it will say."""
+    engine.refuse_while_draining()
     request_id = str(uuid.uuid4())
     written = await events.append(tx, session.id, request_id, [pack(chunk) for chunk in chunks])
     attempt = await runs.resume(tx, paused, request_id=request_id, worker=engine.worker, protocol_version=version)

@@ -7,17 +7,20 @@ from typing import Any
 
 from langgraph.types import Interrupt
 
+from errors import RunLost
 from runs.engine import Engine
 from runs.recorder import Recorder, join_deltas
+from runs.thread import tool_record
 from storage import audit, calls, events, llm_calls, messages, plans, runs, sessions
 from storage.audit import AuditEntry
 from storage.calls import CallRecord
+from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
 from storage.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
 from wire.frames import pack
-from wire.protocol import Outcome
+from wire.protocol import Chunk, Outcome, error_chunk
 
 _WAITS: tuple[tuple[frozenset[str], Outcome], ...] = (
     (frozenset({"approval"}), "awaiting_approval"),
@@ -33,8 +36,10 @@ def waits_for(open_records: Sequence[CallRecord]) -> Outcome:
     return next((outcome for waiting, outcome in _WAITS if kinds & waiting), "completed")
 
 
-async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]]) -> None:
-    """Store an attempt that ended by itself: paused with its calls published, completed or failed."""
+async def close_run(
+    engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]], saver: RunSaver
+) -> None:
+    """Store an attempt that ended by itself, its checkpoint included: paused with its calls, completed or failed."""
     async with engine.database.transaction() as tx:
         records, published = _publication(engine, run, recorder.interrupts)
         outcome: Outcome = "failed" if recorder.failure else "completed"
@@ -48,8 +53,52 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[d
         await calls.insert(tx, [*records, *(_local_record(run, event) for event in recorder.local_calls)])
         await _store_plans(tx, run, recorder)
         await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
+        await saver.store(tx)
         await runs.close(tx, run, status, recorder.failure)
     engine.live.publish(run.session_id, stored)
+
+
+async def hand_over(
+    engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]], saver: RunSaver
+) -> None:
+    """Store an attempt that was stopped between two supersteps; another worker goes on from there.
+
+    What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.recovery`).
+    """
+    async with engine.database.transaction() as tx:
+        stored = await events.append(tx, run.session_id, run.request_id, join_deltas(chunks), run=run)
+        session = await sessions.find_any(tx, run.session_id, lock=True)
+        if session is None:
+            raise RunLost
+        await calls.insert(tx, [_local_record(run, event) for event in recorder.local_calls])
+        await _store_plans(tx, run, recorder)
+        await store_records(tx, run, recorder)
+        await saver.store(tx, log_seq=session.last_seq)
+        await runs.release(tx, run)
+    engine.live.publish(run.session_id, stored)
+
+
+async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
+    """End a run that cannot be closed as it should: an error, so that the session is free."""
+    chunks = [pack(internal_error(error_id)), pack(done_chunk("failed", Recorder(engine, run).usage()))]
+    async with engine.database.transaction() as tx:
+        stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
+        await store_settled(tx, run)
+        await calls.end_all(tx, run.session_id, "cancel")
+        await runs.close(tx, run, "failed", "internal")
+    engine.live.publish(run.session_id, stored)
+
+
+def internal_error(error_id: str) -> Chunk:
+    """Our fault, in words for people; the id is in the log."""
+    sentence = "Something went wrong on our side. Please try again."
+    return error_chunk("internal", sentence, retryable=True, error_id=error_id)
+
+
+async def store_settled(tx: Transaction, run: Run) -> None:
+    """Write the tool messages of the round from which a run was resumed, where its nodes did not come to it."""
+    settled = [record for record in await calls.round_of(tx, run.id) if not record.is_open]
+    await messages.append(tx, run.session_id, [tool_record(record) for record in settled], run_id=run.id)
 
 
 async def store_records(tx: Transaction, run: Run, recorder: Recorder, entries: Sequence[AuditEntry] = ()) -> None:

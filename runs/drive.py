@@ -3,96 +3,142 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
 
 from context import Context
-from errors import NotReady, RunLost
+from errors import RunLost
 from policy.decide import Environment, Facts
 from runs import thread
 from runs.cancel import close_cancelled
-from runs.close import close_run
+from runs.close import close_broken, close_run, hand_over, internal_error
 from runs.engine import Engine
-from runs.recorder import RETRY_S, Recorder
+from runs.recorder import Recorder
 from storage import calls, messages, rules, sessions
+from storage.checkpoints import RunSaver
+from storage.database import patiently
 from storage.runs import Run
-from wire.protocol import error_chunk
 
 RECURSION_LIMIT = 400
 """Supersteps an attempt, far above what the limits of a turn allow: a net, not a limit of its own."""
 _log = logging.getLogger("runs.drive")
 
 
-def start_driving(engine: Engine, run: Run, graph_input: Any) -> None:
-    """Drive a claimed run in the background; a client that leaves does not stop it."""
-    task = asyncio.create_task(drive(engine, run, graph_input), name=f"run {run.id}")
+@dataclass(frozen=True)
+class Start:
+    """Where an attempt begins: the graph's input, and the last event that the run has in this request already."""
+
+    graph_input: Any
+    written_to: int = 0
+
+
+Prepare = Callable[[], Awaitable[Start]]
+Closing = Callable[[Engine, Run, Recorder, list[dict[str, Any]], RunSaver], Awaitable[None]]
+
+
+def start_driving(engine: Engine, run: Run, prepare: Prepare) -> None:
+    """Drive a claimed run in the background, from where `prepare` says; a client that leaves does not stop it."""
+    engine.controls[run.id] = RunControl()
+    task = asyncio.create_task(drive(engine, run, prepare), name=f"run {run.id}")
     engine.tasks[run.id] = task
-    task.add_done_callback(lambda _: engine.tasks.pop(run.id, None))
+    task.add_done_callback(partial(_forget, engine, run))
 
 
-async def drive(engine: Engine, run: Run, graph_input: Any) -> None:
-    """Run the graph from `graph_input` (None goes on from the last checkpoint) until it pauses or ends."""
-    recorder = Recorder(engine, run)
-    recorder.start()
+def _forget(engine: Engine, run: Run, task: asyncio.Task[None]) -> None:
+    if engine.tasks.get(run.id) is task:
+        del engine.tasks[run.id], engine.controls[run.id]
+        engine.cancelling.discard(run.id)
+    if not task.cancelled() and task.exception() is not None:
+        fields = {"action": "run_task_failed", "session": run.session_id, "run": run.id}
+        _log.error("the task of a run failed", exc_info=task.exception(), extra=fields)
+
+
+async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
+    """Run the graph until it pauses or ends, and close the run; a worker that lost its run leaves no trace."""
+    recorder, saver = Recorder(engine, run), engine.checkpoints.saver()
+    closing: Closing = close_run
     try:
         try:
-            context = await _patiently(lambda: build_context(engine, run))
-            graph = engine.graph.copy({"checkpointer": engine.checkpoints.saver(run.id, run.attempt)})
-            stream = graph.astream(
-                graph_input,
-                thread_config(run),
-                context=context,
-                stream_mode=["updates", "custom"],
-                version="v2",
-                durability="exit",
-            )
-            async for item in stream:
-                recorder.take(cast(dict[str, Any], item))
+            await _say(engine, run, prepare, recorder, saver)
         except asyncio.CancelledError:
+            if recorder.broken is not None:
+                raise recorder.broken from None
             if run.id not in engine.cancelling:
                 raise
-            await _whole(_patiently(lambda: close_cancelled(engine, run, recorder)))
-            return
+            closing = close_cancelled
+        except GraphDrained:
+            closing = hand_over
         except RunLost:
             raise
         except Exception:  # noqa: BLE001 it becomes the outcome of the run
-            error_id = uuid.uuid4().hex[:12]
-            fields = {"action": "run_failed", "session": run.session_id, "run": run.id, "error_id": error_id}
-            _log.exception("run failed", extra=fields)
+            saver.discard()
             recorder.failure = "internal"
-            sentence = "Something went wrong on our side. Please try again."
-            recorder.say(error_chunk("internal", sentence, retryable=True, error_id=error_id))
-        await _whole(_close(engine, run, recorder))
+            recorder.say(internal_error(_log_failure(run)))
+        await _whole(engine, _close(engine, run, recorder, saver, closing))
+    except RunLost:
+        _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
+    except Exception:  # noqa: BLE001 the session must be free again, whatever could not be stored
+        await _whole(engine, _close_broken(engine, run, _log_failure(run)))
+    finally:
+        recorder.abandon()
+
+
+async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
+    start = await patiently(prepare)
+    recorder.start(start.written_to)
+    context = await patiently(partial(build_context, engine, run))
+    graph = engine.graph.copy({"checkpointer": saver})
+    stream = graph.astream(
+        start.graph_input,
+        thread_config(run),
+        context=context,
+        stream_mode=["updates", "custom"],
+        version="v2",
+        durability="exit",
+        control=engine.controls[run.id],
+    )
+    async for item in stream:
+        recorder.take(cast(dict[str, Any], item))
+
+
+async def _close(engine: Engine, run: Run, recorder: Recorder, saver: RunSaver, closing: Closing) -> None:
+    chunks = await recorder.stop()
+    await patiently(partial(closing, engine, run, recorder, chunks, saver))
+
+
+async def _close_broken(engine: Engine, run: Run, error_id: str) -> None:
+    try:
+        await patiently(partial(close_broken, engine, run, error_id))
     except RunLost:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
 
 
-async def _close(engine: Engine, run: Run, recorder: Recorder) -> None:
-    chunks = await recorder.stop()
-    await _patiently(lambda: close_run(engine, run, recorder, chunks))
-
-
-async def _whole(ending: Coroutine[Any, Any, None]) -> None:
-    """See an ending through: a cancel that comes now is too late to change it."""
+async def _whole(engine: Engine, ending: Coroutine[Any, Any, None]) -> None:
+    """See an ending through: a cancel that comes now is too late to change it, unless the process ends."""
     task = asyncio.create_task(ending)
     while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    await task
-
-
-async def _patiently(step: Any) -> Any:
-    """Repeat a step while the database is away: the run waits and goes on."""
-    while True:
         try:
-            return await step()
-        except NotReady:
-            await asyncio.sleep(RETRY_S)
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if engine.is_halted:
+                task.cancel()
+                raise
+    task.result()
+
+
+def _log_failure(run: Run) -> str:
+    error_id = uuid.uuid4().hex[:12]
+    fields = {"action": "run_failed", "session": run.session_id, "run": run.id, "error_id": error_id}
+    _log.exception("run failed", extra=fields)
+    return error_id
 
 
 def thread_config(run: Run) -> RunnableConfig:
@@ -114,8 +160,13 @@ async def build_context(engine: Engine, run: Run) -> Context:
         raise RunLost
 
     async def used_calls(call_ids: Iterable[str]) -> set[str]:
-        async with engine.database.autocommit() as tx:
-            return await calls.used(tx, run.session_id, call_ids)
+        wanted = list(call_ids)
+
+        async def look() -> set[str]:
+            async with engine.database.autocommit() as tx:
+                return await calls.used(tx, run.session_id, wanted)
+
+        return await patiently(look)
 
     return Context(
         models=engine.models,

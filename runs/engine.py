@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
-from policy.rules import Rules
+from langgraph.runtime import RunControl
 
-from errors import SessionBusy
+from errors import NotReady, SessionBusy
 from llm.models import Models
 from nodes.routes import Routes
-from runs.live import Feed, Live
+from policy.rules import Rules
+from runs.live import Live
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
@@ -37,27 +38,52 @@ class Engine:
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
     """The number of this process; on PostgreSQL the key of the advisory lock that it holds while it lives."""
     routes: Routes = field(default_factory=Routes)
-    """What this process classified before."""
+    """What was classified before in this process."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """The task that drives each run, by run id."""
+    controls: dict[str, RunControl] = field(default_factory=dict)
+    """The switch that stops each run at its next superstep, by run id."""
     cancelling: set[str] = field(default_factory=set)
     """Runs whose task was cancelled because somebody asked for it."""
     is_draining: bool = False
+    """No run is started or taken over any more."""
+    is_halted: bool = False
+    """What still runs is let go at once: another process goes on with it."""
     _doors: dict[str, Door] = field(default_factory=dict)
 
+    def refuse_while_draining(self) -> None:
+        """Raise NotReady in a process that is about to end: the next one takes the request."""
+        if self.is_draining:
+            raise NotReady("The server is restarting; send the request again.")
+
+    def cancel(self, run_id: str) -> asyncio.Task[None] | None:
+        """Stop a run that is driven here because somebody asked for it; its task, or None."""
+        task = self.tasks.get(run_id)
+        if task is not None and run_id not in self.cancelling:
+            self.cancelling.add(run_id)
+            task.cancel()
+        return task
+
     @asynccontextmanager
-    async def turn_at(self, session_id: str) -> AsyncIterator[Door]:
-        """Wait in order of arrival for the right to claim a session; raises SessionBusy when it takes too long."""
+    async def turn_at(self, session_id: str) -> AsyncIterator[float]:
+        """Wait in order of arrival for the right to claim a session; gives the moment until which one may wait.
+
+        Raises SessionBusy when that moment passes in the queue. Only the waiting is limited, never a claim: a claim
+        that is cut off while it commits would take a message and say that it did not.
+        """
+        deadline = asyncio.get_running_loop().time() + self.settings.session_wait_seconds
         door = self._doors.setdefault(session_id, Door())
         door.waiting += 1
         try:
-            async with asyncio.timeout(self.settings.session_wait_seconds) as limit:
-                async with door.lock:
-                    with self.live.watch(session_id) as feed:
-                        door.feed, door.limit = feed, limit
-                        yield door
-        except TimeoutError as error:
-            raise SessionBusy from error
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await door.lock.acquire()
+            except TimeoutError as error:
+                raise SessionBusy from error
+            try:
+                yield deadline
+            finally:
+                door.lock.release()
         finally:
             door.waiting -= 1
             if not door.waiting:
@@ -70,10 +96,3 @@ class Door:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
-    feed: Feed = field(default_factory=Feed)
-    limit: asyncio.Timeout | None = None
-
-    def opened(self) -> None:
-        """The claim succeeded: what follows is not waiting any more."""
-        if self.limit is not None:
-            self.limit.reschedule(None)

@@ -12,14 +12,17 @@ from wire.frames import pack
 from wire.protocol import error_chunk
 
 PURGE_AFTER_HOURS = 24 * 30
+LOG_KEEP = 100_000
+"""Events kept per session; a reader that wants older ones is told to resync."""
 EXPIRED = "Nobody approved the call in time."
 
 
 async def keep_house(engine: Engine) -> None:
-    """Do all of it once; it may run on every instance at the same time."""
-    await expire_approvals(engine)
+    """Sweep, purge and trim once; it may run on every instance at the same time."""
     await sweep_idle(engine)
     await purge_deleted(engine)
+    async with engine.database.autocommit() as tx:
+        await events.trim(tx, LOG_KEEP)
 
 
 async def expire_approvals(engine: Engine) -> int:
@@ -27,11 +30,12 @@ async def expire_approvals(engine: Engine) -> int:
     async with engine.database.autocommit() as tx:
         due = await calls.sessions_with_expired(tx)
     for session_id in due:
-        await _expire_in(engine, session_id)
+        await expire_in(engine, session_id)
     return len(due)
 
 
-async def _expire_in(engine: Engine, session_id: str) -> None:
+async def expire_in(engine: Engine, session_id: str) -> None:
+    """Expire what is due in one session."""
     async with engine.database.transaction() as tx:
         session = await sessions.find_any(tx, session_id, lock=True)
         expired = await calls.expire(tx, session_id)
@@ -59,11 +63,8 @@ async def sweep_idle(engine: Engine) -> int:
     hours = engine.settings.session_max_age_hours
     if not hours:
         return 0
-    async with engine.database.transaction() as tx:
-        idle = await sessions.idle(tx, stamp_in(-hours))
-        for session_id in idle:
-            await sessions.soft_delete(tx, session_id, swept=True)
-    return len(idle)
+    async with engine.database.autocommit() as tx:
+        return len(await sessions.sweep(tx, stamp_in(-hours)))
 
 
 async def purge_deleted(engine: Engine) -> int:

@@ -6,12 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
-from storage import events
-from storage.database import Database
+from storage import events, sessions
+from storage.database import Database, patiently
 from storage.events import Event
+from wire.frames import pack
+from wire.protocol import Status
 
-RING = 512
+RING = 256
 """Events kept in memory per followed session; who is further behind reads the table."""
 FALLBACK_POLL_S = 5.0
 
@@ -22,6 +25,8 @@ class Feed:
     def __init__(self) -> None:
         self.followers = 0
         self._ring: deque[Event] = deque(maxlen=RING)
+        self._newest = 0
+        """The highest number that is known to be in the table."""
         self._changed = asyncio.Event()
 
     def add(self, new: Sequence[Event]) -> None:
@@ -32,6 +37,18 @@ class Feed:
             if self._ring and event.seq != self._ring[-1].seq + 1:
                 self._ring.clear()
             self._ring.append(event)
+            self._newest = max(self._newest, event.seq)
+        self.ring_bell()
+
+    def hear(self, newest: int) -> None:
+        """Take note that another process has written up to this number."""
+        if newest > self._newest:
+            self._newest = newest
+            self.ring_bell()
+
+    def forget(self) -> None:
+        """Bells may have been missed: only the table knows what there is."""
+        self._ring.clear()
         self.ring_bell()
 
     def ring_bell(self) -> None:
@@ -41,7 +58,7 @@ class Feed:
 
     def after(self, seq: int) -> list[Event] | None:
         """The events after `seq`, or None when only the table knows."""
-        if not self._ring or self._ring[0].seq > seq + 1:
+        if not self._ring or self._ring[0].seq > seq + 1 or max(seq, self._ring[-1].seq) < self._newest:
             return None
         return [event for event in self._ring if event.seq > seq]
 
@@ -56,6 +73,7 @@ class Live:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._feeds: dict[str, Feed] = {}
+        self._is_closed = False
 
     @contextmanager
     def watch(self, session_id: str) -> Iterator[Feed]:
@@ -75,26 +93,42 @@ class Live:
         if feed is not None:
             feed.add(new)
 
-    def announce(self, session_id: str) -> None:
-        """Wake the followers of a session that another process has changed."""
+    def hear(self, session_id: str, newest: int) -> None:
+        """Tell the followers that another process has written up to this number."""
         feed = self._feeds.get(session_id)
         if feed is not None:
-            feed.ring_bell()
+            feed.hear(newest)
+
+    def announce(self, session_id: str) -> None:
+        """Wake the followers of a session that was changed."""
+        feed = self._feeds.get(session_id)
+        if feed is not None:
+            feed.forget()
 
     def announce_all(self) -> None:
         """Wake everybody: bells may have been missed."""
         for feed in self._feeds.values():
-            feed.ring_bell()
+            feed.forget()
+
+    def close(self) -> None:
+        """End every stream: this process stops, its readers go on elsewhere."""
+        self._is_closed = True
+        self.announce_all()
 
     async def follow(self, session_id: str, after: int, *, live: bool = True) -> AsyncIterator[Event]:
-        """Every event after a number, then those to come; without `live` it ends with the log."""
+        """Every event after a number, then those to come; without `live` it ends with the log.
+
+        A reader holds one batch at a time, however slow it is; while the database is away it waits.
+        """
         with self.watch(session_id) as feed:
-            while True:
+            is_polling = not live
+            while not self._is_closed:
                 change = feed.next_change()
-                found = feed.after(after)
+                found = None if is_polling else feed.after(after)
                 if found is None:
-                    async with self._database.autocommit() as tx:
-                        found = await events.read(tx, session_id, after)
+                    found = await patiently(partial(self._read, session_id, after))
+                    if found is None:
+                        return
                 for event in found:
                     after = event.seq
                     yield event
@@ -102,8 +136,27 @@ class Live:
                     continue
                 if not live:
                     return
+                is_polling = False
                 try:
                     async with asyncio.timeout(FALLBACK_POLL_S):
                         await change.wait()
                 except TimeoutError:
-                    continue
+                    is_polling = True
+
+    async def _read(self, session_id: str, after: int) -> list[Event] | None:
+        """The next events of the table, behind a `resync` where the log begins later; None when the session is gone."""
+        async with self._database.autocommit() as tx:
+            found = await events.read(tx, session_id, after)
+            if not found:
+                session = await sessions.find_any(tx, session_id)
+                return None if session is None or session.deleted_at is not None else []
+            if found[0].seq > after + 1 and await events.oldest(tx, session_id) == found[0].seq:
+                found.insert(0, _resync(found[0].seq))
+        return found
+
+
+def _resync(oldest: int) -> Event:
+    """Tell a reader that what it wants is not in the log any more (protocol section 4)."""
+    sentence = "Older events are not kept; read the history of the session first."
+    chunk = Status(content=sentence, metadata={"status": "resync", "oldest": oldest})
+    return Event(oldest - 1, "", pack(chunk))

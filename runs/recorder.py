@@ -18,6 +18,7 @@ from runs.engine import Engine
 from runs.thread import message_record
 from storage import events
 from storage.audit import AuditEntry
+from storage.database import RETRY_S
 from storage.messages import MessageRecord
 from storage.runs import Run
 from wire.chunks import chunks_of_event
@@ -25,7 +26,6 @@ from wire.frames import pack
 
 BATCH_S = 0.05
 """At most one write of the log per run in this time."""
-RETRY_S = 0.2
 _log = logging.getLogger("runs.recorder")
 
 
@@ -52,10 +52,30 @@ class Recorder:
         self.failure: str | None = None
         self._partial_id: str | None = None
         self._partial: list[str] = []
+        self._written_to = 0
+        self.broken: BaseException | None = None
+        """Why the log could not be written any more, such as RunLost."""
 
-    def start(self) -> None:
-        """Begin to write the log in the background."""
+    def start(self, written_to: int = 0) -> None:
+        """Begin to write the log in the background; `written_to` is the last event that the run has in this request.
+
+        Whoever calls it is cancelled when the writing fails; `broken` then says why.
+        """
+        self._written_to = written_to
         self._writer = asyncio.create_task(self._write())
+        driver = asyncio.current_task()
+        self._writer.add_done_callback(lambda writer: self._check(writer, driver))
+
+    def _check(self, writer: asyncio.Task[None], driver: asyncio.Task[Any] | None) -> None:
+        if not writer.cancelled() and writer.exception() is not None:
+            self.broken = writer.exception()
+            if driver is not None and self._writer is writer:
+                driver.cancel()
+
+    def abandon(self) -> None:
+        """Write nothing more."""
+        if self._writer is not None:
+            self._writer.cancel()
 
     def take(self, item: Mapping[str, Any]) -> None:
         """Take one item of the stream (version 2 of LangGraph's: type, ns, data)."""
@@ -117,15 +137,21 @@ class Recorder:
                     await self._stopping.wait()
 
     async def _append(self, chunks: list[dict[str, Any]]) -> None:
+        """Store chunks once: when the answer to a write was lost, the table says whether it went through."""
+        is_unsure = False
         while True:
             try:
                 async with self._engine.database.transaction() as tx:
-                    stored = await events.append(
-                        tx, self._run.session_id, self._run.request_id, chunks, run=self._run, durable=False
-                    )
+                    stored = await events.of_run(tx, self._run, self._written_to) if is_unsure else []
+                    if not stored:
+                        stored = await events.append(
+                            tx, self._run.session_id, self._run.request_id, chunks, run=self._run, durable=False
+                        )
             except NotReady:
+                is_unsure = True
                 await asyncio.sleep(RETRY_S)
                 continue
+            self._written_to = stored[-1].seq
             self._engine.live.publish(self._run.session_id, stored)
             return
 

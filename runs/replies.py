@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from errors import AgentRuntimeError, ApprovalRequired, CallUnknown, DecisionInvalid
 from runs.claim import Claim, Ticket, begin, reply, resume_turn
@@ -17,6 +18,7 @@ from runs.decisions import (
     settled_error,
 )
 from runs.engine import Engine
+from runs.housekeeping import expire_in
 from storage import audit, calls, runs, sessions
 from storage.audit import AuditEntry
 from storage.calls import CallRecord
@@ -25,6 +27,7 @@ from storage.sessions import Session
 from wire.protocol import Chunk, HitlDecision, PlanDecision, Status, ToolResult, error_chunk
 
 PLAN_PREFIX = "plan-approval-"
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,32 @@ class Outcome:
     body: dict[str, Any]
 
 
+class _Overdue(Exception):
+    """The call's time is over: it expires first, then the request is answered."""
+
+
+async def _expired_first(engine: Engine, session_id: str, take: Callable[[], Awaitable[Taken]]) -> Taken:
+    """Nobody decides after the deadline, whether or not the clock of some instance came to it first (S27)."""
+    try:
+        return await take()
+    except _Overdue:
+        await expire_in(engine, session_id)
+        return await take()
+
+
 async def take_result(engine: Engine, session_id: str, owner: str, message: ToolResult, version: int) -> Ticket:
     """Accept the result of a call, once; the last one of a round lets its run go on."""
+    return await _expired_first(engine, session_id, lambda: _take_result(engine, session_id, owner, message, version))
+
+
+async def _take_result(engine: Engine, session_id: str, owner: str, message: ToolResult, version: int) -> Ticket:
     refused: AgentRuntimeError | None = None
     async with engine.database.transaction() as tx:
         session = await sessions.find(tx, session_id, owner, lock=True)
         call_id = message.call_id or ""
         record = await _find_call(tx, session, call_id)
+        if record.is_overdue:
+            raise _Overdue
         if record.kind == "plan_review" and record.state == "pending":
             claim = await reply(tx, session, [_plan_needs_decision(call_id)], "awaiting_plan")
         elif not record.is_open:
@@ -60,10 +82,22 @@ async def take_decision(
     engine: Engine, session_id: str, owner: str, message: HitlDecision, version: int, *, refusal_as_chunk: bool
 ) -> Outcome:
     """Take a decision on a call; a refused edit is an error chunk, or raised for the REST twin."""
+    return await _expired_first(
+        engine,
+        session_id,
+        lambda: _take_decision(engine, session_id, owner, message, version, refusal_as_chunk=refusal_as_chunk),
+    )
+
+
+async def _take_decision(
+    engine: Engine, session_id: str, owner: str, message: HitlDecision, version: int, *, refusal_as_chunk: bool
+) -> Outcome:
     invalid: DecisionInvalid | None = None
     async with engine.database.transaction() as tx:
         session = await sessions.find(tx, session_id, owner, lock=True)
         record = await calls.find(tx, session_id, message.call_id or "")
+        if record is not None and record.is_overdue:
+            raise _Overdue
         try:
             decided = await decide_call(engine, tx, session, record, message)
         except DecisionInvalid as error:
@@ -93,10 +127,20 @@ async def take_plan_decision(
     engine: Engine, session_id: str, owner: str, message: PlanDecision, version: int
 ) -> Outcome:
     """Take a decision on a plan; its run goes on."""
+    return await _expired_first(
+        engine, session_id, lambda: _take_plan_decision(engine, session_id, owner, message, version)
+    )
+
+
+async def _take_plan_decision(
+    engine: Engine, session_id: str, owner: str, message: PlanDecision, version: int
+) -> Outcome:
     decision = message.decision or ""
     async with engine.database.transaction() as tx:
         session = await sessions.find(tx, session_id, owner, lock=True)
         record = await find_plan_call(tx, session_id, message.approval_request_id or "")
+        if record.is_overdue:
+            raise _Overdue
         if record.state == "pending":
             chunk = await decide_plan(tx, record, decision, message.feedback, via="decision")
             paused = await runs.active(tx, session_id)

@@ -12,10 +12,12 @@ from langgraph.types import Command
 
 from jsontext import storable
 from nodes.answers import Answer, plan_text, question_text, switch_text, tool_text
+from policy.sanitize import clean_result
 from state import open_calls, tool_message, tool_message_id
 from storage.calls import CallRecord
 from storage.messages import MessageRecord
 from storage.runs import Run
+from tools.catalog import BY_NAME
 
 
 def user_message_id() -> str:
@@ -116,7 +118,11 @@ def _thread_message(record: MessageRecord) -> AnyMessage:
     if record.role == "user":
         return HumanMessage(record.content, id=record.id)
     if record.role == "tool":
-        return tool_message(str(record.tool_call_id), record.name or "unknown", record.content)
+        message = tool_message(str(record.tool_call_id), record.name or "unknown", clean_result(record.content))
+        # Whether a client's tool was run cannot be told from its message: marked as data it harms nobody.
+        if record.name in BY_NAME and BY_NAME[record.name].runs == "ide":
+            message.additional_kwargs["untrusted"] = True
+        return message
     calls = [
         {"id": c["id"], "name": c["name"], "args": c["arguments"], "type": "tool_call"} for c in record.tool_calls or []
     ]

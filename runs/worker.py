@@ -11,14 +11,17 @@ from typing import Any
 from errors import NotReady
 from runs import housekeeping
 from runs.engine import Engine
-from runs.recovery import take_over_orphans
+from runs.listener import Listener
+from runs.recovery import take_over, take_over_orphans
 from storage import runs
-from storage.database import ADVISORY_NAMESPACE, PostgresDatabase
+from storage.database import PostgresDatabase
 
-HEARTBEAT_S = 0.5
-HOUSEKEEPING_S = 30.0
-RECONNECT_S = 0.25
-CHANNEL = "agent_runtime"
+HEARTBEAT_S = 0.3
+EXPIRY_S = 2.0
+SWEEP_S = 3600.0
+GRACE_S = 1.5
+"""After the database was away the other workers get this long to show that they live."""
+HALT_S = 5.0
 _log = logging.getLogger("runs.worker")
 
 
@@ -28,95 +31,101 @@ class Worker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: list[asyncio.Task[None]] = []
-        self._listening = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._without_task: set[str] = set()
+        self._listener: Listener | None = None
+        if isinstance(engine.database, PostgresDatabase):
+            self._listener = Listener(engine, engine.database, on_orphans=self._wake.set)
 
     async def start(self) -> None:
         """Become visible as a live worker, take over what a dead one left, and keep watch."""
-        if isinstance(self._engine.database, PostgresDatabase):
-            self._tasks.append(asyncio.create_task(self._listen(self._engine.database), name="listen"))
-            async with asyncio.timeout(10):
-                await self._listening.wait()
+        if self._listener is not None:
+            self._tasks.append(asyncio.create_task(self._listener.listen(), name="listen"))
+            await self._listener.wait_until_heard()
         await take_over_orphans(self._engine)
-        self._tasks.append(asyncio.create_task(self._every(HEARTBEAT_S, self._beat), name="heartbeat"))
-        keep = self._every(HOUSEKEEPING_S, lambda: housekeeping.keep_house(self._engine))
-        self._tasks.append(asyncio.create_task(keep, name="housekeeping"))
+        self._keep("heartbeat", HEARTBEAT_S, self._beat, self._wake)
+        self._keep("expiry", EXPIRY_S, lambda: housekeeping.expire_approvals(self._engine))
+        self._keep("sweep", SWEEP_S, lambda: housekeeping.keep_house(self._engine))
 
-    async def stop(self, drain_s: float) -> None:
-        """Take no new runs, let the running ones reach a pause or an end, hand the rest over."""
-        self._engine.is_draining = True
-        running = list(self._engine.tasks.values())
-        if running:
-            await asyncio.wait(running, timeout=drain_s)
-        left = list(self._engine.tasks.values())
-        for task in left:
+    async def drain(self, within_s: float) -> None:
+        """Take no new runs, let the running ones come to an end or to a boundary, hand the rest over at once."""
+        engine = self._engine
+        engine.is_draining = True
+        await self._wait_for_runs(within_s / 2)
+        for control in engine.controls.values():
+            control.request_drain("shutdown")
+        await self._wait_for_runs(within_s / 2)
+        engine.is_halted = True
+        for task in engine.tasks.values():
             task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=5)
+        await self._wait_for_runs(HALT_S)
+        with contextlib.suppress(NotReady):
+            async with engine.database.autocommit() as tx:
+                await runs.release_leases(tx, engine.worker)
+        engine.live.close()
+
+    async def stop(self, within_s: float) -> None:
+        """Drain, if that was not done before, and end the background tasks."""
+        if not self._engine.is_halted:
+            await self.drain(within_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(NotReady):
-            async with self._engine.database.autocommit() as tx:
-                await runs.release_leases(tx, self._engine.worker)
 
-    async def _every(self, pause_s: float, step: Callable[[], Awaitable[Any]]) -> None:
-        while True:
-            try:
-                await step()
-            except NotReady:
-                _log.warning("database away", extra={"action": "database_away"})
-            await asyncio.sleep(pause_s)
+    async def _wait_for_runs(self, timeout_s: float) -> None:
+        running = list(self._engine.tasks.values())
+        if running:
+            await asyncio.wait(running, timeout=timeout_s)
+
+    def _keep(
+        self, name: str, pause_s: float, step: Callable[[], Awaitable[Any]], wake: asyncio.Event | None = None
+    ) -> None:
+        self._tasks.append(asyncio.create_task(_every(pause_s, step, wake or asyncio.Event()), name=name))
 
     async def _beat(self) -> None:
-        """Renew the leases, stop what was lost or is to be cancelled, look for orphans."""
+        """Renew the leases, stop what is to be cancelled or was lost, pick up what nobody drives."""
         engine = self._engine
         async with engine.database.autocommit() as tx:
-            if engine.tasks:
-                own = await runs.renew_leases(tx, engine.worker)
-                for run_id in await runs.cancel_requests(tx, engine.worker):
-                    self._cancel(run_id)
-                for run_id in [run_id for run_id in engine.tasks if run_id not in own]:
-                    await self._check_lost(tx, run_id)
-        if not engine.is_draining:
+            own = await runs.renew_leases(tx, engine.worker)
+        for run_id, is_cancelled in own.items():
+            if is_cancelled:
+                engine.cancel(run_id)
+        for run_id in [run_id for run_id in engine.tasks if run_id not in own]:
+            await self._check_lost(run_id)
+        if engine.is_draining:
+            return
+        await self._adopt({run_id for run_id in own if run_id not in engine.tasks})
+        if self._listener is None or self._listener.hears_for(GRACE_S):
             await take_over_orphans(engine)
 
-    async def _check_lost(self, tx: Any, run_id: str) -> None:
-        run = await runs.find(tx, run_id)
+    async def _check_lost(self, run_id: str) -> None:
+        async with self._engine.database.autocommit() as tx:
+            run = await runs.find(tx, run_id)
         task = self._engine.tasks.get(run_id)
-        if task is not None and run is not None and run.status == "running" and run.worker != self._engine.worker:
+        is_lost = run is None or (run.status == "running" and run.worker != self._engine.worker)
+        if task is not None and is_lost and run_id not in self._engine.cancelling:
             task.cancel()
 
-    def _cancel(self, run_id: str) -> None:
-        task = self._engine.tasks.get(run_id)
-        if task is not None and run_id not in self._engine.cancelling:
-            self._engine.cancelling.add(run_id)
-            task.cancel()
+    async def _adopt(self, without_task: set[str]) -> None:
+        """Drive runs of our own that have had no task for a whole heartbeat: their claim lost its answer."""
+        for run_id in without_task & self._without_task:
+            async with self._engine.database.autocommit() as tx:
+                run = await runs.find(tx, run_id)
+            if run is not None and run.worker == self._engine.worker and run_id not in self._engine.tasks:
+                await take_over(self._engine, run)
+        self._without_task = without_task
 
-    async def _listen(self, database: PostgresDatabase) -> None:
-        """Hold the advisory lock that says this process lives, and pass the bells of the others on."""
-        import psycopg
 
-        while True:
-            try:
-                connection = await psycopg.AsyncConnection.connect(
-                    database.conninfo, autocommit=True, connect_timeout=3
-                )
-                async with connection:
-                    keys = (ADVISORY_NAMESPACE, self._engine.worker)
-                    await connection.execute("select pg_advisory_lock(%s, %s)", keys)
-                    await connection.execute(f"listen {CHANNEL}")
-                    self._listening.set()
-                    self._engine.live.announce_all()
-                    async for notice in connection.notifies():
-                        self._hear(notice.payload)
-            except psycopg.OperationalError:
-                _log.warning("listener lost the database", extra={"action": "listener_lost"})
-            await asyncio.sleep(RECONNECT_S)
-
-    def _hear(self, payload: str) -> None:
-        kind, _, rest = payload.partition(" ")
-        subject = rest.split(" ")[0]
-        if kind == "events":
-            self._engine.live.announce(subject)
-        elif kind == "cancel":
-            self._cancel(subject)
+async def _every(pause_s: float, step: Callable[[], Awaitable[Any]], wake: asyncio.Event) -> None:
+    """Repeat a step, at once when woken; nothing that goes wrong once ends it."""
+    while True:
+        wake.clear()
+        try:
+            await step()
+        except NotReady:
+            _log.warning("database away", extra={"action": "database_away"})
+        except Exception:  # noqa: BLE001 recorded; the next round may work
+            _log.exception("background step failed", extra={"action": "step_failed"})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await wake.wait()

@@ -68,6 +68,11 @@ class CallRecord:
         """Whether it still waits for a decision, a result or an answer."""
         return self.state in OPEN
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its time to be decided is over, although nobody has said so yet."""
+        return self.state == "pending" and self.expires_at is not None and self.expires_at < stamp()
+
     def answer(self) -> dict[str, Any]:
         """How it was settled, in the form that resumes its interrupt (`nodes.answers.Answer`)."""
         return {

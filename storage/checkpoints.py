@@ -1,19 +1,33 @@
-"""Where threads are kept: LangGraph's savers on our database, fenced by the attempt of the run that writes."""
+"""Where threads are kept: LangGraph's savers on our database; what a run writes is stored with the run's own rows."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import copy
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg.rows import dict_row
 
-from errors import RunLost
-from storage.database import Database, PostgresDatabase, SqliteDatabase
-
-_FENCE = "select 1 from runs where id = %s and attempt = %s and status = 'running' for share"
+from storage.database import (
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+    Transaction,
+    patiently,
+    postgres_errors,
+    sqlite_errors,
+)
 
 
 def _serializer() -> JsonPlusSerializer:
@@ -21,22 +35,114 @@ def _serializer() -> JsonPlusSerializer:
     return JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
-class FencedPostgresSaver(AsyncPostgresSaver):
-    """The stock saver for one run: a worker that lost its run writes nothing, and no two runs share its lock."""
+class RunSaver(BaseCheckpointSaver[Any]):
+    """The saver of one attempt: it reads the stored thread and holds back what is written.
 
-    def __init__(self, pool: Any, run_id: str | None, attempt: int | None) -> None:
-        super().__init__(pool, serde=_serializer())
-        self.supports_pipeline = False
-        self._run = (run_id, attempt)
+    `store` writes what was held into the transaction that closes the run. So checkpoint and rows become true together
+    or not at all, and the fence of that transaction guards both: a worker that lost its run stores no checkpoint.
+    """
+
+    def __init__(self, reader: BaseCheckpointSaver[Any]) -> None:
+        super().__init__(serde=reader.serde)
+        self._reader = reader
+        self._held: list[tuple[str, tuple[Any, ...]]] = []
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """See BaseCheckpointSaver; waits while the database is away."""
+        return await patiently(lambda: _translated(self._reader.aget_tuple(config)))
+
+    async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
+        """See BaseCheckpointSaver; waits while the database is away."""
+        return await patiently(
+            lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels))
+        )
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Hold a checkpoint back until `store`."""
+        self._held.append(("aput", (config, copy.copy(checkpoint), copy.copy(metadata), new_versions)))
+        place = config["configurable"]
+        return {
+            "configurable": {
+                "thread_id": place["thread_id"],
+                "checkpoint_ns": place.get("checkpoint_ns", ""),
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Hold writes back until `store`."""
+        self._held.append(("aput_writes", (config, list(writes), task_id, task_path)))
+
+    def get_next_version(self, current: Any, channel: None) -> Any:
+        """See BaseCheckpointSaver."""
+        return self._reader.get_next_version(current, channel)
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> RunSaver:
+        """See BaseCheckpointSaver; the clone holds its writes in the same list."""
+        clone = copy.copy(self)
+        clone._reader = self._reader.with_allowlist(extra_allowlist)
+        clone.serde = clone._reader.serde
+        return clone
+
+    def discard(self) -> None:
+        """Forget what was held: the thread stays as it was stored before."""
+        self._held.clear()
+
+    async def store(self, tx: Transaction, **marks: Any) -> None:
+        """Write what was held as part of a transaction, with marks added to the metadata of every checkpoint."""
+        writer = _writer_in(tx, self.serde)
+        for method, arguments in self._held:
+            if method == "aput" and marks:
+                config, checkpoint, metadata, versions = arguments
+                arguments = (config, checkpoint, {**metadata, **marks}, versions)
+            await getattr(writer, method)(*arguments)
+
+
+async def _translated(reading: Any) -> Any:
+    with postgres_errors(), sqlite_errors():
+        return await reading
+
+
+class _PostgresWriter(AsyncPostgresSaver):
+    """The stock saver inside a transaction of ours: no transaction, savepoint or pipeline of its own."""
 
     @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:
-        async with super()._cursor(pipeline=pipeline) as cursor:
-            if pipeline and self._run[0] is not None:
-                await cursor.execute(_FENCE, self._run)
-                if await cursor.fetchone() is None:
-                    raise RunLost
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
+        connection: Any = self.conn
+        async with connection.cursor(binary=True, row_factory=dict_row) as cursor:
             yield cursor
+
+
+class _WithoutCommit:
+    """An aiosqlite connection whose commit is left to the transaction around it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def commit(self) -> None:
+        """Leave it to `Database.transaction`."""
+
+
+def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
+    if tx.dialect == "postgresql":
+        return _PostgresWriter(tx.connection, serde=serde)
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    connection: Any = _WithoutCommit(tx.connection)
+    writer = AsyncSqliteSaver(connection, serde=serde)
+    writer.is_setup = True  # its set-up would commit
+    return writer
 
 
 class Checkpoints:
@@ -47,7 +153,7 @@ class Checkpoints:
         self._sqlite: Any = None
 
     async def open(self) -> None:
-        """Open the connection of its own that SQLite needs: on a shared one its commits keep our rolled-back rows."""
+        """Open the second connection that SQLite needs, to read what is stored while a transaction is open."""
         if isinstance(self._database, SqliteDatabase):
             import aiosqlite
             from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -57,16 +163,19 @@ class Checkpoints:
             self._sqlite = AsyncSqliteSaver(connection, serde=_serializer())
             await self._sqlite.setup()
 
-    def saver(self, run_id: str | None = None, attempt: int | None = None) -> BaseCheckpointSaver[Any]:
-        """The saver of one run, or one that only reads."""
+    def saver(self) -> RunSaver:
+        """A saver for one attempt of a run, or to read a thread; none shares another's lock on PostgreSQL."""
+        return RunSaver(self._stock())
+
+    def _stock(self) -> BaseCheckpointSaver[Any]:
         if isinstance(self._database, PostgresDatabase):
-            return FencedPostgresSaver(self._database.pool, run_id, attempt)
+            return AsyncPostgresSaver(self._database.pool, serde=_serializer())
         saver: BaseCheckpointSaver[Any] = self._sqlite
         return saver
 
     async def delete(self, session_id: str) -> None:
-        """Remove the thread of a session."""
-        await self.saver().adelete_thread(session_id)
+        """Remove the thread of a session; raises NotReady without a database."""
+        await _translated(self._stock().adelete_thread(session_id))
 
     async def close(self) -> None:
         """Close SQLite's second connection."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
+import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 import aiosql
@@ -23,10 +26,25 @@ ADVISORY_NAMESPACE = 0x41524E54
 MIGRATION_LOCK = 1
 POOL_MIN = 2
 POOL_MAX = 16
-CONNECT_TIMEOUT_S = 3.0
+CONNECT_TIMEOUT_S = 2.5
+"""How long a request waits for a connection before it is told 503."""
+RETRY_S = 0.2
+KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A database host that vanished is noticed in about ten seconds, not in two hours."""
 _SQL = Path(__file__).parent / "sql"
 _POSTGRES_FORMS = ("postgresql+asyncpg://", "postgresql+psycopg://", "postgresql://", "postgres://")
 _SQLITE_FORMS = ("sqlite+aiosqlite:///", "sqlite:///")
+
+Found = TypeVar("Found")
+
+
+async def patiently(step: Callable[[], Awaitable[Found]]) -> Found:
+    """Repeat a step while the database is away: what belongs to a run waits and goes on."""
+    while True:
+        try:
+            return await step()
+        except NotReady:
+            await asyncio.sleep(RETRY_S)
 
 
 @dataclass(frozen=True)
@@ -99,6 +117,8 @@ class Database(ABC):
     """Where everything is kept; open it once per process."""
 
     dialect: Dialect
+    name: str = "agent-runtime"
+    """How this process signs its bells, so that it need not hear its own."""
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
@@ -113,6 +133,18 @@ class Database(ABC):
         """Give every connection back."""
 
 
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Translate what psycopg and its pool raise while the database is away, restarts or fails over."""
+    import psycopg
+
+    away = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+    try:
+        yield
+    except away as error:
+        raise NotReady from error
+
+
 class PostgresDatabase(Database):
     """One `AsyncConnectionPool`, shared with LangGraph's savers."""
 
@@ -122,6 +154,7 @@ class PostgresDatabase(Database):
         from psycopg_pool import AsyncConnectionPool
 
         self.conninfo = conninfo
+        self.name = f"agent-runtime-{secrets.token_hex(6)}"
         self.pool: Any = AsyncConnectionPool(
             conninfo,
             min_size=POOL_MIN,
@@ -129,9 +162,15 @@ class PostgresDatabase(Database):
             open=False,
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=0.5,
-            kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": int(CONNECT_TIMEOUT_S)},
+            kwargs={**self.options, "prepare_threshold": 0},
             check=AsyncConnectionPool.check_connection,
         )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How every connection of this process is opened."""
+        seconds = max(2, round(CONNECT_TIMEOUT_S))
+        return {"autocommit": True, "application_name": self.name, "connect_timeout": seconds, **KEEPALIVES}
 
     async def open(self) -> None:
         """Connect, or raise ConfigurationError when nobody answers."""
@@ -148,14 +187,9 @@ class PostgresDatabase(Database):
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """See Database."""
-        import psycopg
-        from psycopg_pool import PoolTimeout
-
-        try:
+        with postgres_errors():
             async with self.pool.connection() as connection:
                 yield Transaction(connection, "postgresql")
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise NotReady from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -166,6 +200,17 @@ class PostgresDatabase(Database):
     async def close(self) -> None:
         """See Database."""
         await self.pool.close()
+
+
+@contextmanager
+def sqlite_errors() -> Iterator[None]:
+    """Translate a file that somebody else holds for longer than the busy timeout."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise NotReady from error
+        raise
 
 
 class SqliteDatabase(Database):
@@ -193,19 +238,26 @@ class SqliteDatabase(Database):
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """See Database."""
         async with self._guard:
-            yield Transaction(self._connection, "sqlite")
+            with sqlite_errors():
+                yield Transaction(self._connection, "sqlite")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """See Database."""
         async with self._guard:
-            await self._connection.execute("begin immediate")
             try:
-                yield Transaction(self._connection, "sqlite")
+                with sqlite_errors():
+                    await self._connection.execute("begin immediate")
+                    yield Transaction(self._connection, "sqlite")
+                    await self._connection.execute("commit")
             except BaseException:
-                await asyncio.shield(self._connection.execute("rollback"))
+                # The connection works its statements off in order: this comes after whatever was cut off.
+                await asyncio.shield(self._roll_back())
                 raise
-            await self._connection.execute("commit")
+
+    async def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # when nothing is open there is nothing to undo
+            await self._connection.execute("rollback")
 
     async def close(self) -> None:
         """See Database."""

@@ -59,3 +59,33 @@ async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -
     """The next events after a number, at most `limit`."""
     rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
     return [Event(int(seq), request_id, json.loads(chunk)) for seq, request_id, chunk in rows]
+
+
+async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
+    """What a run has written of its request after a number: whether a write went through whose answer was lost."""
+    rows = await tx.rows(
+        "events_of_run", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
+    )
+    return [Event(int(seq), request_id, json.loads(chunk)) for seq, request_id, chunk in rows]
+
+
+async def void_from(tx: Transaction, run: Run, after: int) -> int | None:
+    """Where the text begins that a run showed of its request after a number, or None."""
+    first: int | None = await tx.value(
+        "void_from", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
+    )
+    return first
+
+
+async def oldest(tx: Transaction, session_id: str) -> int | None:
+    """The number with which the log of a session begins."""
+    first: int | None = await tx.value("oldest_event", session_id=session_id)
+    return first
+
+
+async def trim(tx: Transaction, keep: int) -> list[str]:
+    """Forget the oldest events of logs longer than `keep`; returns the sessions."""
+    overlong = [row[0] for row in await tx.rows("overlong_logs", keep=keep)]
+    for session_id in overlong:
+        await tx.run("trim_log", session_id=session_id, keep=keep)
+    return overlong

@@ -12,6 +12,8 @@ from storage.database import ADVISORY_NAMESPACE, Transaction
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
 LEASE_S = 10.0
+STALE_S = 0.9
+"""A worker without its lock is gone when it has not renewed a lease for three heartbeats."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None 
 
 async def orphans(tx: Transaction, worker: int) -> list[Run]:
     """Running runs whose worker is gone."""
-    rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE)
+    rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE, lease_s=LEASE_S, stale_s=STALE_S)
     return [Run.read(row) for row in rows]
 
 
@@ -117,16 +119,18 @@ async def request_cancel(tx: Transaction, run: Run) -> None:
     await tx.row("request_cancel", run_id=run.id)
 
 
-async def cancel_requests(tx: Transaction, worker: int) -> list[str]:
-    """The runs of a worker that somebody asked to stop."""
-    return [row[0] for row in await tx.rows("cancel_requests", worker=worker)]
-
-
-async def renew_leases(tx: Transaction, worker: int) -> set[str]:
-    """Keep every run of this worker; the ids that are still its own."""
-    return {row[0] for row in await tx.rows("renew_leases", worker=worker, lease_s=LEASE_S)}
+async def renew_leases(tx: Transaction, worker: int) -> dict[str, bool]:
+    """Keep every run of this worker: which are still its own, each with whether somebody asked to stop it."""
+    rows = await tx.rows("renew_leases", worker=worker, lease_s=LEASE_S)
+    return {run_id: bool(is_cancelled) for run_id, is_cancelled in rows}
 
 
 async def release_leases(tx: Transaction, worker: int) -> None:
     """Hand every run of this worker over at once."""
-    await tx.run("release_leases", worker=worker)
+    await tx.row("release_leases", worker=worker)
+
+
+async def release(tx: Transaction, run: Run) -> None:
+    """Hand one run over at once; raises RunLost when another worker has taken it."""
+    if await tx.row("release_run", run_id=run.id, attempt=run.attempt) is None:
+        raise RunLost

@@ -71,10 +71,9 @@ async def set_agent(tx: Transaction, session_id: str, agent: str, chosen_by: str
     await tx.run("set_agent", session_id=session_id, agent=agent, chosen_by=chosen_by, switches=switches, now=stamp())
 
 
-async def soft_delete(tx: Transaction, session_id: str, *, swept: bool = False) -> bool:
-    """Hide a session; a swept one comes back with its next message."""
-    now = stamp()
-    return await tx.run("soft_delete_session", session_id=session_id, now=now, swept=now if swept else None) > 0
+async def soft_delete(tx: Transaction, session_id: str) -> bool:
+    """Hide a session for good."""
+    return await tx.run("soft_delete_session", session_id=session_id, now=stamp(), swept=None) > 0
 
 
 async def hard_delete(tx: Transaction, session_id: str) -> None:
@@ -82,9 +81,9 @@ async def hard_delete(tx: Transaction, session_id: str) -> None:
     await tx.run("hard_delete_session", session_id=session_id)
 
 
-async def idle(tx: Transaction, before: str) -> list[str]:
-    """Sessions to sweep."""
-    return [row[0] for row in await tx.rows("idle_sessions", before=before)]
+async def sweep(tx: Transaction, before: str) -> list[str]:
+    """Hide sessions idle since before; each comes back with its next message. Returns which."""
+    return [row[0] for row in await tx.rows("sweep_sessions", before=before, now=stamp())]
 
 
 async def purgeable(tx: Transaction, before: str) -> list[str]:

@@ -22,7 +22,3 @@ where id = :run_id and attempt = :attempt and status = 'running' returning id;
 -- End the paused run of a session without driving it on.
 update runs set status = :status, updated_at = :now
 where session_id = :session_id and status = 'paused' returning id;
-
--- name: cancel_requests(worker)
--- Runs of a worker that somebody asked to stop.
-select id from runs where worker = :worker and status = 'running' and cancel_requested = 1;

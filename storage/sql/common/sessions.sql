@@ -54,13 +54,13 @@ update sessions set deleted_at = :now, swept_at = :swept where id = :session_id 
 -- Remove a session with all its rows.
 delete from sessions where id = :session_id;
 
--- name: idle_sessions(before)
--- Sessions to sweep: idle since before, with no running run and no undecided approval.
-select s.id from sessions s
-where s.deleted_at is null and s.last_activity < :before
-  and not exists (select 1 from runs r where r.session_id = s.id and r.status = 'running')
-  and not exists (select 1 from tool_calls c where c.session_id = s.id and c.state = 'pending')
-limit 500;
+-- name: sweep_sessions(before, now)
+-- Hide sessions idle since before, with no running run and no undecided approval; one that wakes up meanwhile stays.
+update sessions set deleted_at = :now, swept_at = :now
+where deleted_at is null and last_activity < :before
+  and not exists (select 1 from runs r where r.session_id = sessions.id and r.status = 'running')
+  and not exists (select 1 from tool_calls c where c.session_id = sessions.id and c.state = 'pending')
+returning id;
 
 -- name: purgeable_sessions(before)
 -- Sessions deleted before that moment, to be removed for good.

@@ -9,27 +9,36 @@ on conflict do nothing returning id;
 -- name: resume_run(run_id, request_id, worker, lease_s, protocol_version, now)$
 -- The claim of a paused run: its next attempt, or nothing when it is not paused any more.
 update runs set status = 'running', request_id = :request_id, worker = :worker, attempt = attempt + 1,
-       lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s, protocol_version = :protocol_version, cancel_requested = 0, updated_at = :now
+       lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s,
+       protocol_version = :protocol_version, cancel_requested = 0, updated_at = :now
 where id = :run_id and status = 'paused' returning attempt;
 
 -- name: take_over_run(run_id, seen_attempt, worker, lease_s, now)$
 -- The claim of a run whose worker is gone: its next attempt, or nothing when somebody was first.
-update runs set worker = :worker, attempt = attempt + 1, lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s, updated_at = :now
+update runs set worker = :worker, attempt = attempt + 1,
+       lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s, updated_at = :now
 where id = :run_id and attempt = :seen_attempt and status = 'running' returning attempt;
 
 -- name: renew_leases(worker, lease_s)
--- Keep every running run of this worker; the ids that are still its own come back.
+-- Keep every running run of this worker; what is still its own comes back.
 update runs set lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s
-where worker = :worker and status = 'running' returning id;
+where worker = :worker and status = 'running' returning id, cancel_requested;
 
--- name: release_leases(worker)!
--- Hand every running run of this worker over at once.
-update runs set lease_until = 0 where worker = :worker and status = 'running';
+-- name: release_leases(worker)^
+-- Hand every running run of this worker over to the next process.
+update runs set lease_until = 0, worker = 0 where worker = :worker and status = 'running' returning id;
 
--- name: orphaned_runs(worker, namespace)
--- Running runs of earlier processes: one process at a time serves a file. (The namespace is PostgreSQL's.)
+-- name: release_run(run_id, attempt)^
+-- Hand one running run over; nothing comes back when another worker has it.
+update runs set lease_until = 0, worker = 0
+where id = :run_id and attempt = :attempt and status = 'running' returning id;
+
+-- name: orphaned_runs(worker, namespace, lease_s, stale_s)
+-- Running runs of earlier processes: one process at a time serves a file. (The other parameters are PostgreSQL's.)
 select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
-from runs where status = 'running' and worker <> :worker and :namespace is not null limit 100;
+from runs
+where status = 'running' and worker <> :worker and :namespace is not null and :lease_s > :stale_s
+order by updated_at limit 100;
 
 -- name: request_cancel(run_id)^
 -- Tell the worker of a run to stop it.
