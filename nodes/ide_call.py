@@ -12,6 +12,13 @@ from nodes.answers import tool_text
 from policy.sanitize import cap, clean_result
 from state import DecidedCall, tool_message
 
+READ_ON = {
+    "read_file": "\n[To read what was left out, call read_file with start_line and end_line.]",
+    "list_files": "\n[To see what was left out, list one folder, or give a pattern.]",
+    "search_in_code": "\n[To see what was left out, give a path, a file_pattern or fewer max_results.]",
+}
+"""How a model gets at the part of a result that was cut."""
+
 RESULT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "title": "Result",
@@ -29,7 +36,10 @@ def settled(call: DecidedCall, answer: Any, context: Context) -> Command[Literal
     """Write the call's one ToolMessage; anything but an Answer is taken as the bare result."""
     if not isinstance(answer, dict):
         answer = {"result": answer}
-    content = cap(clean_result(tool_text(answer)), context.max_tool_result_chars)
+    whole = clean_result(tool_text(answer))
+    content = cap(whole, context.max_tool_result_chars)
+    if len(whole) > context.max_tool_result_chars:
+        content += READ_ON.get(call["tool_name"], "")
     message = tool_message(call["call_id"], call["tool_name"], content)
     if not answer.get("ended_by") and answer.get("decision") != "reject":
         message.additional_kwargs["untrusted"] = True
