@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import AgentRuntimeError, NotReady
 from jsontext import to_json
@@ -30,13 +31,35 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AgentRuntimeError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
-async def _refusal(_: Request, error: Exception) -> JSONReply:
+class Unexpected:
+    """Answers 500 to what nobody expected; unlike with Starlette's own answer the connection stays usable."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; an answer that has begun can only be cut."""
+        has_begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":
+                raise
+            await _internal(scope["path"], error)(scope, receive, send)
+
+
+async def _refusal(request: Request, error: Exception) -> JSONReply:
     assert isinstance(error, AgentRuntimeError)
     if error.status >= 500 and not isinstance(error, NotReady):
-        return await _unexpected(_, error)
+        return _internal(request.url.path, error)
     body: dict[str, Any] = {"detail": error.message, "code": error.code}
     if "state" in error.details:
         body["state"] = error.details["state"]
@@ -63,6 +86,6 @@ async def _http(_: Request, error: Exception) -> JSONReply:
     return JSONReply(body, error.status_code, headers=error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONReply:
-    _log.error("request failed", exc_info=error, extra={"action": "request_failed", "path": request.url.path})
+def _internal(path: str, error: Exception) -> JSONReply:
+    _log.error("request failed", exc_info=error, extra={"action": "request_failed", "path": path})
     return JSONReply({"detail": "Internal server error", "code": "internal"}, 500)

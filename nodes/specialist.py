@@ -101,14 +101,20 @@ async def _call(
 
 async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: Context) -> list[str]:
     """Keep the model's call ids where they are usable and new in the session (protocol section 7)."""
-    wanted = [call.id for call in calls if 0 < len(call.id) <= 64]
+    wanted = [call.id for call in calls if _is_usable(call.id)]
     taken = await context.used_calls(wanted)
     taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}
     ids: list[str] = []
     for call in calls:
-        usable = 0 < len(call.id) <= 64 and call.id not in taken and call.id not in ids
+        usable = _is_usable(call.id) and call.id not in taken and call.id not in ids
         ids.append(call.id if usable else f"call_{uuid.uuid4().hex}")
     return ids
+
+
+def _is_usable(call_id: str) -> bool:
+    """Whether clients can name the call by this id, in a path too, and nobody takes it for a plan's."""
+    is_named = 0 < len(call_id) <= 64 and call_id.isprintable() and bool(call_id.strip("."))
+    return is_named and not call_id.startswith("plan-approval-")
 
 
 def _fail(

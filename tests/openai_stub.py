@@ -337,7 +337,9 @@ def _violations(messages: list[Json]) -> list[str]:
 
 
 def _sse(event: Json) -> bytes:
-    return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+    text = json.dumps(event, ensure_ascii=False)
+    has_lone = any("\ud800" <= character <= "\udfff" for character in text)  # only an escape can carry those
+    return b"data: " + (json.dumps(event) if has_lone else text).encode() + b"\n\n"
 
 
 def _head(status: int, headers: Mapping[str, str]) -> Json:

@@ -1,0 +1,94 @@
+"""The orders in which clients of three generations approve a call, and what the audit says of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.openai_stub import OpenAIStub
+from tests.protocol.talk import WRITE, Talk, kinds, talking, text
+
+CALL = {"tool": "write_file", "args": WRITE, "id": "c1"}
+
+
+def approvals(talk: Talk) -> list[tuple[str, str, Any]]:
+    """How each approval came about: event, actor, decision."""
+    return [
+        (e["event"], e["actor"], e["details"].get("decision"))
+        for e in talk.audit()
+        if e["event"].startswith(("approval", "rule"))
+    ]
+
+
+def test_january_order_a_result_and_no_decision(db_url: str, stub: OpenAIStub) -> None:
+    with talking(db_url, stub) as client:
+        talk = Talk(client)
+        stub.script([CALL, {"text": "Written."}])
+        talk.say("Write", agent_type="coder")
+        assert talk.pending() == ["c1"]
+        assert text(talk.result("c1", {"success": True})) == "Written."
+        assert approvals(talk) == [("approval_implicit", "client", "approve")]
+        danger = [e["details"]["danger"] for e in talk.audit() if e["event"] == "approval_implicit"]
+        assert danger == ["normal"]
+        assert talk.get("/rules")["count"] == 0
+        stub.script([{**CALL, "id": "c2"}, {"text": "Not written."}])
+        talk.say("Write again")
+        assert text(talk.result("c2", error="The user said no")) == "Not written."
+        assert approvals(talk)[1] == ("approval_implicit", "client", "reject")
+        assert talk.tool_messages()["c2"] == "Error: The user said no"
+        assert (talk.pending(), talk.status(), stub.violations) == ([], "idle", [])
+        stub.script([{"text": "Next."}])
+        assert text(talk.say("And now?")) == "Next."
+
+
+def test_february_order_a_decision_and_then_the_result(db_url: str, stub: OpenAIStub) -> None:
+    with talking(db_url, stub) as client:
+        talk = Talk(client)
+        stub.script([CALL, {"text": "Written."}])
+        talk.say("Write", agent_type="coder")
+        assert kinds(talk.decide("c1", "approve")) == ["status"]
+        assert talk.status() == "awaiting_tool"
+        assert text(talk.result("c1", {"success": True})) == "Written."
+        assert approvals(talk) == [("approval_decided", "user", "approve")]
+        assert (talk.pending(), talk.status(), stub.violations) == ([], "idle", [])
+
+
+def test_strict_mode_takes_no_result_without_a_decision(db_url: str, stub: OpenAIStub) -> None:
+    with talking(db_url, stub, approval_mode="strict") as client:
+        talk = Talk(client)
+        stub.script([CALL, {"text": "Written."}])
+        talk.say("Write", agent_type="coder")
+        for _ in range(2):
+            refused = talk.refused({"type": "tool_result", "call_id": "c1", "result": "done anyway"})
+            assert (refused["status"], refused["code"]) == (409, "approval_required")
+        assert talk.pending() == ["c1"]
+        talk.decide("c1", "approve")
+        assert text(talk.result("c1", {"success": True})) == "Written."
+        assert approvals(talk) == [
+            ("approval_required", "client", None),
+            ("approval_required", "client", None),
+            ("approval_decided", "user", "approve"),
+        ]
+        assert (talk.pending(), talk.status(), stub.violations) == ([], "idle", [])
+
+
+def test_a_falsy_result_is_a_result(db_url: str, stub: OpenAIStub) -> None:
+    with talking(db_url, stub) as client:
+        talk = Talk(client)
+        results = [0, False, "", None, {"a": [1]}, "text", 10**30, 1.5]
+        reads = [{"tool": "read_file", "args": {"path": f"f{n}"}, "id": f"r{n}"} for n in range(len(results))]
+        stub.script([*reads, {"text": "All read."}])
+        chunks = talk.say("Read them all", agent_type="coder")
+        for number, result in enumerate(results):
+            assert chunks[-1]["call_id"] == f"r{number}"
+            chunks = talk.result(f"r{number}", result)
+        assert text(chunks) == "All read."
+        assert list(talk.tool_messages().values()) == [
+            "0",
+            "false",
+            "",
+            "Tool executed successfully",
+            '{"a": [1]}',
+            "text",
+            "1" + "0" * 30,
+            "1.5",
+        ]
