@@ -47,13 +47,17 @@ class Scenario:
             self._check_calls(step, calls, where)
             self._check_open(where)
 
+    def post(self, body: dict[str, Any]) -> tuple[httpx.Response, list[dict[str, Any]]]:
+        """Send one message."""
+        return post(self.client, body)
+
     def _send(self, step: dict[str, Any], where: str) -> None:
         body = {"message": self._filled(step["send"])}
         if "$sid" in self.bound:
             body["session_id"] = self.bound["$sid"]
         if "protocol_version" in self.script:
             body["protocol_version"] = self.script["protocol_version"]
-        response, chunks = post(self.client, body)
+        response, chunks = self.post(body)
         if "expect_http" in step:
             self._check_http(step["expect_http"], response, where)
             return
