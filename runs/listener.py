@@ -53,7 +53,8 @@ class Listener:
                 with postgres_errors():
                     await self._listen_once()
             except NotReady:
-                _log.warning("listener lost the database", extra={"action": "listener_lost"})
+                if self._hears_since is not None:
+                    _log.warning("listener lost the database", extra={"action": "listener_lost"})
             except Exception:  # noqa: BLE001 recorded; a deaf process would be worse
                 _log.exception("listener failed", extra={"action": "listener_failed"})
             self._hears_since, self._has_lost = None, True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,6 +17,7 @@ from wire.protocol import Status
 RING = 256
 """Events kept in memory per followed session; who is further behind reads the table."""
 FALLBACK_POLL_S = 5.0
+Batch = list[Event] | None
 
 
 class Feed:
@@ -126,7 +127,7 @@ class Live:
                 change = feed.next_change()
                 found = None if is_polling else feed.after(after)
                 if found is None:
-                    found = await patiently(partial(self._read, session_id, after))
+                    found = await patiently(partial(_undisturbed, self._read, session_id, after))
                     if found is None:
                         return
                 for event in found:
@@ -143,7 +144,7 @@ class Live:
                 except TimeoutError:
                     is_polling = True
 
-    async def _read(self, session_id: str, after: int) -> list[Event] | None:
+    async def _read(self, session_id: str, after: int) -> Batch:
         """The next events of the table, behind a `resync` where the log begins later; None when the session is gone."""
         async with self._database.autocommit() as tx:
             found = await events.read(tx, session_id, after)
@@ -153,6 +154,13 @@ class Live:
             if found[0].seq > after + 1 and await events.oldest(tx, session_id) == found[0].seq:
                 found.insert(0, _resync(found[0].seq))
         return found
+
+
+async def _undisturbed(read: Callable[[str, int], Awaitable[Batch]], session_id: str, after: int) -> Batch:
+    """Let a read end even if its reader leaves: a query that is cut off costs the pool its connection."""
+    reading = asyncio.ensure_future(read(session_id, after))
+    reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return await asyncio.shield(reading)
 
 
 def _resync(oldest: int) -> Event:

@@ -1,0 +1,99 @@
+"""Several real server processes on one database, to be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.running import KEY
+
+ROOT = Path(__file__).parent.parent.parent
+START_S = 40.0
+
+
+class Instance:
+    """One server process; its address stays the same when it is started again."""
+
+    def __init__(self, db_url: str, **settings: Any) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.is_serving = False
+        self._env = {k: v for k, v in os.environ.items() if not k.startswith("AGENT_RUNTIME__")}
+        chosen = {"db_url": db_url, "internal_api_key": KEY, "rate_limit_per_minute": 0, "log_level": "ERROR"}
+        self._env |= {f"AGENT_RUNTIME__{k.upper()}": str(v) for k, v in (chosen | settings).items()}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it serves."""
+        command = [sys.executable, "-m", "cli", "serve", "--port", str(self.port)]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=self._env)  # noqa: ASYNC220 it only forks
+        deadline = time.monotonic() + START_S
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                assert self._process.poll() is None, f"the server ended with {self._process.returncode}"
+                assert time.monotonic() < deadline, f"the server did not start in {START_S} s"
+                try:
+                    if (await client.get(f"{self.url}/health", timeout=2)).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.02)
+        self.is_serving = True
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye."""
+        self.is_serving = False
+        assert self._process is not None
+        self._process.kill()
+
+    def terminate(self) -> None:
+        """SIGTERM: drain and stop."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self, within_s: float = 30.0) -> int:
+        """Wait for the end of the process: its exit status."""
+        assert self._process is not None
+        deadline = time.monotonic() + within_s
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, f"the server did not end in {within_s} s"
+            await asyncio.sleep(0.02)
+        self.is_serving = False
+        return int(self._process.returncode)
+
+
+class Cluster:
+    """The instances of one test, ended with it."""
+
+    def __init__(self, db_url: str, count: int, seed: int = 0, **settings: Any) -> None:
+        self.db_url = db_url
+        self.random = random.Random(seed)
+        self.instances = [Instance(db_url, **settings) for _ in range(count)]
+
+    async def __aenter__(self) -> Cluster:
+        await asyncio.gather(*(instance.start() for instance in self.instances))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for instance in self.instances:
+            process = instance._process
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait(timeout=10)
+
+    def any_url(self) -> str:
+        """The address of an instance that was not killed, as a balancer would choose."""
+        serving = [instance for instance in self.instances if instance.is_serving] or self.instances
+        return self.random.choice(serving).url

@@ -1,0 +1,129 @@
+"""What must be true after everything that was done to the servers: read from the tables, compared with the clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from tests.chaos.ide import Chunk, Ide
+from wire.frames import unpack
+
+
+@dataclass
+class Report:
+    """The figures of one experiment; `print` shows them, the soak writes them down."""
+
+    name: str
+    seed: int
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def show(self) -> None:
+        """Print the counts."""
+        told = ", ".join(f"{key}: {value}" for key, value in self.figures.items())
+        print(f"\n{self.name} (seed {self.seed}): {told}")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share lies; 0 without values."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+async def table_log(connection: psycopg.AsyncConnection[Any], session_id: str) -> list[tuple[int, Chunk]]:
+    """The log of a session as the table has it, in the form of the wire."""
+    query = "select seq, chunk from events where session_id = %s order by seq"
+    rows = await (await connection.execute(query, (session_id,))).fetchall()
+    return [(int(seq), json.loads(json.dumps(unpack(json.loads(chunk))))) for seq, chunk in rows]
+
+
+async def caught_up(connection: psycopg.AsyncConnection[Any], ide: Ide, within_s: float = 20.0) -> None:
+    """Wait until the reader has come to the end of the log."""
+    deadline = time.monotonic() + within_s
+    query = "select last_seq from sessions where id = %s"
+    while True:
+        row = await (await connection.execute(query, (ide.session_id,))).fetchone()
+        newest = ide.seen[-1][0] if ide.seen else 0
+        if row is not None and newest == row[0]:
+            return
+        assert time.monotonic() < deadline, f"{ide.session_id}: the reader is at {newest}, the log at {row}"
+        await asyncio.sleep(0.02)
+
+
+async def check_reader(connection: psycopg.AsyncConnection[Any], ide: Ide) -> int:
+    """Every event once, in order, as stored: the number of events. A failed check names the session."""
+    await caught_up(connection, ide)
+    stored = await table_log(connection, ide.session_id)
+    numbers = [number for number, _ in ide.seen]
+    doubled = [number for number, count in Counter(numbers).items() if count > 1]
+    lost = sorted({number for number, _ in stored} - set(numbers))
+    assert not doubled, f"{ide.session_id}: doubled events {doubled}"
+    assert not lost, f"{ide.session_id}: lost events {lost}"
+    assert ide.seen == stored, f"{ide.session_id}: an event differs from the table"
+    return len(stored)
+
+
+def view(log: list[tuple[int, Chunk]]) -> list[Chunk]:
+    """What an attentive client shows: the log without what was declared void."""
+    shown: list[tuple[int, Chunk]] = []
+    for number, chunk in log:
+        metadata = chunk.get("metadata") or {}
+        if chunk["type"] == "status" and metadata.get("status") == "restarted":
+            shown = [item for item in shown if item[0] < metadata["from_seq"]]
+        else:
+            shown.append((number, chunk))
+    return [chunk for _, chunk in shown]
+
+
+def check_view(session_id: str, log: list[tuple[int, Chunk]]) -> None:
+    """Deltas add up to the message that ends them, and no call is offered twice."""
+    text = ""
+    offered: Counter[str] = Counter()
+    for chunk in view(log):
+        if chunk["type"] == "assistant_message" and not chunk["is_final"]:
+            text += chunk["token"]
+        elif chunk["type"] == "assistant_message":
+            assert text == chunk["content"], f"{session_id}: {text!r} was streamed, {chunk['content']!r} is final"
+            text = ""
+        elif chunk["type"] == "tool_call":
+            offered[chunk["call_id"]] += 1
+    assert not text, f"{session_id}: {text!r} was never ended"
+    assert all(count == 1 for count in offered.values()), f"{session_id}: offered twice {offered}"
+
+
+async def check_history(connection: psycopg.AsyncConnection[Any], session_id: str) -> list[tuple[str, str]]:
+    """Every call of the history has its one result before the next message: the (role, content) of all messages."""
+    query = "select role, content, tool_call_id, tool_calls from messages where session_id = %s order by position"
+    rows = await (await connection.execute(query, (session_id,))).fetchall()
+    left: list[str] = []
+    for role, _, tool_call_id, tool_calls in rows:
+        if role == "tool":
+            assert tool_call_id in left, f"{session_id}: a result for no open call: {tool_call_id}"
+            left.remove(tool_call_id)
+            continue
+        assert not left, f"{session_id}: calls without a result before the next message: {left}"
+        left = [call["id"] for call in json.loads(tool_calls)] if tool_calls else []
+    assert not left, f"{session_id}: calls without a result at the end: {left}"
+    return [(role, content) for role, content, _, _ in rows]
+
+
+async def orphans(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
+    """Running runs whose worker has no lock: (run id, attempt)."""
+    query = """select r.id, r.attempt from runs r where r.status = 'running' and not exists (
+                 select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 2
+                   and l.objid = cast(r.worker as oid))"""
+    return dict(await (await connection.execute(query)).fetchall())
+
+
+async def deadlocks(connection: psycopg.AsyncConnection[Any]) -> int:
+    """How often PostgreSQL had to break a deadlock in this database."""
+    row = await (
+        await connection.execute("select deadlocks from pg_stat_database where datname = current_database()")
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

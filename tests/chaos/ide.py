@@ -1,0 +1,134 @@
+"""An IDE that survives its servers: it asks, decides, runs tools and reads on wherever somebody answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.chaos.cluster import Cluster
+from tests.running import KEY
+
+TURN_S = 45.0
+"""A session that waits for longer is stuck."""
+RETRY_S = 0.05
+OPEN_CALLS = """select call_id, state from tool_calls
+                where session_id = %s and state in ('pending', 'approved', 'executing')"""
+Chunk = dict[str, Any]
+
+
+async def events_of(response: httpx.Response) -> AsyncIterator[tuple[int, Chunk]]:
+    """The numbered chunks of a stream."""
+    number = 0
+    async for line in response.aiter_lines():
+        if line.startswith("id: "):
+            number = int(line[4:])
+        elif line.startswith("data: "):
+            yield number, json.loads(line[6:])
+
+
+def http_client() -> httpx.AsyncClient:
+    """A client with the key of the tests and patience for slow machines."""
+    limits = httpx.Limits(max_connections=500, max_keepalive_connections=0)
+    return httpx.AsyncClient(headers={"X-Internal-Auth": KEY}, timeout=60, limits=limits, trust_env=False)
+
+
+class Ide:
+    """One session and its user."""
+
+    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, session_id: str, seed: int) -> None:
+        self.cluster = cluster
+        self.client = client
+        self.session_id = session_id
+        self.random = random.Random(seed)
+        self.reconnects = 0
+        self.refused = 0
+        self.seen: list[tuple[int, Chunk]] = []
+        """What the reader of this session saw, in order."""
+
+    async def post(self, message: dict[str, Any]) -> tuple[int, list[tuple[int, Chunk]]]:
+        """Send a message once: the status and what was streamed; raises httpx.TransportError when it broke off."""
+        body = {"session_id": self.session_id, "protocol_version": 2, "message": message}
+        url = f"{self.cluster.any_url()}/agent/message/stream"
+        async with self.client.stream("POST", url, json=body) as response:
+            if response.status_code != 200:
+                await response.aread()
+                return response.status_code, []
+            return 200, [item async for item in events_of(response)]
+
+    async def insist(self, message: dict[str, Any], *, accepted: tuple[int, ...] = (200, 409)) -> int:
+        """Send a message that may be repeated until somebody takes it."""
+        deadline = time.monotonic() + TURN_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                status, _ = await self.post(message)
+                if status in accepted:
+                    return status
+                assert status == 503, f"{self.session_id}: {status} for {message}"
+                self.refused += 1
+            self.reconnects += 1
+            await asyncio.sleep(RETRY_S)
+        raise AssertionError(f"{self.session_id}: nobody took {message} in {TURN_S} s")
+
+    async def ask(self, connection: psycopg.AsyncConnection[Any], content: str) -> None:
+        """Send a user's message until it is in the history, once."""
+        deadline = time.monotonic() + TURN_S
+        message = {"type": "user_message", "content": content, "agent_type": "coder"}
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                status, _ = await self.post(message)
+                if status == 200:
+                    return
+                assert status == 503, f"{self.session_id}: {status} for a message"
+                self.refused += 1
+            self.reconnects += 1
+            await asyncio.sleep(RETRY_S)
+            query = "select 1 from messages where session_id = %s and role = 'user' and content = %s"
+            if await (await connection.execute(query, (self.session_id, content))).fetchone():
+                return
+        raise AssertionError(f"{self.session_id}: nobody took the message in {TURN_S} s")
+
+    async def turn(self, connection: psycopg.AsyncConnection[Any], content: str) -> str:
+        """Ask, then approve and run whatever is called, until the turn has ended: the status of its run."""
+        await self.ask(connection, content)
+        while True:
+            status = await self.settled(connection)
+            if status != "paused":
+                return status
+            for call_id, state in await (await connection.execute(OPEN_CALLS, (self.session_id,))).fetchall():
+                if state == "pending":
+                    decision = "reject" if self.random.random() < 0.2 else "approve"
+                    await self.insist({"type": "hitl_decision", "call_id": call_id, "decision": decision})
+                    if decision == "reject":
+                        continue
+                await self.insist({"type": "tool_result", "call_id": call_id, "result": {"success": True}})
+
+    async def settled(self, connection: psycopg.AsyncConnection[Any]) -> str:
+        """Wait until no run of the session is running: how the newest one stands."""
+        deadline = time.monotonic() + TURN_S
+        query = "select status from runs where session_id = %s order by created_at desc limit 1"
+        while time.monotonic() < deadline:
+            row = await (await connection.execute(query, (self.session_id,))).fetchone()
+            if row is not None and row[0] != "running":
+                return str(row[0])
+            await asyncio.sleep(0.03)
+        raise AssertionError(f"{self.session_id} is stuck: its run is running for {TURN_S} s")
+
+    async def read(self) -> None:
+        """Follow the session for ever, from wherever somebody answers, each time after the last number seen."""
+        while True:
+            last = self.seen[-1][0] if self.seen else 0
+            url = f"{self.cluster.any_url()}/sessions/{self.session_id}/stream"
+            with contextlib.suppress(httpx.TransportError):
+                async with self.client.stream("GET", url, headers={"Last-Event-ID": str(last)}) as response:
+                    if response.status_code == 200:
+                        async for item in events_of(response):
+                            self.seen.append(item)
+            await asyncio.sleep(RETRY_S)

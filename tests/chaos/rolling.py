@@ -1,0 +1,92 @@
+"""One instance after the other is restarted by SIGTERM, under load, as a deployment does it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import psycopg
+
+from tests.chaos.cluster import Cluster
+from tests.chaos.facts import Report, check_history, check_reader, check_view
+from tests.chaos.ide import Ide, http_client
+from tests.chaos.kills import TOOL_CALLS_A_TURN, script
+
+SESSIONS = 6
+
+
+async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
+    """Restart `count` times; every turn must end as if nothing had happened."""
+    async with Cluster(db_url, 2, seed) as cluster, http_client() as client:
+        stopped = asyncio.Event()
+        ides = [Ide(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
+        work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
+        slowest = 0.0
+        for number in range(count):
+            await asyncio.sleep(cluster.random.uniform(0.2, 1.0))
+            slowest = max(slowest, await _restart(cluster, number % 2))
+            for task in work:
+                if task.done():
+                    task.result()
+        stopped.set()
+        turns = sum(await asyncio.gather(*work))
+        events, restarted = await _check(db_url, ides)
+    figures = {
+        "restarts": count,
+        "turns": turns,
+        "lost runs": 0,
+        "events": events,
+        "events lost": 0,
+        "events doubled": 0,
+        "texts restarted": restarted,
+        "requests repeated by a client": sum(ide.reconnects for ide in ides),
+        "slowest end of a process s": round(slowest, 2),
+    }
+    return Report("Rolling restarts", seed, figures)
+
+
+async def _restart(cluster: Cluster, index: int) -> float:
+    instance = cluster.instances[index]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    instance.terminate()
+    status = await instance.ended()
+    assert status in (0, -15), f"the server ended with {status}"
+    took = loop.time() - began
+    await instance.start()
+    return took
+
+
+async def _work(db_url: str, ide: Ide, stopped: asyncio.Event) -> int:
+    turns = 0
+    reading: asyncio.Task[Any] | None = None
+    async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
+        try:
+            while not stopped.is_set():
+                status = await ide.turn(connection, script(turns))
+                assert status == "completed", f"{ide.session_id}: turn {turns} is {status}"
+                turns += 1
+                reading = reading or asyncio.create_task(ide.read())
+            if reading is not None:
+                await check_reader(connection, ide)
+        finally:
+            if reading is not None:
+                reading.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await reading
+    return turns
+
+
+async def _check(db_url: str, ides: list[Ide]) -> tuple[int, int]:
+    events = restarted = 0
+    async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
+        for ide in ides:
+            events += await check_reader(connection, ide)
+            check_view(ide.session_id, ide.seen)
+            history = await check_history(connection, ide.session_id)
+            asked = sum(role == "user" for role, _ in history)
+            chunks = [chunk for _, chunk in ide.seen]
+            assert sum(chunk["type"] == "tool_call" for chunk in chunks) == asked * TOOL_CALLS_A_TURN
+            restarted += sum((chunk["metadata"] or {}).get("status") == "restarted" for chunk in chunks)
+    return events, restarted
