@@ -63,9 +63,8 @@ def chat(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
 ) -> None:
     """Chat with the agents; tool calls run in the workspace folder only."""
-    from rich.console import Console
-
     from client.terminal import ChatOptions, run_chat
+    from rich.console import Console
 
     options = ChatOptions(
         workspace=workspace,
@@ -100,6 +99,46 @@ def graph() -> None:
     from graph.builder import build_graph
 
     typer.echo(build_graph().get_graph().draw_mermaid())
+
+
+@app.command(name="eval")
+def evaluate_model(
+    model: Annotated[str | None, typer.Option(help="Name of the model; the setting LLM_MODEL otherwise.")] = None,
+    url: Annotated[str | None, typer.Option(help="OpenAI-compatible address; LLM_PROXY_URL otherwise.")] = None,
+    requests: Annotated[Path | None, typer.Option(help="Labelled requests (JSON lines): measures routing.")] = None,
+    tasks: Annotated[Path | None, typer.Option(help="Labelled tasks (JSON lines) instead of ours.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many requests and tasks.")] = None,
+    keywords: Annotated[bool, typer.Option(help="Route by keywords instead of the model.")] = False,
+    insist: Annotated[bool, typer.Option(help="Ask once more where a call is missing.")] = True,
+    record: Annotated[Path | None, typer.Option(help="Keep the model's replies in this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Take the replies from this file.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path("data/evaluation"),
+) -> None:
+    """Measure routing, tool use and finishing of a model on labelled tasks."""
+    import asyncio
+
+    from evaluation.evaluate import EvalOptions, evaluate
+    from evaluation.report import write_report
+    from evaluation.tasks import TASKS
+    from settings import Settings
+
+    settings = Settings.load()
+    options = EvalOptions(
+        model=model or settings.llm_model,
+        url=url or settings.llm_proxy_url,
+        api_key=settings.llm_api_key,
+        internal_key=settings.first_key,
+        requests=requests,
+        tasks=tasks or TASKS,
+        limit=limit,
+        keywords=keywords,
+        insist=insist,
+        record=record,
+        replay=replay,
+        timeout_s=settings.llm_timeout_seconds,
+    )
+    for path in write_report(asyncio.run(evaluate(options, typer.echo)), out):
+        typer.echo(f"written: {path}")
 
 
 @app.command()

@@ -62,6 +62,8 @@ class Context:
     """The size of the model's window; from 80 % of it on room is made."""
     switches_left: int = 50
     """How often agents may still hand over in this session."""
+    insist: bool = True
+    """Whether a text where a call is wanted is asked about once more; False only to measure what that brings."""
     prompt_reload: bool = False
 
     def ms_since(self, started: datetime) -> int:

@@ -12,7 +12,7 @@ from langgraph.types import Command, Overwrite
 from context import Context, context_of
 from errors import ModelError
 from nodes import events
-from nodes.calling import call_model
+from nodes.calling import Writer, call_model
 from nodes.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
 from nodes.conversation import hidden_message, is_said_by_user, last_request
 from nodes.plans import plan_note
@@ -38,7 +38,7 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
         reason = "Single-agent mode: only Universal agent available"
         runtime.stream_writer(events.switched(current, "universal", reason, "high", "single"))
         return Command(update={**update, "agent": "universal", "chosen_by": "router"}, goto="specialist")
-    chosen = await classify(state, context, runtime)
+    chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
     if not chosen.is_atomic:
         update["turn"] = {**(state.get("turn") or {}), "planning": True}
     previous = state.get("previous_agent") or "orchestrator"
@@ -47,9 +47,8 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
     return Command(update={**update, "agent": chosen.agent, "chosen_by": "router"}, goto="specialist")
 
 
-async def classify(state: AgentState, context: Context, runtime: Runtime[Context]) -> Classification:
+async def classify(messages: Sequence[BaseMessage], context: Context, write: Writer) -> Classification:
     """Ask the model; when it fails or answers nonsense, count keywords."""
-    messages = state.get("messages", [])
     request, conversation = last_request(messages), conversation_text(messages)
     prompt = classifier_prompt([(a.label, a.when) for a in AGENTS if a.label], reload=context.prompt_reload)
     routes = cast(Routes | None, context.routes)
@@ -59,7 +58,7 @@ async def classify(state: AgentState, context: Context, runtime: Runtime[Context
     try:
         reply = await call_model(
             context,
-            runtime.stream_writer,
+            write,
             [SystemMessage(prompt.text), HumanMessage(conversation)],
             agent="orchestrator",
             purpose="classifier",

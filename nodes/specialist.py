@@ -56,7 +56,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             tools=_offered(agent, state, context),
             message_id=message_id,
             needs_plan=bool(turn.get("planning")) and not turn.get("replaces"),
-            may_insist=model_calls + 1 < context.max_model_calls,
+            may_insist=context.insist and model_calls + 1 < context.max_model_calls,
         )
     except ModelError as error:
         squeezed = await squeeze(state, agent, context, write) if isinstance(error, ContextTooLong) else None

@@ -1,0 +1,65 @@
+"""The workspace of one labelled task: a few files in memory that answer tool calls as a client would."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+
+class Desk:
+    """Files by path; nothing leaves the memory of this process, and no command runs."""
+
+    def __init__(self, files: Mapping[str, str], commands: Mapping[str, Any] | None = None) -> None:
+        self.files = dict(files)
+        self._commands = dict(commands or {})
+
+    def answer(self, tool_name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a call of a client's tool: what comes back resumes its interrupt."""
+        try:
+            return {"result": getattr(self, f"_{tool_name}")(arguments)}
+        except FileNotFoundError as error:
+            return {"error": str(error)}
+
+    def _read_file(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        path = _plain(arguments["path"])
+        if path not in self.files:
+            raise FileNotFoundError(f"'{path}' does not exist.")
+        lines = self.files[path].splitlines(keepends=True)
+        shown = lines[arguments.get("start_line", 1) - 1 : arguments.get("end_line", len(lines))]
+        return {"success": True, "content": "".join(shown), "lines_read": len(shown)}
+
+    def _write_file(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        self.files[_plain(arguments["path"])] = arguments["content"]
+        return {"success": True, "bytes_written": len(arguments["content"].encode())}
+
+    def _list_files(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        top = _plain(arguments["path"])
+        below = [path for path in sorted(self.files) if top == "." or path.startswith(f"{top}/")]
+        pattern = arguments.get("pattern")
+        kept = [path for path in below if not pattern or fnmatch.fnmatch(posixpath.basename(path), pattern)]
+        items = [{"name": posixpath.basename(path), "path": path, "type": "file"} for path in kept]
+        return {"success": True, "path": top, "items": items, "total_count": len(items)}
+
+    def _search_in_code(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        query = arguments["query"].lower()
+        matches = [
+            {"path": path, "line": number, "text": line}
+            for path, text in sorted(self.files.items())
+            for number, line in enumerate(text.splitlines(), start=1)
+            if query in line.lower()
+        ]
+        return {"query": arguments["query"], "matches": matches, "total_matches": len(matches), "truncated": False}
+
+    def _create_directory(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"success": True, "path": arguments["path"], "created": True, "already_exists": False}
+
+    def _execute_command(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Commands answer from the task's table, by the words that they contain."""
+        known = (text for words, text in self._commands.items() if words in arguments["command"])
+        return {"exit_code": 0, "stdout": next(known, ""), "stderr": ""}
+
+
+def _plain(path: str) -> str:
+    return posixpath.normpath(path) if path else "."

@@ -1,0 +1,72 @@
+"""One evaluation: routing and tasks with a scripted, recorded or live model, as figures (docs/evaluation.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.recording import Recording
+from evaluation.report import Report, routing_figures, task_figures
+from evaluation.routing import route_all
+from evaluation.tasks import TASKS, read_requests, read_tasks
+from evaluation.trial import Trial, run_trial
+from llm.models import BUILT_IN_MODEL, Models
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What to measure, and with which model."""
+
+    model: str = BUILT_IN_MODEL
+    url: str = "http://localhost:8002"
+    api_key: str | None = None
+    internal_key: str | None = None
+    requests: Path | None = None
+    """Labelled requests for routing; None measures no routing."""
+    tasks: Path | None = TASKS
+    """Labelled tasks; None measures no tasks."""
+    limit: int | None = None
+    """At most so many of each."""
+    keywords: bool = False
+    """Route by keywords, without a model."""
+    insist: bool = True
+    record: Path | None = None
+    """Write the live model's replies to this file."""
+    replay: Path | None = None
+    """Take the replies from this file; no model is asked."""
+    timeout_s: float = 360
+
+
+async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Measure; `progress` is told what was measured, line by line."""
+    live = Models(
+        model=options.model,
+        proxy_url=options.url,
+        api_key=options.api_key,
+        internal_key=options.internal_key,
+        timeout_s=options.timeout_s,
+    )
+    models: Any = live
+    source = "scripted model" if options.model == BUILT_IN_MODEL else f"live, {options.url}"
+    if options.replay is not None:
+        models, source = Recording(options.replay), f"recording {options.replay.name}"
+    elif options.record is not None:
+        models = Recording(options.record, live)
+    report: Report = {"model": options.model, "source": source, "insist": options.insist}
+    try:
+        if options.requests is not None:
+            requests = read_requests(options.requests)[: options.limit]
+            routed = await route_all(requests, None if options.keywords else models)
+            progress(f"routing: {sum(r.right for r in routed)} of {len(routed)} right")
+            report["routing"] = routing_figures(routed)
+        if options.tasks is not None:
+            trials: list[Trial] = []
+            for task in read_tasks(options.tasks)[: options.limit]:
+                trials.append(await run_trial(task, models, insist=options.insist))
+                progress(f"{task.name}: {'passed' if trials[-1].passed else trials[-1].problem or trials[-1].error}")
+            report["tasks"] = task_figures(trials)
+    finally:
+        await live.aclose()
+    return report

@@ -1,0 +1,70 @@
+"""Replies of a model on disk: recorded once against a live one, played back as often as wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from errors import ModelUnavailable
+from llm.calls import written_call
+from llm.models import Reply, Usage
+
+
+class Recording:
+    """Stands where an `llm.models.Models` stands: asks `live` and writes, or answers from the file alone.
+
+    A request is known by its messages, the offered tools and its wishes, so a changed prompt needs a new recording.
+    """
+
+    def __init__(self, path: Path, live: Any | None = None) -> None:
+        self._path = path
+        self._live = live
+        self._replies: dict[str, list[dict[str, Any]]] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self._replies.setdefault(row["key"], []).append(row["reply"])
+
+    async def reply(self, messages: Sequence[BaseMessage], *, tools: Sequence[Any] = (), **wishes: Any) -> Reply:
+        """Answer as `Models.reply` does."""
+        key = _key(messages, tools, wishes)
+        if self._live is not None:
+            reply: Reply = await self._live.reply(messages, tools=tools, **wishes)
+            self._write(key, reply)
+            return reply
+        waiting = self._replies.get(key)
+        if not waiting:
+            raise ModelUnavailable("The recording holds no reply to this request; record it again.")
+        reply = _read(waiting[0] if len(waiting) == 1 else waiting.pop(0))
+        on_text = wishes.get("on_text")
+        if on_text is not None and reply.text:
+            on_text(reply.text)
+        return reply
+
+    def _write(self, key: str, reply: Reply) -> None:
+        written = dataclasses.asdict(reply)
+        written["calls"] = [[call.id, call.name, call.raw] for call in reply.calls]
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "reply": written}, ensure_ascii=False) + "\n")
+
+
+def _key(messages: Sequence[BaseMessage], tools: Sequence[Any], wishes: dict[str, Any]) -> str:
+    """Hash what the model reads; ids that change with each run do not count."""
+    said: list[Any] = [
+        [m.type, m.content, [[c["name"], c["args"]] for c in m.tool_calls] if isinstance(m, AIMessage) else []]
+        for m in messages
+    ]
+    asked = [wishes.get("tool_choice"), wishes.get("temperature"), sorted(tool.name for tool in tools)]
+    return hashlib.sha256(json.dumps([said, asked], sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _read(row: dict[str, Any]) -> Reply:
+    usage = Usage(**row["usage"]) if row["usage"] else None
+    calls = tuple(written_call(*call) for call in row["calls"])
+    return Reply(**{**row, "usage": usage, "calls": calls})

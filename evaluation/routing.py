@@ -1,0 +1,57 @@
+"""Routing, measured: labelled requests through the classifier or the keywords."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+
+from context import Context
+from evaluation.tasks import Request
+from nodes.classification import classify_by_keywords
+from nodes.router import classify
+
+HARMLESS = frozenset({"ask", "architect"})
+"""Agents whose requests must not end at the coder: they would change files that nobody asked to change."""
+
+
+@dataclass(frozen=True)
+class Routed:
+    """One request and where it went."""
+
+    request: Request
+    agent: str
+    method: str
+
+    @property
+    def right(self) -> bool:
+        """Whether it went where it belongs."""
+        return self.agent == self.request.expect
+
+    @property
+    def harmful(self) -> bool:
+        """Whether a question or a design was sent to the coder."""
+        return self.agent == "coder" and self.request.expect in HARMLESS
+
+
+async def route_all(requests: Sequence[Request], models: Any | None) -> list[Routed]:
+    """Route each request as the first of its conversation; without models by keywords."""
+    return [await _route(request, models) for request in requests]
+
+
+async def _route(request: Request, models: Any | None) -> Routed:
+    if models is None:
+        found = classify_by_keywords(request.text)
+    else:
+        found = await classify([HumanMessage(request.text)], Context(models=models), lambda _: None)
+    return Routed(request, found.agent, found.method)
+
+
+def confusion(routed: Sequence[Routed]) -> dict[str, dict[str, int]]:
+    """How many requests of each agent went to which."""
+    counts = Counter((r.request.expect, r.agent) for r in routed)
+    names = sorted({name for pair in counts for name in pair})
+    return {expected: {got: counts[expected, got] for got in names} for expected in names}

@@ -1,0 +1,147 @@
+"""One labelled task, carried out: the real graph, an agent's model, and a desk that plays the client."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from context import Context
+from evaluation.desk import Desk
+from evaluation.tasks import Task
+from graph.builder import build_graph
+from policy.decide import Environment, Facts
+
+MAX_ROUNDS = 30
+MAX_SUPERSTEPS = 400
+NEVER_WRONG = frozenset({"read_file", "list_files", "search_in_code", "attempt_completion", "ask_followup_question"})
+
+
+@dataclass
+class Trial:
+    """What came of one task."""
+
+    task: Task
+    calls: list[str] = field(default_factory=list)
+    """The tools that were called, in order, finishing and planning included."""
+    denied: int = 0
+    answer: str = ""
+    error: str | None = None
+    implicit: bool = False
+    insisted: int = 0
+    model_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_ms: int = 0
+    wall_s: float = 0.0
+    problem: str | None = None
+    """Why the checks of the task do not hold; None when they do."""
+
+    @property
+    def called(self) -> bool:
+        """Whether every tool that the task needs was called."""
+        return self.task.tools <= set(self.calls)
+
+    @property
+    def wrong_calls(self) -> int:
+        """Calls that the task has no use for."""
+        return sum(name not in NEVER_WRONG | self.task.tools | self.task.may for name in self.calls)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the agent came to an end of its own: no error, no limit, no text that only announced work."""
+        return self.error is None and not self.implicit
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task was done."""
+        return self.finished and self.problem is None
+
+
+async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
+    """Carry out a task, every call approved; a plan counts as done when it is there to be approved."""
+    desk = Desk(task.files, task.commands)
+    trial = Trial(task)
+    environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
+    facts = Facts(environment=Environment.read(environment))
+    context = Context(models=models, facts=facts, environment=environment, insist=insist, max_model_calls=MAX_ROUNDS)
+    graph = build_graph(InMemorySaver())
+    config: RunnableConfig = {"configurable": {"thread_id": uuid.uuid4().hex}, "recursion_limit": MAX_SUPERSTEPS}
+    planning = "create_plan" in task.tools
+    step: Any = {
+        "messages": [HumanMessage(task.text, id="user_1")],
+        "agent": task.agent,
+        "chosen_by": "router" if planning else "user",
+        "turn": {"planning": True} if planning else {},
+    }
+    started = time.perf_counter()
+    for _ in range(MAX_ROUNDS):
+        interrupts: list[Any] = []
+        modes: list[Any] = ["updates", "custom"]
+        async for item in graph.astream(step, config, context=context, stream_mode=modes, version="v2"):
+            _take(cast(Mapping[str, Any], item), trial, interrupts)
+        if not interrupts or any(i.value["kind"] == "plan_review" for i in interrupts):
+            break
+        step = Command(resume={i.id: _answer(i.value, desk) for i in interrupts})
+    else:
+        trial.error = "too many rounds"
+    trial.wall_s = time.perf_counter() - started
+    trial.problem = _problem(task, trial, desk)
+    return trial
+
+
+def _answer(payload: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
+    if payload["kind"] in ("question", "switch"):
+        return {"content": payload["suggestions"][0]}
+    answer = desk.answer(payload["tool_name"], payload["arguments"])
+    return {"decision": "approve", **answer} if payload["kind"] == "approval" else answer
+
+
+def _take(item: Mapping[str, Any], trial: Trial, interrupts: list[Any]) -> None:
+    if item["type"] == "custom":
+        _hear(item["data"], trial)
+        return
+    for node, update in item["data"].items():
+        if node == "__interrupt__":
+            interrupts += update
+        elif isinstance(update, Mapping) and isinstance(update.get("messages"), list):
+            trial.calls += [call["name"] for m in update["messages"] for call in getattr(m, "tool_calls", [])]
+
+
+def _hear(event: Mapping[str, Any], trial: Trial) -> None:
+    told = event.get("metadata") or {}
+    match event["event"]:
+        case "message":
+            trial.answer += f"{event['content']}\n"
+            trial.implicit = bool(told.get("implicit"))
+        case "failed":
+            trial.error = told["code"]
+        case "denied":
+            trial.denied += 1
+        case "model_call":
+            trial.model_calls += 1
+            trial.insisted += told["outcome"] == "insisted"
+            trial.model_ms += told["duration_ms"]
+            trial.prompt_tokens += told.get("prompt_tokens") or 0
+            trial.completion_tokens += told.get("completion_tokens") or 0
+
+
+def _problem(task: Task, trial: Trial, desk: Desk) -> str | None:
+    """Check what the task asks for."""
+    if not trial.called:
+        return f"not called: {', '.join(sorted(task.tools - set(trial.calls)))}"
+    for path, text in task.contains.items():
+        if text not in desk.files.get(path, ""):
+            return f"{path} does not hold {text!r}"
+    if task.unchanged and desk.files != task.files:
+        return "files were changed"
+    if task.says and task.says not in trial.answer.lower():
+        return f"the answer does not say {task.says!r}"
+    return None

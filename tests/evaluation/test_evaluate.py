@@ -1,0 +1,131 @@
+"""The evaluation: figures that can be trusted, reports that can be read, recordings that can be played."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from errors import ConfigurationError
+from evaluation.desk import Desk
+from evaluation.evaluate import EvalOptions, evaluate
+from evaluation.report import markdown, write_report
+from evaluation.tasks import TASKS, Task, read_requests, read_tasks
+from evaluation.trial import run_trial
+from llm.models import Models
+from nodes.roster import ROSTER
+from tests.openai_stub import OpenAIStub
+from tools.catalog import BY_NAME
+
+ROOT = Path(__file__).parents[2]
+REQUESTS = ROOT / "tests" / "corpora" / "routing_dev.jsonl"
+WRITE = Task(name="w", agent="coder", text="write a", tools=frozenset({"write_file"}), contains={"a.txt": "x"})
+
+
+def stub_models(stub: OpenAIStub) -> Models:
+    return Models(model="stub", proxy_url=stub.url, max_retries=0)
+
+
+async def test_the_scripted_model_passes_its_tasks(tmp_path: Path) -> None:
+    report = await evaluate(EvalOptions(requests=REQUESTS, limit=20))
+    assert report["tasks"]["pass_rate"] == 1
+    assert report["tasks"]["wrong_tool_rate"] == 0
+    assert report["routing"]["requests"] == 20
+    assert report["routing"]["methods"] == {"llm": 20}
+    data, text = write_report(report, tmp_path / "out")
+    assert json.loads(data.read_text(encoding="utf-8")) == report
+    assert "| tool call rate | 100.0 % |" in text.read_text(encoding="utf-8")
+
+
+async def test_keywords_are_measured_without_a_model() -> None:
+    found = (await evaluate(EvalOptions(requests=REQUESTS, tasks=None, keywords=True)))["routing"]
+    assert found["accuracy"] >= 0.95
+    assert found["harm"] == 0
+    assert set(found["accuracy_by_language"]) == {"en", "ru"}
+    assert sum(sum(row.values()) for row in found["confusion"].values()) == found["requests"] == 80
+
+
+async def test_a_model_that_only_talks_is_seen_before_and_after_insisting(stub: OpenAIStub) -> None:
+    announced = {"text": "I will create a.txt now."}
+    call = {"tool": "write_file", "args": {"path": "a.txt", "content": "x"}}
+    models = stub_models(stub)
+    stub.script([announced])
+    before = await run_trial(WRITE, models, insist=False)
+    stub.script([announced, call, {"text": "Created."}])
+    after = await run_trial(WRITE, models)
+    await models.aclose()
+    assert (before.called, before.finished, before.implicit) == (False, False, True)
+    assert before.problem == "not called: write_file"
+    assert (after.called, after.passed, after.insisted, after.model_calls) == (True, True, 1, 3)
+
+
+async def test_wrong_tools_failures_and_wrong_ends_are_counted(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    stub.script([{"tool": "execute_command", "args": {"command": "touch a.txt"}}, {"text": "Done."}])
+    wrong = await run_trial(WRITE, models)
+    stub.script([{"status": 500}])
+    failed = await run_trial(WRITE, models)
+    question = Task(name="q", agent="coder", text="what is a?", files={"a.txt": "x"}, unchanged=True)
+    stub.script([{"tool": "write_file", "args": {"path": "a.txt", "content": "gone"}}, {"text": "It is a."}])
+    harmful = await run_trial(question, models)
+    await models.aclose()
+    assert (wrong.wrong_calls, wrong.finished, wrong.passed) == (1, True, False)
+    assert (failed.error, failed.finished) == ("llm_unavailable", False)
+    assert (harmful.wrong_calls, harmful.problem) == (1, "files were changed")
+
+
+async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    live = await evaluate(EvalOptions(record=file, limit=8))
+    replayed = await evaluate(EvalOptions(replay=file, limit=8, model="fake-llm"))
+    assert replayed["source"] == "recording replies.jsonl"
+    same = ("pass_rate", "tool_call_rate", "model_calls", "prompt_tokens", "completion_tokens")
+    assert [replayed["tasks"][name] for name in same] == [live["tasks"][name] for name in same]
+    missing = await evaluate(EvalOptions(replay=tmp_path / "nothing.jsonl", limit=1))
+    assert missing["tasks"]["rows"][0]["result"] == "llm_unavailable"
+
+
+def test_labels_name_agents_and_tools_that_exist() -> None:
+    for task in read_tasks():
+        assert task.agent in ROSTER
+        assert task.tools | task.may <= ROSTER[task.agent].tools
+    assert len({task.name for task in read_tasks()}) == len(read_tasks())
+    assert {request.expect for request in read_requests(REQUESTS)} <= set(ROSTER)
+
+
+@pytest.mark.parametrize(
+    "content", ["no json", '{"name": "x"}', '{"name": "x", "agent": "coder", "text": "y", "z": 1}']
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "tasks.jsonl"
+    with pytest.raises(ConfigurationError, match=r"tasks\.jsonl"):
+        read_tasks(file)
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"tasks\.jsonl"):
+        read_tasks(file)
+
+
+def test_the_desk_answers_every_tool_of_a_client() -> None:
+    desk = Desk({"lib/a.py": "one\ntwo\n", "b.md": ""}, {"test": "3 passed"})
+    assert desk.answer("read_file", {"path": "lib/a.py", "start_line": 2})["result"]["content"] == "two\n"
+    assert "does not exist" in desk.answer("read_file", {"path": "x"})["error"]
+    assert desk.answer("list_files", {"path": ".", "pattern": "*.py"})["result"]["total_count"] == 1
+    assert desk.answer("search_in_code", {"query": "TWO"})["result"]["matches"][0]["line"] == 2
+    assert desk.answer("execute_command", {"command": "pytest test"})["result"]["stdout"] == "3 passed"
+    assert desk.answer("write_file", {"path": "./c.py", "content": "é"})["result"]["bytes_written"] == 2
+    assert all(hasattr(desk, f"_{name}") for name, tool in BY_NAME.items() if tool.runs == "ide")
+
+
+def test_an_empty_report_can_be_written() -> None:
+    assert markdown({"model": "m", "source": "s", "insist": True}).startswith("# Evaluation of m")
+
+
+def test_the_command_writes_both_reports(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cli", "eval", "--limit", "2", "--out", str(tmp_path), "--tasks", str(TASKS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "report.md").exists()
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["tasks"]["tasks"] == 2
