@@ -16,7 +16,7 @@ READERS = 10
 
 async def disconnect_at_random(db_url: str, count: int, seed: int) -> Report:
     """Cut readers off `count` times in all while their sessions stream."""
-    async with Cluster(db_url, 2, seed) as cluster, http_client() as client:
+    async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
         ides = [Ide(cluster, client, f"cut-{seed}-{n}", seed * 1000 + n) for n in range(READERS)]
         cuts = sum(await asyncio.gather(*(_follow(db_url, ide, count // READERS) for ide in ides)))
         assert cuts >= count, f"{cuts} cuts of {count}"

@@ -15,7 +15,7 @@ CLIENTS = 64
 
 async def hammer(db_url: str, messages_each: int, seed: int) -> Report:
     """64 clients send their messages to one session: each is answered alone, in a history that holds them all."""
-    async with Cluster(db_url, 2, seed) as cluster, http_client() as client:
+    async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
         session_id = f"hammer-{seed}"
         first = Ide(cluster, client, session_id, seed)
         status, _ = await first.post({"type": "user_message", "content": "0", "agent_type": "coder"})

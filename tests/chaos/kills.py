@@ -35,7 +35,7 @@ def script(turn: int) -> str:
 
 async def kill_at_random(db_url: str, count: int, seed: int) -> Report:
     """Kill `count` times; every turn must end as if nothing had happened."""
-    async with Cluster(db_url, INSTANCES, seed) as cluster, http_client() as client:
+    async with Cluster(db_url, INSTANCES, seed, max_messages=1_000_000) as cluster, http_client() as client:
         stopped = asyncio.Event()
         ides = [Ide(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]

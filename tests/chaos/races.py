@@ -21,7 +21,7 @@ WON = {"approve": "approved", "reject": "rejected"}
 
 async def race(db_url: str, count: int, seed: int) -> Report:
     """Decide `count` calls several times at once: each has one outcome, each round one continuation."""
-    async with Cluster(db_url, 2, seed) as cluster, http_client() as client:
+    async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
         ides = [Ide(cluster, client, f"race-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
         rounds = -(-count // CALLS_A_ROUND // SESSIONS)
         outcomes = sum(await asyncio.gather(*(_race_in(db_url, ide, rounds) for ide in ides)), Counter[str]())
