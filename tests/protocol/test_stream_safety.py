@@ -115,12 +115,18 @@ def test_tokens_of_a_mebibyte(client: httpx.Client, stub: OpenAIStub) -> None:
     talk = Talk(client, 2)
     token = "x\u2028" * (512 * 1024)
     stub.words = False
-    stub.script([{"text": token}, {"tool": "read_file", "args": {"path": "a"}, "id": "c1"}, {"text": "Read."}])
+    stub.script([{"text": token}])
     chunks = send(client, talk, {"type": "user_message", "content": "Long", "agent_type": "ask"})
     assert text(chunks) == token
     assert "".join(c["token"] or "" for c in chunks if c["type"] == "assistant_message") == token
-    send(client, talk, {"type": "user_message", "content": token[:100_000]})
-    assert text(send(client, talk, {"type": "tool_result", "call_id": "c1", "result": token})) == "Read."
+
+
+def test_results_and_requests_of_a_mebibyte(client: httpx.Client, stub: OpenAIStub) -> None:
+    talk = Talk(client, 2)
+    long = "x\u2028" * (512 * 1024)
+    stub.script([{"tool": "read_file", "args": {"path": "a"}, "id": "c1"}, {"text": "Read."}])
+    send(client, talk, {"type": "user_message", "content": long[:50_000], "agent_type": "ask"})
+    assert text(send(client, talk, {"type": "tool_result", "call_id": "c1", "result": long})) == "Read."
 
 
 ODD_IDS = ["", "a" * 65, "c1\n\ndata: {}", "nul\x00", LONE, "plan-approval-1", "a/b", "functions.read_file:0", "ü"]
