@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
-from langgraph.types import Command, Overwrite
+from langgraph.types import Command
 
 from context import Context, context_of
 from errors import ModelError
 from nodes import events
 from nodes.calling import Writer, call_model
 from nodes.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
-from nodes.conversation import hidden_message, is_said_by_user, last_request
-from nodes.plans import plan_note
+from nodes.conversation import is_said_by_user, last_request
+from nodes.entry import enter
 from nodes.roster import AGENTS
 from nodes.routes import Routes
-from nodes.window import NOTE_PREFIX
 from prompts.render import classifier_prompt
 from state import AgentState
 
@@ -30,7 +29,7 @@ CHARS_SHOWN = 2000
 async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
     """Classify while the orchestrator is current; a specialist stays until somebody switches (S2)."""
     context = context_of(runtime)
-    update: dict[str, Any] = _leave_plan(state)
+    update = enter(state)
     current = state.get("agent") or "orchestrator"
     if current != "orchestrator":
         return Command(update=update, goto="specialist")
@@ -40,7 +39,7 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
         return Command(update={**update, "agent": "universal", "chosen_by": "router"}, goto="specialist")
     chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
     if not chosen.is_atomic:
-        update["turn"] = {**(state.get("turn") or {}), "planning": True}
+        update["turn"] = {**update.get("turn", state.get("turn") or {}), "planning": True}
     previous = state.get("previous_agent") or "orchestrator"
     if chosen.agent != previous:
         runtime.stream_writer(events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method))
@@ -72,16 +71,6 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
     if routes is not None:
         routes.keep(prompt.text, conversation, chosen)
     return chosen
-
-
-def _leave_plan(state: AgentState) -> dict[str, Any]:
-    """End a plan that a new message met while it executed (S24): a note of it goes before that message."""
-    plan = state.get("plan")
-    if not plan:
-        return {}
-    messages = list(state.get("messages", []))
-    note = hidden_message(f"{NOTE_PREFIX}{plan['plan_id']}", plan_note(plan, "cancelled"))
-    return {"plan": None, "messages": Overwrite([*messages[:-1], note, *messages[-1:]])}
 
 
 def conversation_text(messages: Sequence[BaseMessage]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -53,6 +54,23 @@ def render(name: str, /, *, reload: bool = False, **variables: str) -> Prompt:
     if unused:
         raise ConfigurationError(f"prompts/{name}.md does not use the variable '{unused[0]}', which was given a value.")
     return Prompt(source.template.substitute(variables).strip(), source.hash)
+
+
+@contextmanager
+def variant(**texts: str) -> Iterator[None]:
+    """Let other texts stand for prompt files while the block runs, to compare prompts (notebooks/prompt_lab.ipynb)."""
+    before = dict(_sources)
+    _sources.update({name: _read(name, text, changed_ns=0) for name, text in texts.items()})
+    try:
+        yield
+    finally:
+        _sources.clear()
+        _sources.update(before)
+
+
+def prompt_text(name: str) -> str:
+    """The text of a prompt file as it stands, its variables included."""
+    return _source(name, reload=False).template.template
 
 
 def agent_prompt(
@@ -126,11 +144,15 @@ def _source(name: str, *, reload: bool) -> _Source:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"There is no prompt file prompts/{name}.md: add it or correct the name.") from error
+    _sources[name] = _read(name, text, changed_ns)
+    return _sources[name]
+
+
+def _read(name: str, text: str, changed_ns: int) -> _Source:
     template = Template(text)
     if not template.is_valid():
         raise ConfigurationError(
             f"prompts/{name}.md has a '$' that starts no variable: write '$$' for the sign itself."
         )
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    _sources[name] = _Source(template, frozenset(template.get_identifiers()), digest, changed_ns)
-    return _sources[name]
+    return _Source(template, frozenset(template.get_identifiers()), digest, changed_ns)
