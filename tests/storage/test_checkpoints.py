@@ -1,0 +1,74 @@
+"""A thread is stored with the rows of its run, and holds plain data and messages, never what a run was given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.runs.opened import opened
+
+_MODULES = re.compile(rb"[a-z_]+(?:\.[a-z_0-9]+)+")
+MESSAGE_MODULES = {"langchain_core.messages.ai", "langchain_core.messages.human", "langchain_core.messages.tool"}
+OURS = re.compile(rb"\b(context|policy|storage|runs|llm|nodes|api|wire|settings)\.[a-z_]+")
+
+
+async def _stored(engine: Any) -> list[bytes]:
+    """Every value of every checkpoint, as bytes."""
+    found: list[bytes] = []
+    async with engine.database.autocommit() as tx:
+        if tx.dialect == "sqlite":
+            statements = ["select checkpoint from checkpoints", "select value from writes"]
+        else:
+            statements = [
+                "select blob from checkpoint_blobs",
+                "select blob from checkpoint_writes",
+                "select cast(checkpoint as text) from checkpoints",
+            ]
+        for statement in statements:
+            cursor = await tx.connection.execute(statement)
+            found += [bytes(row[0], "utf-8") if isinstance(row[0], str) else bytes(row[0]) for row in
+                      await cursor.fetchall() if row[0] is not None]  # fmt: skip
+    return found
+
+
+async def test_a_checkpoint_holds_messages_and_plain_data_only(db_url: str) -> None:
+    replies: list[dict[str, Any]] = [
+        {"tool": "calculator", "args": {"expr": "1 + 1"}},
+        {"tools": [{"tool": "read_file", "args": {"path": "a"}, "id": "c1"},
+                   {"tool": "write_file", "args": {"path": "b", "content": ""}, "id": "c2"}]},
+        {"text": "Done."},
+    ]  # fmt: skip
+    async with opened(db_url) as (engine, client):
+        await client.play(replies)
+        await client.post({"type": "tool_result", "call_id": "c1", "result": {"a": [1, None]}})
+        await client.post({"type": "hitl_decision", "call_id": "c2", "decision": "reject"})
+        stored = await _stored(engine)
+    assert stored
+    text = b"\n".join(stored)
+    assert not OURS.search(text), OURS.search(text)
+    modules = {found.decode() for found in _MODULES.findall(text) if found.startswith((b"langchain", b"langgraph"))}
+    assert modules <= MESSAGE_MODULES | {"langgraph.types"}, modules
+
+
+async def test_checkpoint_and_rows_become_true_together(db_url: str) -> None:
+    async with opened(db_url) as (engine, client):
+        await client.play([{"text": "Said."}])
+        saver = engine.checkpoints.saver()
+        config: Any = {"configurable": {"thread_id": "s", "checkpoint_ns": ""}}
+        newest = await saver.aget_tuple(config)
+        assert newest is not None
+        await saver.aput(newest.config, {**newest.checkpoint, "id": "f" * 8}, {}, {})
+
+        async def store_in_vain() -> None:
+            async with engine.database.transaction() as tx:
+                await saver.store(tx)
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await store_in_vain()
+        now = await saver.aget_tuple(config)
+        assert now is not None
+        assert now.checkpoint["id"] == newest.checkpoint["id"], "a rolled-back transaction kept its checkpoint"
+        assert newest.metadata["run_id"]

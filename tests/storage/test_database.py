@@ -1,0 +1,126 @@
+"""Connections: errors translated once, transactions that survive a cancel, a file that somebody else holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from errors import ConfigurationError, NotReady
+from storage import sessions
+from storage.database import PostgresDatabase, SqliteDatabase, open_database, postgres_errors, read_url
+from storage.schema import migrate
+from tests.databases import PostgresServer
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("postgres://u@h/d", "postgresql://u@h/d"),
+        ("postgresql+asyncpg://u@h/d", "postgresql://u@h/d"),
+        ("postgresql+psycopg://u@h/d", "postgresql://u@h/d"),
+        ("sqlite:///data/a.db", "data/a.db"),
+        ("sqlite+aiosqlite:////tmp/a%20b.db", "/tmp/a b.db"),  # noqa: S108 nothing is opened
+    ],
+)
+def test_every_form_of_url_is_read(url: str, target: str) -> None:
+    assert read_url(url).target == target
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "sqlite:///", "", "data/a.db"])
+def test_another_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        read_url(url)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError(),
+        psycopg.InterfaceError(),
+        psycopg.errors.AdminShutdown(),
+        psycopg.errors.CannotConnectNow(),
+        psycopg.errors.ReadOnlySqlTransaction(),
+    ],
+)
+def test_a_database_that_is_away_is_not_ready(error: Exception) -> None:
+    with pytest.raises(NotReady), postgres_errors():
+        raise error
+
+
+def test_a_wrong_statement_is_no_outage() -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable), postgres_errors():
+        raise psycopg.errors.UndefinedTable
+
+
+async def test_broken_connections_of_the_pool_never_surface(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        database = await open_database(url)
+        assert isinstance(database, PostgresDatabase)
+        try:
+            for _ in range(5):
+                async with database.autocommit() as tx:
+                    assert await sessions.find_any(tx, "s") is None
+                with psycopg.connect(url, autocommit=True) as other:
+                    other.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s",
+                        (database.name,),
+                    )
+        finally:
+            await database.close()
+
+
+async def test_a_cancelled_transaction_leaves_nothing_behind(db_url: str) -> None:
+    await migrate(db_url)
+    database = await open_database(db_url)
+    try:
+        for turn in range(30):
+
+            async def write(name: str = f"s{turn}") -> None:
+                async with database.transaction() as tx:
+                    await sessions.create(tx, name, "")
+                    await asyncio.sleep(10)
+
+            writing = asyncio.create_task(write())
+            await asyncio.sleep(0.0005 * turn)
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+            async with database.transaction() as tx:
+                assert await sessions.find_any(tx, f"s{turn}") is None
+    finally:
+        await database.close()
+
+
+async def test_a_file_that_another_program_holds_is_not_ready_and_then_served(tmp_path: Path) -> None:
+    path = tmp_path / "held.db"
+    await migrate(f"sqlite:///{path}")
+    database = SqliteDatabase(str(path))
+    await database.open()
+    try:
+        await database._connection.execute("pragma busy_timeout=50")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            with pytest.raises(NotReady):
+                async with database.transaction() as tx:
+                    await sessions.create(tx, "s", "")
+            other.execute("rollback")
+        async with database.transaction() as tx:
+            assert await sessions.create(tx, "s", "")
+    finally:
+        await database.close()
+
+
+async def test_one_process_serves_a_file(tmp_path: Path) -> None:
+    first = SqliteDatabase(str(tmp_path / "one.db"))
+    await first.open()
+    try:
+        with pytest.raises(ConfigurationError, match="Another process"):
+            await SqliteDatabase(str(tmp_path / "one.db")).open()
+    finally:
+        await first.close()
