@@ -23,6 +23,19 @@ _RATE_HEADERS = {
     "x-ratelimit-remaining": {"description": "Requests left in the sliding minute", "schema": {"type": "string"}},
     "x-ratelimit-reset": {"description": "When the oldest one is forgotten, epoch s", "schema": {"type": "string"}},
 }
+_EVENT = {
+    "description": "One event, again and again",
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The number of the chunk in its session"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": _REF.format(model="Chunk")},
+        },
+    },
+    "required": ["data"],
+}
 
 
 def install(app: FastAPI) -> None:
@@ -69,13 +82,14 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
         responses["429"]["headers"] = {"Retry-After": {"schema": {"type": "string"}}}
         for response in responses.values():
             response.setdefault("headers", {}).update(_RATE_HEADERS)
+    for code, response in responses.items():
+        if code != "200" and "text/plain" in response.get("content", {}):
+            response["content"] = {"application/json": response["content"].pop("text/plain")}
     if "422" in responses:
         responses["422"] = {**_refusal(Invalid, "A value has the wrong JSON type")}
     if path in STREAMS:
         responses["200"]["description"] = "Server-sent events: `id: <number>`, `data: <chunk>`, a blank line"
-        told = {"type": "string", "contentMediaType": "application/json"}
-        told["contentSchema"] = {"$ref": _REF.format(model="Chunk")}  # type: ignore[assignment] # JSON schema nests
-        responses["200"]["content"] = {"text/event-stream": {"schema": told}}
+        responses["200"]["content"] = {"text/event-stream": {"schema": _EVENT}}
 
 
 def _refusal(model: type[BaseModel], description: str) -> dict[str, Any]:
