@@ -20,7 +20,8 @@ EXPIRED = "Nobody approved the call in time."
 async def keep_house(engine: Engine) -> None:
     """Sweep, purge and trim once; it may run on every instance at the same time."""
     await sweep_idle(engine)
-    await purge_deleted(engine)
+    while await purge_deleted(engine):
+        pass
     async with engine.database.autocommit() as tx:
         await events.trim(tx, LOG_KEEP)
 
