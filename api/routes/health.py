@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable
+
 from fastapi import APIRouter, Response
 
 from api.parts import OpenEngine
 from errors import NotReady
+from runs.engine import Engine
 from wire.resources import Health, Readiness
 
 router = APIRouter()
+_log = logging.getLogger("api.health")
 
 
 @router.get("/health")
@@ -20,13 +25,26 @@ async def health(engine: OpenEngine) -> Health:
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(engine: OpenEngine, response: Response) -> Readiness:
     """Say whether the database and the checkpointer answer."""
-    checks = {"database": "ok", "checkpointer": "ok", "llm": "closed"}
-    try:
-        async with engine.database.autocommit() as tx:
-            await tx.value("count_sessions", owner="")
-        await engine.checkpoints.check()
-    except NotReady:
-        checks |= {"database": "unreachable", "checkpointer": "unreachable"}
-    is_ready = checks["database"] == "ok" and not engine.is_draining
+    checks = {
+        "database": await _state_of("database", _ask_database(engine)),
+        "checkpointer": await _state_of("checkpointer", engine.checkpoints.check()),
+        "llm": "closed",
+    }
+    is_ready = checks["database"] == checks["checkpointer"] == "ok" and not engine.is_draining
     response.status_code = 200 if is_ready else 503
     return Readiness(status="ready" if is_ready else "not_ready", checks=checks)
+
+
+async def _ask_database(engine: Engine) -> None:
+    async with engine.database.autocommit() as tx:
+        await tx.value("count_sessions", owner="")
+
+
+async def _state_of(name: str, asking: Awaitable[None]) -> str:
+    try:
+        await asking
+    except Exception as error:  # noqa: BLE001 whatever it is, the answer is that this part is not ready
+        if not isinstance(error, NotReady):
+            _log.exception("not ready", extra={"action": "not_ready", "part": name})
+        return "unreachable"
+    return "ok"
