@@ -145,8 +145,8 @@ async def samples(tx: Transaction) -> list[Sample]:
     ]
     found += [Sample("runs", {"status": status}, n) for status, n in await tx.rows("all_runs")]
     found += [Sample("tool_calls", {"tool": t, "state": s}, n) for t, s, n in await tx.rows("all_calls")]
-    for purpose, outcome, count, duration_ms, prompt, completion in await tx.rows("all_llm_calls"):
-        labels = {"purpose": purpose, "outcome": outcome}
+    for agent, model, purpose, outcome, count, duration_ms, prompt, completion in await tx.rows("all_llm_calls"):
+        labels = {"agent": agent, "model": model or "", "purpose": purpose, "outcome": outcome}
         found.append(Sample("llm_calls", labels, count))
         found.append(Sample("llm_call_seconds", labels, float(duration_ms) / 1000))
         found.append(Sample("llm_tokens", {**labels, "kind": "prompt"}, int(prompt)))

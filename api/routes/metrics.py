@@ -21,7 +21,7 @@ HELP = {
     "sessions": "Sessions in the database.",
     "runs": "Runs in the database by status.",
     "tool_calls": "Tool calls in the database by tool and state.",
-    "llm_calls": "Model calls in the database by purpose and outcome.",
+    "llm_calls": "Model calls in the database by agent, model, purpose and outcome.",
     "llm_call_seconds": "Seconds spent in model calls in the database.",
     "llm_tokens": "Tokens of the model calls in the database.",
 }

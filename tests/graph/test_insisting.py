@@ -129,6 +129,16 @@ def test_a_subtask_that_only_announces_is_insisted_on(serve: Serve, stub: OpenAI
     assert kinds(finished) == ["assistant_message", "subtask_completed", "execution_completed", "done"]
 
 
+def test_insisting_is_counted_per_agent_and_model(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([{"text": ANNOUNCED}, {"text": ANNOUNCED}])
+    Talk(client).say("create lib/a.dart", agent_type="coder")
+    lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith("agent_runtime_llm_calls{")]
+    for outcome in ("insisted", "implicit"):
+        labels = f'agent="coder",model="scripted",purpose="agent",outcome="{outcome}"'
+        assert f"agent_runtime_llm_calls{{{labels}}} 1" in lines
+
+
 def test_the_last_call_of_the_budget_is_not_spent_on_insisting(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"text": ANNOUNCED}])
     chunks = Talk(serve(max_model_calls_per_turn=1)).say("create lib/a.dart", agent_type="coder")

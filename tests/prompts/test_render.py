@@ -141,3 +141,12 @@ def test_classifier_lists_the_agents_by_label() -> None:
     text = classifier_prompt(labels).text
     for label, when in labels:
         assert f"- {label}: {when}" in text
+
+
+def test_a_variant_stands_for_a_file_while_its_block_runs() -> None:
+    before = prompts.render("summary")
+    with prompts.variant(summary="Be short."):
+        during = prompts.render("summary")
+    assert during.text == "Be short."
+    assert during.hash != before.hash
+    assert prompts.render("summary") == before

@@ -87,7 +87,7 @@ select status, count(*) from runs group by status order by status;
 select tool_name, state, count(*) from tool_calls group by tool_name, state order by tool_name, state;
 
 -- name: all_llm_calls()
--- Every kept model call by purpose and outcome.
-select purpose, outcome, count(*), sum(duration_ms), coalesce(sum(prompt_tokens), 0),
+-- Every kept model call by agent, model, purpose and outcome.
+select agent, model, purpose, outcome, count(*), sum(duration_ms), coalesce(sum(prompt_tokens), 0),
        coalesce(sum(completion_tokens), 0)
-from llm_calls group by purpose, outcome order by purpose, outcome;
+from llm_calls group by agent, model, purpose, outcome order by agent, model, purpose, outcome;
