@@ -33,11 +33,11 @@ def script(turn: int) -> str:
     return f"#script\n{json.dumps(replies)}\nTurn {turn}."
 
 
-async def kill_at_random(db_url: str, count: int, seed: int) -> Report:
+async def kill_at_random(db_url: str, count: int, seed: int, sessions: int = SESSIONS) -> Report:
     """Kill `count` times; every turn must end as if nothing had happened."""
     async with Cluster(db_url, INSTANCES, seed, max_messages=1_000_000) as cluster, http_client() as client:
         stopped = asyncio.Event()
-        ides = [Ide(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
+        ides = [Ide(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(sessions)]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
         killing = asyncio.create_task(_kill(db_url, cluster, count))
         done, _ = await asyncio.wait([*work, killing], return_when=asyncio.FIRST_COMPLETED)
