@@ -85,6 +85,8 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
         await _whole(engine, _close(engine, run, recorder, saver, closing))
     except RunLost:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
+        # Perhaps it was closed here and the answer to the commit got lost: its readers look into the table.
+        engine.live.announce(run.session_id)
     except Exception:  # noqa: BLE001 the session must be free again, whatever could not be stored
         await _whole(engine, _close_broken(engine, run, _log_failure(run)))
     finally:

@@ -34,6 +34,7 @@ KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count"
 _SQL = Path(__file__).parent / "sql"
 _POSTGRES_FORMS = ("postgresql+asyncpg://", "postgresql+psycopg://", "postgresql://", "postgres://")
 _SQLITE_FORMS = ("sqlite+aiosqlite:///", "sqlite:///")
+IDLE_TRANSACTION_MS = 10_000
 
 Found = TypeVar("Found")
 
@@ -145,6 +146,11 @@ def postgres_errors() -> Iterator[None]:
         raise NotReady from error
 
 
+async def _limit_idle_transactions(connection: Any) -> None:
+    """A process that is stopped in the middle of a transaction must not hold its session's lock for ever."""
+    await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
+
+
 class PostgresDatabase(Database):
     """One `AsyncConnectionPool`, shared with LangGraph's savers."""
 
@@ -163,6 +169,7 @@ class PostgresDatabase(Database):
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=0.5,
             kwargs={**self.options, "prepare_threshold": 0},
+            configure=_limit_idle_transactions,
             check=AsyncConnectionPool.check_connection,
         )
 
