@@ -56,7 +56,7 @@ def test_message(kind: str) -> None:
     read = MESSAGES[kind].model_validate(raw).checked()
     assert read.model_dump(exclude_unset=True) == raw
     assert set(raw) == set(MESSAGES[kind].model_fields) - {"error"}, "the golden message shows every field"
-    assert MESSAGES[kind].model_validate(MESSAGES[kind].example).checked(), "the example of OpenAPI is accepted"
+    MESSAGES[kind].model_validate(MESSAGES[kind].example).checked()
 
 
 def test_no_file_and_no_heading_without_its_model() -> None:
@@ -75,7 +75,7 @@ def test_a_chunk_has_no_other_fields(kind: str) -> None:
 @pytest.mark.parametrize("model", MESSAGES.values())
 def test_a_message_may_have_other_fields(model: type[BaseModel]) -> None:
     kind = str(model.model_fields["type"].default)
-    assert model.model_validate({**golden(f"message_{kind}"), "role": "user", "surprise": 1})
+    assert model.model_validate({**golden(f"message_{kind}"), "role": "user", "surprise": 1}).model_fields_set
 
 
 def test_what_version_1_is_shown() -> None:
