@@ -65,8 +65,15 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
             trials: list[Trial] = []
             for task in read_tasks(options.tasks)[: options.limit]:
                 trials.append(await run_trial(task, models, insist=options.insist))
-                progress(f"{task.name}: {'passed' if trials[-1].passed else trials[-1].problem or trials[-1].error}")
+                progress(_line(trials[-1]))
             report["tasks"] = task_figures(trials)
     finally:
         await live.aclose()
     return report
+
+
+def _line(trial: Trial) -> str:
+    result = "passed" if trial.passed else trial.problem or trial.error or "only announced"
+    asked_again = f", asked again {trial.insisted} ×" if trial.insisted else ""
+    calls = ", ".join(trial.calls) or "no call"
+    return f"{trial.task.name}: {result} ({calls}; {trial.model_calls} model calls{asked_again}, {trial.wall_s:.1f} s)"
