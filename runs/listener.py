@@ -11,7 +11,8 @@ from typing import Any
 from errors import ConfigurationError, NotReady
 from runs.engine import Engine
 from storage import runs
-from storage.database import ADVISORY_NAMESPACE, PostgresDatabase, Transaction, postgres_errors
+from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.postgres import PostgresDatabase, postgres_errors
 
 CHANNEL = "agent_runtime"
 START_S = 10.0

@@ -14,7 +14,7 @@ from runs.engine import Engine
 from runs.listener import Listener
 from runs.recovery import take_over, take_over_orphans
 from storage import runs
-from storage.database import PostgresDatabase
+from storage.postgres import PostgresDatabase
 
 HEARTBEAT_S = 0.3
 EXPIRY_S = 2.0

@@ -19,15 +19,9 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 
-from storage.database import (
-    Database,
-    PostgresDatabase,
-    SqliteDatabase,
-    Transaction,
-    patiently,
-    postgres_errors,
-    sqlite_errors,
-)
+from storage.database import Database, Transaction, patiently
+from storage.postgres import PostgresDatabase, postgres_errors
+from storage.sqlite import SqliteDatabase, sqlite_errors
 
 
 def _serializer() -> JsonPlusSerializer:

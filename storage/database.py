@@ -1,15 +1,11 @@
-"""Connections: one pool on PostgreSQL, one guarded connection on SQLite, the same named statements over both."""
+"""A database, whichever it is: its URL, its transactions, the same named statements over both dialects."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import secrets
-import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,17 +20,10 @@ Dialect = Literal["sqlite", "postgresql"]
 ADVISORY_NAMESPACE = 0x41524E54
 """First key of every advisory lock of ours; the second is a worker or MIGRATION_LOCK."""
 MIGRATION_LOCK = 1
-POOL_MIN = 2
-POOL_MAX = 16
-CONNECT_TIMEOUT_S = 2.5
-"""How long a request waits for a connection before it is told 503."""
 RETRY_S = 0.2
-KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-"""A database host that vanished is noticed in about ten seconds, not in two hours."""
 _SQL = Path(__file__).parent / "sql"
 _POSTGRES_FORMS = ("postgresql+asyncpg://", "postgresql+psycopg://", "postgresql://", "postgres://")
 _SQLITE_FORMS = ("sqlite+aiosqlite:///", "sqlite:///")
-IDLE_TRANSACTION_MS = 10_000
 
 Found = TypeVar("Found")
 
@@ -134,170 +123,17 @@ class Database(ABC):
         """Give every connection back."""
 
 
-@contextmanager
-def postgres_errors() -> Iterator[None]:
-    """Translate what psycopg and its pool raise while the database is away, restarts or fails over."""
-    import psycopg
-
-    away = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-    try:
-        yield
-    except away as error:
-        raise NotReady from error
-
-
-async def _limit_idle_transactions(connection: Any) -> None:
-    """A process that is stopped in the middle of a transaction must not hold its session's lock for ever."""
-    await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
-
-
-class PostgresDatabase(Database):
-    """One `AsyncConnectionPool`, shared with LangGraph's savers."""
-
-    dialect: Dialect = "postgresql"
-
-    def __init__(self, conninfo: str) -> None:
-        from psycopg_pool import AsyncConnectionPool
-
-        self.conninfo = conninfo
-        self.name = f"agent-runtime-{secrets.token_hex(6)}"
-        self.pool: Any = AsyncConnectionPool(
-            conninfo,
-            min_size=POOL_MIN,
-            max_size=POOL_MAX,
-            open=False,
-            timeout=CONNECT_TIMEOUT_S,
-            reconnect_timeout=0.5,
-            kwargs={**self.options, "prepare_threshold": 0},
-            configure=_limit_idle_transactions,
-            check=AsyncConnectionPool.check_connection,
-        )
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """How every connection of this process is opened."""
-        seconds = max(2, round(CONNECT_TIMEOUT_S))
-        return {"autocommit": True, "application_name": self.name, "connect_timeout": seconds, **KEEPALIVES}
-
-    async def open(self) -> None:
-        """Connect, or raise ConfigurationError when nobody answers."""
-        from psycopg_pool import PoolTimeout
-
-        try:
-            await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S * 3)
-        except PoolTimeout as error:
-            await self.pool.close()
-            raise ConfigurationError(
-                "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
-            ) from error
-
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Transaction]:
-        """See Database."""
-        with postgres_errors():
-            async with self.pool.connection() as connection:
-                yield Transaction(connection, "postgresql")
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """See Database."""
-        async with self.autocommit() as tx, tx.connection.transaction():
-            yield tx
-
-    async def close(self) -> None:
-        """See Database."""
-        await self.pool.close()
-
-
-@contextmanager
-def sqlite_errors() -> Iterator[None]:
-    """Translate a file that somebody else holds for longer than the busy timeout."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        # The low byte is the kind; extended codes only say more precisely why.
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise NotReady from error
-        raise
-
-
-class SqliteDatabase(Database):
-    """One connection behind one lock: a reader never sees what another task has not committed."""
-
-    dialect: Dialect = "sqlite"
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._connection: Any = None
-        self._guard = asyncio.Lock()
-        self._file_lock: Any = None
-
-    async def open(self) -> None:
-        """Open the file, alone: one process at a time serves a SQLite file."""
-        import aiosqlite
-
-        Path(self.path).absolute().parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
-        self._file_lock = _lock_file(self.path)
-        self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=10)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
-            await self._connection.execute(f"pragma {pragma}")
-
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Transaction]:
-        """See Database."""
-        async with self._guard:
-            with sqlite_errors():
-                yield Transaction(self._connection, "sqlite")
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """See Database."""
-        async with self._guard:
-            try:
-                with sqlite_errors():
-                    await self._connection.execute("begin immediate")
-                    yield Transaction(self._connection, "sqlite")
-                    await self._connection.execute("commit")
-            except BaseException:
-                # The connection works its statements off in order: this comes after whatever was cut off.
-                await asyncio.shield(self._roll_back())
-                raise
-
-    async def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.OperationalError):  # when nothing is open there is nothing to undo
-            await self._connection.execute("rollback")
-
-    async def close(self) -> None:
-        """See Database."""
-        if self._connection is not None:
-            await self._connection.close()
-        if self._file_lock is not None:
-            self._file_lock.close()
-
-
-def _lock_file(path: str) -> Any:
-    """Hold `<path>.lock` for the life of the process; the system frees it when the process dies."""
-    lock = open(f"{path}.lock", "a+")  # noqa: SIM115 held until close()
-    try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    except OSError as error:
-        lock.close()
-        raise ConfigurationError(
-            f"Another process serves the SQLite file {path}: stop it, choose another file, or use PostgreSQL."
-        ) from error
-    return lock
-
-
 async def open_database(url: str) -> Database:
     """Connect to the database of `DB_URL`; its schema is not touched (see `storage.schema`)."""
     address = read_url(url)
-    database = PostgresDatabase(address.target) if address.dialect == "postgresql" else SqliteDatabase(address.target)
-    await database.open()
-    return database
+    if address.dialect == "postgresql":
+        from storage.postgres import PostgresDatabase
+
+        postgres = PostgresDatabase(address.target)
+        await postgres.open()
+        return postgres
+    from storage.sqlite import SqliteDatabase
+
+    sqlite = SqliteDatabase(address.target)
+    await sqlite.open()
+    return sqlite

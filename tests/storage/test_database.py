@@ -12,8 +12,10 @@ import pytest
 
 from errors import ConfigurationError, NotReady
 from storage import sessions
-from storage.database import PostgresDatabase, SqliteDatabase, open_database, postgres_errors, read_url
+from storage.database import open_database, read_url
+from storage.postgres import PostgresDatabase, postgres_errors
 from storage.schema import migrate
+from storage.sqlite import SqliteDatabase
 from tests.databases import PostgresServer
 
 

@@ -1,0 +1,94 @@
+"""PostgreSQL: one pool for our statements and LangGraph's savers, and its errors translated once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from errors import ConfigurationError, NotReady
+from storage.database import Database, Dialect, Transaction
+
+POOL_MIN = 2
+POOL_MAX = 16
+CONNECT_TIMEOUT_S = 2.5
+"""How long a request waits for a connection before it is told 503."""
+KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A database host that vanished is noticed in about ten seconds, not in two hours."""
+IDLE_TRANSACTION_MS = 10_000
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Translate what psycopg and its pool raise while the database is away, restarts or fails over."""
+    import psycopg
+
+    away = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+    try:
+        yield
+    except away as error:
+        raise NotReady from error
+
+
+async def _limit_idle_transactions(connection: Any) -> None:
+    """A process that is stopped in the middle of a transaction must not hold its session's lock for ever."""
+    await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
+
+
+class PostgresDatabase(Database):
+    """One `AsyncConnectionPool`, shared with LangGraph's savers."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, conninfo: str) -> None:
+        from psycopg_pool import AsyncConnectionPool
+
+        self.conninfo = conninfo
+        self.name = f"agent-runtime-{secrets.token_hex(6)}"
+        self.pool: Any = AsyncConnectionPool(
+            conninfo,
+            min_size=POOL_MIN,
+            max_size=POOL_MAX,
+            open=False,
+            timeout=CONNECT_TIMEOUT_S,
+            reconnect_timeout=0.5,
+            kwargs={**self.options, "prepare_threshold": 0},
+            configure=_limit_idle_transactions,
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How every connection of this process is opened."""
+        seconds = max(2, round(CONNECT_TIMEOUT_S))
+        return {"autocommit": True, "application_name": self.name, "connect_timeout": seconds, **KEEPALIVES}
+
+    async def open(self) -> None:
+        """Connect, or raise ConfigurationError when nobody answers."""
+        from psycopg_pool import PoolTimeout
+
+        try:
+            await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S * 3)
+        except PoolTimeout as error:
+            await self.pool.close()
+            raise ConfigurationError(
+                "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
+            ) from error
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """See Database."""
+        with postgres_errors():
+            async with self.pool.connection() as connection:
+                yield Transaction(connection, "postgresql")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """See Database."""
+        async with self.autocommit() as tx, tx.connection.transaction():
+            yield tx
+
+    async def close(self) -> None:
+        """See Database."""
+        await self.pool.close()

@@ -1,0 +1,101 @@
+"""SQLite: one guarded connection to a file that one process serves, and its errors translated once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from errors import ConfigurationError, NotReady
+from storage.database import Database, Dialect, Transaction
+
+
+@contextmanager
+def sqlite_errors() -> Iterator[None]:
+    """Translate a file that somebody else holds for longer than the busy timeout."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        # The low byte is the kind; extended codes only say more precisely why.
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise NotReady from error
+        raise
+
+
+class SqliteDatabase(Database):
+    """One connection behind one lock: a reader never sees what another task has not committed."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._connection: Any = None
+        self._guard = asyncio.Lock()
+        self._file_lock: Any = None
+
+    async def open(self) -> None:
+        """Open the file, alone: one process at a time serves a SQLite file."""
+        import aiosqlite
+
+        Path(self.path).absolute().parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
+        self._file_lock = _lock_file(self.path)
+        self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=10)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+            await self._connection.execute(f"pragma {pragma}")
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """See Database."""
+        async with self._guard:
+            with sqlite_errors():
+                yield Transaction(self._connection, "sqlite")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """See Database."""
+        async with self._guard:
+            try:
+                with sqlite_errors():
+                    await self._connection.execute("begin immediate")
+                    yield Transaction(self._connection, "sqlite")
+                    await self._connection.execute("commit")
+            except BaseException:
+                # The connection works its statements off in order: this comes after whatever was cut off.
+                await asyncio.shield(self._roll_back())
+                raise
+
+    async def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # when nothing is open there is nothing to undo
+            await self._connection.execute("rollback")
+
+    async def close(self) -> None:
+        """See Database."""
+        if self._connection is not None:
+            await self._connection.close()
+        if self._file_lock is not None:
+            self._file_lock.close()
+
+
+def _lock_file(path: str) -> Any:
+    """Hold `<path>.lock` for the life of the process; the system frees it when the process dies."""
+    lock = open(f"{path}.lock", "a+")  # noqa: SIM115 held until close()
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError as error:
+        lock.close()
+        raise ConfigurationError(
+            f"Another process serves the SQLite file {path}: stop it, choose another file, or use PostgreSQL."
+        ) from error
+    return lock
