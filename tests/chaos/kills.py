@@ -14,7 +14,7 @@ from tests.chaos.cluster import Cluster, Instance
 from tests.chaos.facts import Report, check_history, check_reader, check_view, deadlocks, orphans, percentile
 from tests.chaos.ide import Ide, http_client
 
-SESSIONS = 6
+SESSIONS = 4
 INSTANCES = 3
 TOOL_CALLS_A_TURN = 3
 
