@@ -135,6 +135,7 @@ def _row(trial: Trial) -> Report:
         "task": trial.task.name,
         "agent": trial.task.agent,
         "calls": trial.calls,
+        "answer": trial.answer.strip()[:300],
         "result": result,
         "insisted": trial.insisted,
         "implicit": trial.implicit,

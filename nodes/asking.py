@@ -27,6 +27,8 @@ _NUDGES: dict[Missing, str] = {
     "with these steps. If a plan is wrong here, call attempt_completion or ask_followup_question.",
     "action": "No tool was called, so nothing happened. Make the call that you announced now, exactly one, through the "
     "tool interface. If nothing is left to do, call attempt_completion.",
+    "claim": "No tool was called, so nothing was done. Make the call that does it now, exactly one. If nothing is "
+    "to be done, call attempt_completion and say so.",
     "file": "Code in a reply changes no file. If the user wants it in the project, call write_file now; if the reply "
     "was the whole answer, call attempt_completion.",
 }
@@ -106,7 +108,7 @@ async def ask(
 def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) -> tuple[tuple[WrittenCall, ...], bool]:
     """The calls that insisting brought, and whether the first text has to count as the completion."""
     calls = second.calls if second else ()
-    if calls and missing != "action" and all(call.name == "attempt_completion" for call in calls):
+    if calls and missing in ("plan", "file") and all(call.name == "attempt_completion" for call in calls):
         return (), False  # the model confirms that its text was the answer; it is not shown twice
     if calls or missing != "plan":
         return calls, not calls

@@ -9,7 +9,7 @@ from typing import Literal
 from nodes.classification import classify_by_keywords
 from nodes.roster import Agent
 
-Missing = Literal["plan", "action", "file"]
+Missing = Literal["plan", "action", "file", "claim"]
 
 ANNOUNCEMENT_CHARS = 1200
 """A longer text says something itself, whatever its last sentence announces."""
@@ -43,6 +43,15 @@ _RUSSIAN = re.compile(
     re.IGNORECASE,
 )
 
+_CLAIM = re.compile(
+    r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"
+    r"(?:created|written|wrote|updated|changed|modified|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
+    r"|^(?:created|wrote|updated|changed|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
+    r"|\b(?:создан|записан|изменён|изменен|обновлён|обновлен|добавлен|удалён|удален|заменён|заменен|переименован"
+    r"|выполнен|исправлен)(?:а|о|ы)?\b|\bя\s+(?:создал|записал|изменил|обновил|добавил|удалил|заменил|исправил)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 
 def missing_call(
     text: str, agent: Agent, offered: Collection[str], called: Collection[str], *, needs_plan: bool, request: str
@@ -58,9 +67,16 @@ def missing_call(
         return "plan"
     if announces_action(text):
         return "action"
-    if "write_file" in offered and agent.writes == "any" and "write_file" not in called and _FENCE.search(text):
-        return "file" if classify_by_keywords(request).agent == "coder" else None
-    return None
+    if agent.writes != "any" or "write_file" in called or classify_by_keywords(request).agent != "coder":
+        return None
+    if _FENCE.search(text):
+        return "file"
+    return "claim" if not called and claims_action(text) else None
+
+
+def claims_action(text: str) -> bool:
+    """Whether a text says that something was made, changed or run; without any call it was not."""
+    return len(text) <= ANNOUNCEMENT_CHARS and bool(_CLAIM.search(text))
 
 
 def is_question(text: str) -> bool:

@@ -90,5 +90,15 @@ def test_code_in_a_reply_is_no_file_where_a_change_was_ordered() -> None:
     assert missing(code, "ask", request="Create lib/main.dart") is None
 
 
+@pytest.mark.parametrize(
+    "text", ["I have created notes.txt.", "The file was successfully updated.", "Файл notes.txt создан.", "Added it."]
+)
+def test_a_claim_without_any_call_is_not_believed(text: str) -> None:
+    assert missing(text, request="Create a file notes.txt") == "claim"
+    assert missing(text, request="Create a file notes.txt", called="create_directory") is None
+    assert missing(text, request="What was created yesterday?") is None
+    assert missing(text, "ask", request="Create a file notes.txt") is None
+
+
 def test_nothing_is_missing_where_no_tool_is_offered() -> None:
     assert missing_call("Let me read it.", ROSTER["coder"], set(), set(), needs_plan=False, request="") is None
