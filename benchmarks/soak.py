@@ -8,9 +8,10 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -23,7 +24,7 @@ from tests.chaos.races import race
 from tests.chaos.rolling import restart_in_turn
 
 REPORT = Path(__file__).parent.parent / "docs" / "soak-report.md"
-Experiment = Callable[[Postgres, float, int], Awaitable[Report]]
+Experiment = Callable[[Postgres, float, int], Coroutine[Any, Any, Report]]
 
 
 def _count(full: int, share: float) -> int:
