@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.chaos.serving import serve
 from tests.running import KEY
 
-ROOT = Path(__file__).parent.parent.parent
 START_S = 40.0
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.chaos.serving"])
 
 
 class Instance:
@@ -33,16 +32,16 @@ class Instance:
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("AGENT_RUNTIME__")}
         chosen = {"db_url": db_url, "internal_api_key": KEY, "rate_limit_per_minute": 0, "log_level": "ERROR"}
         self._env |= {f"AGENT_RUNTIME__{k.upper()}": str(v) for k, v in (chosen | settings).items()}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None
 
     async def start(self) -> None:
         """Start it and wait until it serves."""
-        command = [sys.executable, "-m", "cli", "serve", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self._env)  # noqa: ASYNC220 it only forks
+        self._process = _FORKS.Process(target=serve, args=(self._env, self.port), daemon=True)
+        self._process.start()
         deadline = time.monotonic() + START_S
         async with httpx.AsyncClient(trust_env=False) as client:
             while True:
-                assert self._process.poll() is None, f"the server ended with {self._process.returncode}"
+                assert self._process.is_alive(), f"the server ended with {self._process.exitcode}"
                 assert time.monotonic() < deadline, f"the server did not start in {START_S} s"
                 try:
                     if (await client.get(f"{self.url}/health", timeout=2)).status_code == 200:
@@ -55,23 +54,20 @@ class Instance:
     def kill(self) -> None:
         """SIGKILL: no goodbye."""
         self.is_serving = False
-        assert self._process is not None
         self._process.kill()
 
     def terminate(self) -> None:
         """SIGTERM: drain and stop."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     async def ended(self, within_s: float = 30.0) -> int:
         """Wait for the end of the process: its exit status."""
-        assert self._process is not None
         deadline = time.monotonic() + within_s
-        while self._process.poll() is None:
+        while self._process.is_alive():
             assert time.monotonic() < deadline, f"the server did not end in {within_s} s"
             await asyncio.sleep(0.02)
         self.is_serving = False
-        return int(self._process.returncode)
+        return int(self._process.exitcode)
 
 
 class Cluster:
@@ -89,9 +85,9 @@ class Cluster:
     async def __aexit__(self, *_: object) -> None:
         for instance in self.instances:
             process = instance._process
-            if process is not None and process.poll() is None:
+            if process is not None and process.is_alive():
                 process.kill()
-                process.wait(timeout=10)
+                process.join(timeout=10)
 
     def any_url(self) -> str:
         """The address of an instance that was not killed, as a balancer would choose."""
