@@ -43,6 +43,9 @@ _RUSSIAN = re.compile(
     re.IGNORECASE,
 )
 
+_MARKUP = re.compile(
+    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]", re.IGNORECASE
+)
 _CLAIM = re.compile(
     r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"
     r"(?:created|written|wrote|updated|changed|modified|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
@@ -61,7 +64,11 @@ def missing_call(
     `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
     not atomic and no plan was made of it yet (docs/decisions/0010-insisting.md).
     """
-    if not offered or is_question(text):
+    if not offered:
+        return None
+    if is_markup_of_call(text):
+        return "action"
+    if is_question(text):
         return None
     if needs_plan and "create_plan" in offered and "write_file" not in called:
         return "plan"
@@ -72,6 +79,11 @@ def missing_call(
     if _FENCE.search(text):
         return "file"
     return "claim" if not called and claims_action(text) else None
+
+
+def is_markup_of_call(text: str) -> bool:
+    """Whether a text is a call, or the result of one, in a markup that nobody reads."""
+    return _MARKUP.match(text.lstrip()) is not None
 
 
 def claims_action(text: str) -> bool:

@@ -100,5 +100,18 @@ def test_a_claim_without_any_call_is_not_believed(text: str) -> None:
     assert missing(text, "ask", request="Create a file notes.txt") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tools>\n  <function name="read_file" arguments=\'{"path": "a"}\'/>\n</tools>',
+        "<tool_response>\nError: no\n</tool_response>",
+        '<invoke name="read_file">',
+    ],
+)
+def test_a_call_in_a_markup_of_its_own_is_no_answer(text: str) -> None:
+    assert missing(text) == missing(text, "ask") == "action"
+    assert missing(f"In XML one writes {text}") is None
+
+
 def test_nothing_is_missing_where_no_tool_is_offered() -> None:
     assert missing_call("Let me read it.", ROSTER["coder"], set(), set(), needs_plan=False, request="") is None
