@@ -98,6 +98,8 @@ def _page(sections: list[str], chosen: argparse.Namespace) -> str:
     command = f"uv run python -m benchmarks.soak --seed {chosen.seed}"
     if chosen.share != 1.0:
         command += f" --share {chosen.share}"
+    if chosen.only != list(EXPERIMENTS):
+        command += f" --only {' '.join(chosen.only)}"
     environment = (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"psycopg {psycopg.__version__}, PostgreSQL from the wheel, several server processes on one host"
