@@ -74,6 +74,9 @@ class Listener:
             self._heard.set()
             self._engine.live.announce_all()
             self._on_orphans()
+            # The pool only tries again when somebody new asks: who waits already is served after this.
+            async with self._database.autocommit():
+                pass
             while True:
                 async for notice in connection.notifies(timeout=IDLE_CHECK_S):
                     self._hear(notice.payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -68,6 +69,8 @@ class PostgresDatabase(Database):
         """Connect, or raise ConfigurationError when nobody answers."""
         from psycopg_pool import PoolTimeout
 
+        # During an outage the pool would log every try of every connection; that it is away is logged once by us.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         try:
             await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S * 3)
         except PoolTimeout as error:
