@@ -63,8 +63,9 @@ def chat(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
 ) -> None:
     """Chat with the agents; tool calls run in the workspace folder only."""
-    from client.terminal import ChatOptions, run_chat
     from rich.console import Console
+
+    from client.terminal import ChatOptions, run_chat
 
     options = ChatOptions(
         workspace=workspace,
@@ -77,7 +78,11 @@ def chat(
         session=session,
         timeout_s=timeout,
     )
-    raise typer.Exit(run_chat(options, Console()))
+    try:
+        status = run_chat(options, Console())
+    except KeyboardInterrupt:
+        status = 1
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -86,7 +91,7 @@ def migrate() -> None:
     import asyncio
 
     from settings import Settings
-    from storage.database import migrate as migrate_database
+    from storage.schema import migrate as migrate_database
 
     settings = Settings.load()
     asyncio.run(migrate_database(settings.db_url))
@@ -177,8 +182,6 @@ def main() -> None:
     except AgentRuntimeError as error:
         typer.echo(error.message, err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

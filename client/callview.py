@@ -1,0 +1,137 @@
+"""How a tool call and what came of it look in the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from client.diff import diff_write
+from client.executor import ToolOutcome
+from client.text import counted, entries, first_lines, shown
+from client.workspace import Workspace
+from wire.protocol import Chunk
+
+MAX_OUTPUT_LINES = 12
+MAX_OUTPUT_CHARS = 2_000
+_BORDERS = {"low": "green", "normal": "yellow", "high": "red"}
+
+
+def call_line(tool_name: str, arguments: dict[str, Any]) -> Text:
+    """Sum a call up on one line."""
+    line = Text("● ", style="bold cyan") + shown(tool_name, "bold")
+    subject = arguments.get("path") or arguments.get("query") or ""
+    if tool_name == "execute_command":
+        return line + Text(" ") + shown(str(arguments.get("command", "")), "bold yellow")
+    line += Text(" ") + shown(str(subject))
+    if "start_line" in arguments or "end_line" in arguments:
+        line.append(f" lines {arguments.get('start_line', 1)}-{arguments.get('end_line', '')}", "dim")
+    return line
+
+
+def call_panel(chunk: Chunk, arguments: dict[str, Any], workspace: Workspace, *, whole: bool = False) -> Panel:
+    """Show all that a decision needs: the raw command or the diff, the policy's verdict, reasons and danger."""
+    explanation = chunk.metadata or {}
+    danger = str(explanation.get("danger") or "normal")
+    parts: list[RenderableType] = [_subject(str(chunk.tool_name), arguments, workspace, whole=whole)]
+    parts += _segments(explanation)
+    parts += _reasons(explanation)
+    title = Text(f" {chunk.tool_name} ", style="bold")
+    title.append(f"· danger {danger} ", "bold red" if danger == "high" else "")
+    return Panel(Group(*parts), title=title, title_align="left", border_style=_BORDERS.get(danger, "red"))
+
+
+def is_cut(chunk: Chunk, arguments: dict[str, Any], workspace: Workspace) -> bool:
+    """Whether the panel leaves something out that `whole` would show."""
+    return chunk.tool_name == "write_file" and _diff(arguments, workspace).is_cut
+
+
+def _diff(arguments: dict[str, Any], workspace: Workspace) -> Any:
+    path, content = str(arguments.get("path", "")), str(arguments.get("content", ""))
+    return diff_write(workspace, path, content, str(arguments.get("encoding", "utf-8")))
+
+
+def _subject(tool_name: str, arguments: dict[str, Any], workspace: Workspace, *, whole: bool) -> RenderableType:
+    if tool_name == "execute_command":
+        command = Text("$ ", style="dim") + shown(str(arguments.get("command", "")), "bold")
+        extra = {name: value for name, value in arguments.items() if name != "command"}
+        return Group(command, shown(_compact(extra), "dim")) if extra else command
+    if tool_name == "write_file":
+        diff = _diff(arguments, workspace)
+        head = shown(str(arguments.get("path", "")), "bold") + Text(f"  {diff.summary}", style="dim")
+        return Group(head, diff.render(whole=whole))
+    return shown(_compact(arguments))
+
+
+def _compact(arguments: dict[str, Any]) -> str:
+    return "  ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+
+
+def _segments(explanation: dict[str, Any]) -> list[RenderableType]:
+    segments = entries(explanation.get("segments"))
+    if len(segments) < 2:
+        return []
+    lines = []
+    for segment in segments:
+        verdict = str(segment.get("verdict", "ask"))
+        words = " ".join(str(word) for word in segment.get("argv") or ())
+        mark = {"allow": "✓ ", "deny": "✗ "}.get(verdict, "? ")
+        lines.append(Text(f"  {mark}", style="green" if verdict == "allow" else "bold yellow") + shown(words))
+    return [Text("parts", style="dim"), *lines]
+
+
+def _reasons(explanation: dict[str, Any]) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for reason in entries(explanation.get("reasons")):
+        segment = reason.get("segment")
+        where = (
+            f" (part {segment + 1})" if isinstance(segment, int) and len(explanation.get("segments") or ()) > 1 else ""
+        )
+        lines.append(Text("why: ", style="dim") + shown(str(reason.get("text", "")) + where))
+    return lines
+
+
+def outcome_lines(tool_name: str, outcome: ToolOutcome) -> RenderableType:
+    """Show compactly what a call gave."""
+    if outcome.error:
+        return Text("  ✗ ", style="red") + shown(outcome.error, "red")
+    result = outcome.result if isinstance(outcome.result, dict) else {}
+    if tool_name == "execute_command":
+        return _command_outcome(result)
+    if tool_name == "search_in_code":
+        return _search_outcome(result)
+    phrase = {
+        "read_file": counted(result.get("lines_read"), "line"),
+        "write_file": counted(result.get("bytes_written"), "byte") + " written",
+        "list_files": counted(result.get("total_count"), "entry", "entries"),
+        "create_directory": "created" if result.get("created") else "existed already",
+    }.get(tool_name, "done")
+    if result.get("backup_path"):
+        phrase += ", the old version is kept in " + str(result["backup_path"]).rpartition("/")[0]
+    return Text("  ✓ ", style="green") + shown(phrase, "dim")
+
+
+def _command_outcome(result: dict[str, Any]) -> RenderableType:
+    good = bool(result.get("success"))
+    head = Text("  ✓ " if good else "  ✗ ", style="green" if good else "red")
+    phrase = result.get("error") or f"exit code {result.get('exit_code')}"
+    head.append_text(shown(f"{phrase} after {result.get('duration_seconds')} s", "dim"))
+    lines: list[RenderableType] = [head]
+    for name, style in (("stdout", ""), ("stderr", "red")):
+        output = str(result.get(name) or "").rstrip("\n")
+        if output:
+            text = first_lines(output, MAX_OUTPUT_LINES, MAX_OUTPUT_CHARS, style)
+            lines.append(Text("\n").join(Text("  │ ", style="dim") + line for line in text.split("\n")))
+    return Group(*lines)
+
+
+def _search_outcome(result: dict[str, Any]) -> RenderableType:
+    matches = result.get("matches") or []
+    lines = [Text("  ✓ ", style="green") + Text(counted(result.get("total_matches"), "match", "matches"), style="dim")]
+    for match in matches[:5]:
+        line = shown(f"  {match['path']}:{match['line']}: ", "dim") + first_lines(str(match["text"]).strip(), 1, 100)
+        lines.append(line)
+    return Group(*lines)

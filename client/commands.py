@@ -1,0 +1,201 @@
+"""execute_command: one command in the workspace, with a time limit, an output cap and no way to outlive its call."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import IO, Any
+
+from client.workspace import Refusal, Workspace, find_shell, reason_of
+
+DEFAULT_TIMEOUT_S = 60
+MAX_OUTPUT_BYTES = 200_000
+_HEAD_SHARE = 0.3
+_SHELL_SYNTAX = re.compile(r"[|&;<>()$`\\\"'*?\[\]{}!#~=\n%]")
+_QUIET = {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "dumb", "GIT_TERMINAL_PROMPT": "0"}
+
+
+def execute_command(
+    workspace: Workspace,
+    arguments: dict[str, Any],
+    execution: Mapping[str, Any] | None = None,
+    time_left_s: float = float("inf"),
+) -> dict[str, Any]:
+    """Run the command and report its exit code and output; `execution` is the contract of a call that was cleared."""
+    contract = execution or {}
+    folder = workspace.locate(str(arguments.get("cwd") or "."))
+    if not folder.is_dir():
+        raise Refusal(f"There is no folder '{arguments.get('cwd')}'.")
+    wanted_s = float(arguments.get("timeout") or contract.get("timeout_s") or DEFAULT_TIMEOUT_S)
+    timeout_s = min(wanted_s, float(contract.get("timeout_s") or wanted_s), time_left_s)
+    pipelines = _pipelines(str(arguments["command"]), bool(arguments.get("shell", False)), contract)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_RUNTIME__")}
+    environment |= _QUIET | {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
+    max_bytes = min(int(contract.get("max_output") or MAX_OUTPUT_BYTES), MAX_OUTPUT_BYTES)
+    run = _Run(str(folder), environment, timeout_s, max_bytes)
+    for pipeline in pipelines:
+        run.run(pipeline)
+    return run.report()
+
+
+def _pipelines(command: str, wants_shell: bool, contract: Mapping[str, Any]) -> list[list[list[str]]]:
+    """Choose what to start, one pipeline after the other: the cleared words, the plain words, or the shell."""
+    if not command.strip() or "\0" in command:
+        raise Refusal("The command is empty or not a command.")
+    shell = find_shell()
+    expected = contract.get("expected_shell")
+    argv = contract.get("argv")
+    if argv:
+        return [[[str(word) for word in words] for words in pipeline] for pipeline in argv]
+    if expected and (shell is None or shell.name.removesuffix(".exe") != expected):
+        raise Refusal(f"The command was cleared for the shell {expected}, which is not the shell here.")
+    if not wants_shell and not _SHELL_SYNTAX.search(command):
+        words = command.split()
+        if shell is None or shutil.which(words[0]):
+            return [[words]]
+    if shell is None:
+        if wants_shell:
+            raise Refusal("There is no POSIX shell on this machine.")
+        return [[_words(command)]]
+    return [[[str(shell), "-c", command]]]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise Refusal(f"The command cannot be split into words: {reason_of(error)}.") from error
+
+
+class CappedOutput:
+    """What a stream wrote: its beginning and its end, and how much is missing between them."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._head_bytes = int(max_bytes * _HEAD_SHARE)
+        self._tail_bytes = max_bytes - self._head_bytes
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.omitted = 0
+
+    def add(self, block: bytes) -> None:
+        """Take what was read; memory stays bounded."""
+        room = self._head_bytes - len(self._head)
+        self._head += block[:room]
+        self._tail += block[room:]
+        excess = len(self._tail) - self._tail_bytes
+        if excess > 0:
+            del self._tail[:excess]
+            self.omitted += excess
+
+    def text(self) -> str:
+        """Give the text with a marker where something is missing."""
+        if not self.omitted:
+            return (self._head + self._tail).decode("utf-8", "replace")
+        marker = f"\n… {self.omitted} more bytes …\n"
+        return self._head.decode("utf-8", "replace") + marker + self._tail.decode("utf-8", "replace")
+
+
+class _Run:
+    """One call: its output, and the time and place that its programs share."""
+
+    def __init__(self, folder: str, environment: Mapping[str, str], timeout_s: float, max_bytes: int) -> None:
+        self._folder, self._environment = folder, environment
+        self._timeout_s = timeout_s
+        self._started_at = time.monotonic()
+        self._stdout, self._stderr = CappedOutput(max_bytes), CappedOutput(max_bytes)
+        self._exit_code: int | None = None
+        self._timed_out = False
+
+    def run(self, pipeline: list[list[str]]) -> None:
+        """Run one pipeline to its end or to the time limit; what its programs left running ends with them."""
+        if self._timed_out:
+            return
+        processes: list[subprocess.Popen[bytes]] = []
+        readers: list[threading.Thread] = []
+        try:
+            self._start(pipeline, processes, readers)
+            for process in processes:
+                process.wait(max(0.0, self._started_at + self._timeout_s - time.monotonic()))
+            self._exit_code = processes[-1].returncode
+        except subprocess.TimeoutExpired:
+            self._timed_out, self._exit_code = True, None
+        finally:
+            _kill(processes)
+            # A program that left its group may still hold the pipes; its output is not waited for.
+            for reader in readers:
+                reader.join(1.0)
+
+    def report(self) -> dict[str, Any]:
+        """Give the result of the call."""
+        result = {
+            "success": self._exit_code == 0,
+            "exit_code": self._exit_code,
+            "stdout": self._stdout.text(),
+            "stderr": self._stderr.text(),
+            "duration_seconds": round(time.monotonic() - self._started_at, 3),
+        }
+        if self._stdout.omitted or self._stderr.omitted:
+            result["truncated"] = True
+        if self._timed_out:
+            result |= {"timed_out": True, "error": f"The command was stopped after {self._timeout_s:g} seconds."}
+        return result
+
+    def _start(
+        self, pipeline: list[list[str]], processes: list[subprocess.Popen[bytes]], readers: list[threading.Thread]
+    ) -> None:
+        source: IO[bytes] | int = subprocess.DEVNULL
+        for words in pipeline:
+            try:
+                process = subprocess.Popen(  # noqa: S603 running approved commands is the purpose
+                    words,
+                    cwd=self._folder,
+                    env=self._environment,
+                    stdin=source,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                raise Refusal(f"The command cannot be started: {words[0]}: {reason_of(error)}.") from error
+            finally:
+                if not isinstance(source, int):
+                    source.close()
+            processes.append(process)
+            assert process.stdout is not None
+            assert process.stderr is not None
+            source = process.stdout
+            readers.append(_read_into(self._stderr, process.stderr))
+        assert not isinstance(source, int)
+        readers.append(_read_into(self._stdout, source))
+
+
+def _read_into(output: CappedOutput, stream: IO[bytes]) -> threading.Thread:
+    def drain() -> None:
+        with stream:
+            while block := os.read(stream.fileno(), 65536):
+                output.add(block)
+
+    reader = threading.Thread(target=drain, daemon=True)
+    reader.start()
+    return reader
+
+
+def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Stop the programs and all that they started; each leads a process group of its own."""
+    for process in processes:
+        if sys.platform == "win32":
+            process.kill()
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for process in processes:
+        process.wait()

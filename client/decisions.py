@@ -1,0 +1,81 @@
+"""Who decides when a run waits for a human: everything approved, nothing approved, or a person (client/dialogue.py)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from wire.protocol import Chunk, HitlDecision, PlanDecision
+
+MAX_FIRST_SUGGESTIONS = 5
+_TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
+
+
+class Decider(Protocol):
+    """Answers what a run asks."""
+
+    def decide_call(self, call: Chunk) -> HitlDecision:
+        """Approve, edit or reject one tool call."""
+        ...
+
+    def decide_plan(self, plan: Chunk) -> PlanDecision:
+        """Approve, reject or modify one plan."""
+        ...
+
+    def answer(self, suggestions: list[str]) -> str | None:
+        """Answer the question on the screen, or None to leave it open."""
+        ...
+
+
+def hitl_decision(call: Chunk, decision: str, **more: Any) -> HitlDecision:
+    """Make the decision on a call, bound by its digest to what was shown."""
+    digest = (call.metadata or {}).get("digest")
+    return HitlDecision(call_id=call.call_id, decision=decision, digest=digest, **more)
+
+
+def plan_decision(plan: Chunk, decision: str, feedback: str | None = None) -> PlanDecision:
+    """Make the decision on a plan."""
+    return PlanDecision(approval_request_id=plan.approval_request_id, decision=decision, feedback=feedback)
+
+
+class ApproveAll:
+    """`--approve all`: yes to everything but danger `high`; a question gets its first suggestion, a few times."""
+
+    def __init__(self) -> None:
+        self._answers_left = MAX_FIRST_SUGGESTIONS
+
+    def decide_call(self, call: Chunk) -> HitlDecision:
+        """See Decider."""
+        if (call.metadata or {}).get("danger") == "high":
+            return hitl_decision(
+                call,
+                "reject",
+                feedback="This call is dangerous and no person is there to look at it. Find a safer way.",
+            )
+        return hitl_decision(call, "approve")
+
+    def decide_plan(self, plan: Chunk) -> PlanDecision:
+        """See Decider."""
+        return plan_decision(plan, "approve")
+
+    def answer(self, suggestions: list[str]) -> str | None:
+        """See Decider."""
+        if not suggestions or not self._answers_left:
+            return None
+        self._answers_left -= 1
+        return suggestions[0]
+
+
+class RejectAll:
+    """`--approve none`: no to everything that asks; questions stay open."""
+
+    def decide_call(self, call: Chunk) -> HitlDecision:
+        """See Decider."""
+        return hitl_decision(call, "reject", feedback="Nothing is approved in this run (--approve none).")
+
+    def decide_plan(self, plan: Chunk) -> PlanDecision:
+        """See Decider."""
+        return plan_decision(plan, "reject")
+
+    def answer(self, suggestions: list[str]) -> str | None:  # noqa: ARG002 the same for every question
+        """See Decider."""
+        return None

@@ -1,0 +1,160 @@
+"""A server of the chat's own, in a thread of this process, when no `--url` is given."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import typer
+
+from errors import AgentRuntimeError, ConfigurationError
+from settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 10.0
+
+
+class ServerNotStarted(AgentRuntimeError):
+    """The chat's own server did not start."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is and the key that opens it."""
+
+    url: str
+    key: str | None
+
+
+def state_folder() -> Path:
+    """Give the user's own folder for what the chat keeps; it is created when needed."""
+    folder = Path(typer.get_app_dir("codelab-agent-runtime"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The folder {folder} cannot be created: {error.strerror}.") from error
+    return folder
+
+
+def sqlite_url(file: Path) -> str:
+    """Write a file as a database URL."""
+    return f"sqlite:///{file.resolve().as_posix()}"
+
+
+@contextlib.contextmanager
+def own_server(db_url: str | None = None) -> Iterator[Address]:
+    """Run a server on a free loopback port with a key that only this process knows."""
+    with socket.socket() as bound, _log_file(state_folder() / "server.log"):
+        bound.bind(("127.0.0.1", 0))
+        address = Address(f"http://127.0.0.1:{bound.getsockname()[1]}", secrets.token_urlsafe(32))
+        running = _RunningServer(bound, _settings(address, db_url))
+        try:
+            running.wait_until_healthy(address)
+            yield address
+        finally:
+            running.stop()
+
+
+@contextlib.contextmanager
+def _log_file(file: Path) -> Iterator[None]:
+    """Send the log to a file: the terminal belongs to the chat."""
+    handler = RotatingFileHandler(file, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def _settings(address: Address, db_url: str | None) -> Settings:
+    chosen = Settings.load()
+    overrides: dict[str, Any] = {"host": "127.0.0.1", "internal_api_key": address.key, "rate_limit_per_minute": 0}
+    overrides["port"] = int(address.url.rpartition(":")[2])
+    if db_url or "db_url" not in chosen.model_fields_set:
+        overrides["db_url"] = db_url or sqlite_url(state_folder() / "chat.db")
+    return Settings.load(**overrides)
+
+
+class _RunningServer:
+    def __init__(self, bound: socket.socket, settings: Settings) -> None:
+        self._bound = bound
+        self._settings = settings
+        self._server: uvicorn.Server | None = None
+        self._failure: BaseException | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="own-server", daemon=True)
+        self._thread.start()
+
+    def wait_until_healthy(self, address: Address) -> None:
+        """Return when /health answers; raise what stopped the start otherwise."""
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            if not self._thread.is_alive():
+                raise self._explained()
+            if self._server is not None and self._server.started:
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(f"{address.url}/health", trust_env=False, timeout=5).is_success:
+                        return
+            self._thread.join(0.01)
+        raise ServerNotStarted(f"The chat's own server did not answer within {START_DEADLINE_S:.0f} seconds.")
+
+    def stop(self) -> None:
+        """Ask the server to finish and wait for it."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(STOP_DEADLINE_S)
+
+    def _run(self) -> None:
+        try:
+            # Imported here: the client works without them when a --url is given.
+            import uvicorn
+
+            from server import create_app
+
+            config = uvicorn.Config(
+                self._noting_failure(create_app(self._settings)),
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=2,
+            )
+            self._server = uvicorn.Server(config)
+            if not self._stopping:
+                self._server.run(sockets=[self._bound])
+        except BaseException as error:  # noqa: BLE001 handed to the thread that waits
+            self._failure = self._failure or error
+
+    def _noting_failure(self, app: Any) -> Any:
+        async def noting(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except BaseException as error:
+                if scope["type"] == "lifespan":
+                    self._failure = error
+                raise
+
+        return noting
+
+    def _explained(self) -> AgentRuntimeError:
+        if isinstance(self._failure, AgentRuntimeError):
+            return self._failure
+        reason = type(self._failure).__name__ if self._failure else "it stopped at once"
+        problem = ConfigurationError(f"The chat's own server did not start: {reason}: {self._failure}.")
+        problem.__cause__ = self._failure
+        return problem

@@ -1,0 +1,132 @@
+"""search_in_code in plain Python; a regular expression runs in a child process that can be stopped."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from client.workspace import NOISE, Refusal, Workspace
+from policy.operands import picks_secrets
+from policy.path_classes import family_of
+
+MAX_FILE_BYTES = 2_000_000
+MAX_LINE_CHARS = 500
+MAX_PATTERN_CHARS = 1_000
+REGEX_TIMEOUT_S = 10.0
+
+
+def search_in_code(
+    workspace: Workspace, arguments: dict[str, Any], *, regex_timeout_s: float = REGEX_TIMEOUT_S
+) -> dict[str, Any]:
+    """Find the lines that hold a text or match a regular expression."""
+    query = str(arguments["query"])
+    if not query:
+        raise Refusal("The query is empty.")
+    if not arguments.get("regex", False):
+        return find(workspace, arguments)
+    if len(query) > MAX_PATTERN_CHARS:
+        raise Refusal(f"The regular expression is longer than {MAX_PATTERN_CHARS} characters.")
+    _compile(arguments)
+    return _find_in_child(workspace, arguments, regex_timeout_s)
+
+
+def find(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Search in this process; `total_matches` counts on when the list is full."""
+    pattern, limit = _compile(arguments), int(arguments.get("max_results", 100))
+    matches: list[dict[str, Any]] = []
+    total = 0
+    for path, lines in _texts(workspace, arguments):
+        for number, line in enumerate(lines, start=1):
+            found = pattern.search(line)
+            if not found:
+                continue
+            total += 1
+            if len(matches) < limit:
+                text = line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + "…"
+                matches.append({"path": path, "line": number, "column": found.start() + 1, "text": text})
+    return {"query": arguments["query"], "matches": matches, "total_matches": total, "truncated": total > len(matches)}
+
+
+def _compile(arguments: dict[str, Any]) -> re.Pattern[str]:
+    flags = re.NOFLAG if arguments.get("case_sensitive", False) else re.IGNORECASE
+    query = str(arguments["query"])
+    try:
+        return re.compile(query if arguments.get("regex", False) else re.escape(query), flags)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Refusal(f"The regular expression is not valid: {error}.") from error
+
+
+def _texts(workspace: Workspace, arguments: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    top = workspace.locate(str(arguments.get("path", ".")))
+    if not top.exists():
+        raise Refusal(f"There is no file or folder '{arguments.get('path')}'.")
+    wanted = arguments.get("file_pattern")
+    # The policy asks before a search that names secrets; one that merely passes by must not read them.
+    may_read_secrets = top.is_file() or (wanted is not None and picks_secrets(wanted))
+    for target in [top] if top.is_file() else _files(top):
+        name = workspace.name_of(target)
+        if not may_read_secrets and family_of(name.split("/"), "read").read != "allow":
+            continue
+        if wanted and not (fnmatch.fnmatch(target.name, wanted) or fnmatch.fnmatch(name, wanted)):
+            continue
+        lines = _lines(workspace, target)
+        if lines is not None:
+            yield name, lines
+
+
+def _files(top: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if name not in NOISE)
+        for name in sorted(files):
+            path = Path(folder, name)
+            if not path.is_symlink():
+                yield path
+
+
+def _lines(workspace: Workspace, target: Path) -> list[str] | None:
+    """Read a file as lines, or None when it is binary, too large or not readable."""
+    try:
+        with os.fdopen(workspace.open_file(target), "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, Refusal):
+        return None
+    if len(content) > MAX_FILE_BYTES or b"\0" in content[:8192]:
+        return None
+    return content.decode("utf-8", errors="replace").replace("\r\n", "\n").split("\n")
+
+
+def _find_in_child(workspace: Workspace, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    """Search in a child: a pattern that backtracks without end cannot be interrupted in this process."""
+    request = json.dumps({"root": str(workspace.root), "arguments": arguments})
+    # -P keeps the current folder, which may hold anybody's json.py, off the import path.
+    command = [sys.executable, "-P", "-m", "client.search"]
+    try:
+        done = subprocess.run(  # noqa: S603 our own module
+            command, input=request, capture_output=True, encoding="utf-8", timeout=timeout_s, check=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Refusal(f"The search took longer than {timeout_s:g} seconds; use a simpler expression.") from error
+    reply: dict[str, Any] = json.loads(done.stdout)
+    if "refusal" in reply:
+        raise Refusal(str(reply["refusal"]))
+    return reply
+
+
+def _serve_parent() -> None:
+    request = json.loads(sys.stdin.buffer.read())
+    try:
+        reply = find(Workspace(Path(request["root"])), request["arguments"])
+    except Refusal as refusal:
+        reply = {"refusal": str(refusal)}
+    sys.stdout.write(json.dumps(reply))
+
+
+if __name__ == "__main__":
+    _serve_parent()

@@ -1,0 +1,117 @@
+"""`agent-runtime chat`: puts the client together, runs one task or a conversation, and says how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.prompt import Prompt
+from rich.text import Text
+
+from client.chat import Chat
+from client.decisions import ApproveAll, Decider, RejectAll
+from client.dialogue import AskPerson
+from client.display import Display
+from client.ownserver import Address, own_server, sqlite_url
+from client.stream import ServerRefused, Session
+from client.text import shown
+from client.timelimit import TimeLimit
+from client.workspace import Workspace
+from errors import ConfigurationError
+from settings import Settings
+
+Approve = Literal["ask", "all", "none"]
+_HELP = "Write a request; /agent NAME chooses an agent, /quit or Ctrl-D leaves, Ctrl-C cancels a run."
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """What the command line says."""
+
+    workspace: Path = Path()
+    message: str | None = None
+    approve: Approve = "ask"
+    url: str | None = None
+    key: str | None = None
+    db: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    timeout_s: float = 600.0
+
+
+def run_chat(options: ChatOptions, console: Console) -> int:
+    """Run the client and return the exit status: 0 completed, 1 not completed."""
+    try:
+        workspace = Workspace(options.workspace)
+    except OSError as error:
+        raise ConfigurationError(f"The workspace '{options.workspace}' is not a folder that can be used.") from error
+    if options.message is None and not sys.stdin.isatty():
+        raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
+    time_limit = TimeLimit(options.timeout_s)
+    display = Display(console)
+    decider = _decider(options.approve, console, workspace, time_limit)
+    with _address(options) as address:
+        session = Session(address.url, address.key, time_limit, options.session)
+        with contextlib.closing(session):
+            if options.session:
+                session.catch_up()
+            chat = Chat(session, workspace, decider, display)
+            if options.message is not None:
+                return 0 if chat.run_task(options.message, options.agent) == "completed" else 1
+            _converse(chat, display, workspace, options.agent)
+            return 0
+
+
+def _decider(approve: Approve, console: Console, workspace: Workspace, time_limit: TimeLimit) -> Decider:
+    if approve == "all":
+        return ApproveAll()
+    if approve == "ask" and sys.stdin.isatty():
+        return AskPerson(console, workspace, time_limit)
+    if approve == "ask":
+        console.print(Text("There is no terminal to ask at: nothing that asks is approved (--approve none).", "yellow"))
+    return RejectAll()
+
+
+@contextlib.contextmanager
+def _address(options: ChatOptions) -> Iterator[Address]:
+    if options.url:
+        yield Address(options.url, options.key or Settings.load().first_key)
+        return
+    is_file = options.db is not None and "://" not in options.db
+    with own_server(sqlite_url(Path(str(options.db))) if is_file else options.db) as address:
+        yield address
+
+
+def _converse(chat: Chat, display: Display, workspace: Workspace, agent: str | None) -> None:
+    """Read requests from the person until they leave; what the server refuses is shown, and the talk goes on."""
+    display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
+    display.note(_HELP)
+    while True:
+        try:
+            text = Prompt.ask("[bold green]You[/bold green]", console=display.console).strip()
+        except (EOFError, KeyboardInterrupt):
+            display.note("Goodbye.")
+            return
+        word, _, rest = text.partition(" ")
+        try:
+            match word:
+                case "":
+                    continue
+                case "/quit" | "/exit":
+                    return
+                case "/agent" if rest.strip():
+                    chat.switch_agent(rest.strip())
+                case _ if word.startswith("/"):
+                    display.note(_HELP)
+                case _:
+                    chat.run_task(text, agent)
+                    agent = None
+        except ServerRefused as refusal:
+            if refusal.status_code == 401:
+                raise
+            display.note(refusal.message, "red")

@@ -1,0 +1,235 @@
+"""One task against a scripted runtime: pauses, decisions, results, ends."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from rich.console import Console
+
+from client.chat import Chat
+from client.decisions import ApproveAll, Decider, RejectAll
+from client.display import Display
+from client.stream import Session
+from client.timelimit import TimeLimit
+from client.workspace import Workspace
+from tests.client.runtime_double import (
+    KEY,
+    Refuse,
+    Reply,
+    RuntimeDouble,
+    calls,
+    chunk,
+    delta,
+    done,
+    runtime,
+    says,
+    status,
+)
+from wire.protocol import Chunk, HitlDecision
+
+PLAN = {
+    "approval_request_id": "plan-approval-p",
+    "plan_id": "p",
+    "plan_summary": {"title": "T", "subtasks": []},
+    "metadata": {},
+}
+
+
+@dataclass
+class Talk:
+    chat: Chat
+    double: RuntimeDouble
+    workspace: Workspace
+    output: StringIO
+
+    def message(self, number: int) -> dict[str, Any]:
+        return self.double.messages[number]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "a.txt").write_text("one\n")
+    return tmp_path
+
+
+@contextmanager
+def talk(root: Path, decider: Decider, *replies: Reply, seconds: float = 20) -> Iterator[Talk]:
+    output = StringIO()
+    with runtime(*replies) as double, closing(Session(double.url, KEY, TimeLimit(seconds))) as session:
+        workspace = Workspace(root)
+        chat = Chat(session, workspace, decider, Display(Console(file=output, width=100)))
+        yield Talk(chat, double, workspace, output)
+
+
+def test_environment_goes_out_with_the_first_message_only(root: Path) -> None:
+    with talk(root, ApproveAll(), [says("Hi"), done()], [says("Ho"), done()]) as t:
+        assert t.chat.run_task("hello", agent="ask") == "completed"
+        assert t.chat.run_task("again") == "completed"
+        assert t.message(0)["agent_type"] == "ask"
+        assert t.message(0)["environment"]["workspace_root"] == str(root)
+        assert t.message(1) == {"type": "user_message", "content": "again"}
+
+
+def test_allowed_call_is_run_and_answered(root: Path) -> None:
+    replies: list[Reply] = [[calls("c1", "read_file", path="a.txt"), done("awaiting_tool")], [says("ok"), done()]]
+    with talk(root, RejectAll(), *replies) as t:
+        assert t.chat.run_task("read") == "completed"
+        assert t.message(1) == {
+            "type": "tool_result",
+            "call_id": "c1",
+            "result": {"success": True, "content": "one\n", "lines_read": 1},
+        }
+
+
+def test_failing_call_is_answered_with_an_error(root: Path) -> None:
+    replies: list[Reply] = [[calls("c1", "read_file", path="../x"), done("awaiting_tool")], [says("ok"), done()]]
+    with talk(root, ApproveAll(), *replies) as t:
+        t.chat.run_task("read")
+        expected = {"type": "tool_result", "call_id": "c1", "error": "Path '../x' leads out of the workspace."}
+        assert t.message(1) == expected
+
+
+def test_approve_all_decides_runs_and_reports(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="two\n")
+    replies: list[Reply] = [
+        [ask, done("awaiting_approval", total_tokens=5)],
+        [status("c1", "approved"), done("awaiting_tool")],
+        [says("written"), done(total_tokens=7)],
+    ]
+    with talk(root, ApproveAll(), *replies) as t:
+        assert t.chat.run_task("write") == "completed"
+        decision = {"type": "hitl_decision", "call_id": "c1", "decision": "approve", "digest": "digest-c1"}
+        assert t.message(1) == decision
+        assert (root / "b.txt").read_text() == "two\n"
+        for part in ("+two", "files changed: b.txt", "12 tokens"):
+            assert part in t.output.getvalue()
+
+
+def test_approve_all_rejects_what_is_dangerous(root: Path) -> None:
+    ask = calls("c1", "execute_command", asks=True, command="rm a.txt")
+    ask["metadata"]["danger"] = "high"
+    replies: list[Reply] = [[ask, done("awaiting_approval")], [status("c1", "rejected"), says("I stop."), done()]]
+    with talk(root, ApproveAll(), *replies) as t:
+        assert t.chat.run_task("delete") == "completed"
+        assert t.message(1)["decision"] == "reject"
+        assert "dangerous" in t.message(1)["feedback"]
+        assert (root / "a.txt").exists()
+        assert len(t.double.messages) == 2
+
+
+def test_approve_none_rejects_calls_and_plans_and_leaves_questions_open(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
+    replies: list[Reply] = [
+        [ask, done("awaiting_approval")],
+        [status("c1", "rejected"), chunk("plan_approval_required", **PLAN), done("awaiting_plan")],
+        [chunk("plan_rejected", plan_id="p", metadata={}), done()],
+        [says("Which?", metadata={"suggestions": ["a", "b"]}), done("awaiting_answer")],
+    ]
+    with talk(root, RejectAll(), *replies) as t:
+        assert t.chat.run_task("write") == "completed"
+        assert t.message(1)["decision"] == "reject"
+        expected = {"type": "plan_decision", "approval_request_id": "plan-approval-p", "decision": "reject"}
+        assert t.message(2) == expected
+        assert not (root / "b.txt").exists()
+        assert t.chat.run_task("and now?") == "awaiting_answer"
+
+
+def test_approve_all_approves_plans_and_takes_first_suggestions_a_few_times(root: Path) -> None:
+    question: Reply = [says("Which?", metadata={"suggestions": ["first", "second"]}), done("awaiting_answer")]
+    plan: Reply = [chunk("plan_approval_required", **PLAN), done("awaiting_plan")]
+    with talk(root, ApproveAll(), plan, *[question] * 6) as t:
+        assert t.chat.run_task("plan") == "awaiting_answer"
+        assert t.message(1)["decision"] == "approve"
+        assert [message["content"] for message in t.double.messages[2:]] == ["first"] * 5
+
+
+def test_several_calls_of_one_reply_are_settled_one_after_the_other(root: Path) -> None:
+    replies: list[Reply] = [
+        [
+            calls("c1", "read_file", path="a.txt"),
+            calls("c2", "create_directory", asks=True, path="d"),
+            done("awaiting_approval"),
+        ],
+        [status("c1", "result_recorded", open_calls=["c2"]), done("awaiting_approval")],
+        [status("c2", "approved"), done("awaiting_tool")],
+        [says("both"), done()],
+    ]
+    with talk(root, ApproveAll(), *replies) as t:
+        assert t.chat.run_task("both") == "completed"
+        kinds = [(message["type"], message.get("call_id")) for message in t.double.messages[1:]]
+        assert kinds == [("tool_result", "c1"), ("hitl_decision", "c2"), ("tool_result", "c2")]
+
+
+def test_error_chunk_fails_the_task(root: Path) -> None:
+    error = chunk(
+        "error", error="The model is gone.", content="The model is gone.", metadata={"code": "llm_unavailable"}
+    )
+    with talk(root, ApproveAll(), [error, done("failed")], [error, done("completed")]) as t:
+        assert t.chat.run_task("x") == "failed"
+        assert t.chat.run_task("x") == "failed"
+        assert "✗ The model is gone." in t.output.getvalue()
+
+
+def test_call_that_somebody_else_settled_is_left_alone(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
+    refusal = Refuse(409, {"detail": "Rejected before.", "code": "call_settled"})
+    with talk(root, ApproveAll(), [ask, done("awaiting_approval")], refusal) as t:
+        assert t.chat.run_task("x") == "failed"
+        assert "Rejected before." in t.output.getvalue()
+        assert not (root / "b.txt").exists()
+
+
+def test_time_limit_cancels_the_run(root: Path) -> None:
+    with talk(root, ApproveAll(), [delta("Thinking"), "hang"], seconds=0.5) as t:
+        assert t.chat.run_task("x") == "cancelled"
+        assert t.double.cancels == 1
+        assert "longer than 0.5 seconds" in t.output.getvalue()
+        assert "The run was cancelled." in t.output.getvalue()
+
+
+def test_interrupt_cancels_the_run_and_shows_its_end(root: Path) -> None:
+    class InterruptedPerson(ApproveAll):
+        def decide_call(self, call: Chunk) -> NoReturn:
+            raise KeyboardInterrupt(call.call_id)
+
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
+    with talk(root, InterruptedPerson(), [ask, done("awaiting_approval")], [says("next"), done()]) as t:
+        assert t.chat.run_task("x") == "cancelled"
+        assert t.double.cancels == 1
+        assert not (root / "b.txt").exists()
+        assert t.chat.run_task("y") == "completed"
+
+
+def test_edited_arguments_of_the_status_are_what_runs(root: Path) -> None:
+    class Editor(ApproveAll):
+        def decide_call(self, call: Chunk) -> HitlDecision:
+            edited = {"path": "b.txt", "content": "edited"}
+            decision = super().decide_call(call)
+            return decision.model_copy(update={"decision": "edit", "modified_arguments": edited})
+
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="original")
+    invalid = chunk("error", error="No.", content="No.", metadata={"code": "decision_invalid"})
+    replies: list[Reply] = [
+        [ask, done("awaiting_approval")],
+        [invalid, done("awaiting_approval")],
+        [
+            status("c1", "approved_with_edits", arguments={"path": "b.txt", "content": "edited"}),
+            done("awaiting_tool"),
+        ],
+        [says("ok"), done()],
+    ]
+    with talk(root, Editor(), *replies) as t:
+        assert t.chat.run_task("x") == "completed"
+        assert (root / "b.txt").read_text() == "edited"
+        assert [message["type"] for message in t.double.messages[1:3]] == ["hitl_decision"] * 2
+
+
+def test_agent_can_be_switched(root: Path) -> None:
+    switch = chunk("agent_switched", content="x", metadata={"from_agent": "coder", "to_agent": "ask", "reason": "r"})
+    with talk(root, ApproveAll(), [switch, done()]) as t:
+        t.chat.switch_agent("ask")
+        assert t.message(0) == {"type": "switch_agent", "agent_type": "ask", "content": ""}

@@ -1,0 +1,126 @@
+"""The command line: exit statuses, sentences instead of tracebacks, and imports that stay light."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.client.person import COMMAND
+from tests.client.runtime_double import KEY, Refuse, calls, chunk, done, runtime, says, status
+
+
+def agent_runtime(*arguments: str, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "100"} | settings,
+    )
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr.strip()
+
+
+def test_help_names_every_command() -> None:
+    text = agent_runtime("--help").stdout
+    for command in ("serve", "chat", "migrate", "graph", "policy", "version"):
+        assert command in text
+
+
+@pytest.mark.parametrize("module", ["langgraph", "langchain_core", "fastapi", "uvicorn", "httpx", "pydantic", "rich"])
+def test_command_line_imports_nothing_heavy(module: str) -> None:
+    code = f"import cli, sys; print({module!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_version() -> None:
+    assert agent_runtime("version").stdout.strip() == "0.3.0"
+
+
+def test_completed_task_exits_0_and_a_terminal_is_not_needed(tmp_path: Path) -> None:
+    with runtime([says("Hi"), done()]) as double:
+        finished = agent_runtime("chat", "--url", double.url, "--key", KEY, "--message", "x", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert "Hi" in finished.stdout
+    assert "There is no terminal to ask at" in finished.stdout
+
+
+def test_key_comes_from_the_setting(tmp_path: Path) -> None:
+    with runtime([says("Hi"), done()]) as double:
+        settings = {"AGENT_RUNTIME__INTERNAL_API_KEY": f"gateway={KEY}"}
+        finished = agent_runtime(
+            "chat", "--url", double.url, "--message", "x", "--approve", "all", cwd=tmp_path, **settings
+        )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_task_that_does_not_complete_exits_1(tmp_path: Path) -> None:
+    failed = [chunk("error", error="Broken.", metadata={"code": "internal"}), done("failed")]
+    waiting = [says("Which?", metadata={"suggestions": ["a", "b"]}), done("awaiting_answer")]
+    for reply in (failed, waiting):
+        with runtime(reply) as double:
+            finished = agent_runtime(
+                "chat", "--url", double.url, "--key", KEY, "--message", "x", "--approve", "none", cwd=tmp_path
+            )
+        assert finished.returncode == 1, finished.stdout
+
+
+def test_without_a_terminal_ask_means_none(tmp_path: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="a", content="")
+    with runtime([ask, done("awaiting_approval")], [status("c1", "rejected"), says("ok"), done()]) as double:
+        agent_runtime("chat", "--url", double.url, "--key", KEY, "--message", "x", cwd=tmp_path)
+        assert double.messages[1]["decision"] == "reject"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_problems_are_one_sentence(tmp_path: Path) -> None:
+    chat = ("chat", "--message", "x", "--url")
+    assert "cannot be reached" in one_sentence(agent_runtime(*chat, "http://127.0.0.1:1", cwd=tmp_path))
+    with runtime() as double:
+        assert "does not accept this key" in one_sentence(agent_runtime(*chat, double.url, cwd=tmp_path))
+    with runtime(Refuse(400, {"detail": "Invalid agent_type: x", "code": "agent_unknown"})) as double:
+        refused = agent_runtime(*chat, double.url, "--key", KEY, "--agent", "x", cwd=tmp_path)
+        assert "Invalid agent_type: x" in one_sentence(refused)
+    missing = agent_runtime("chat", "--message", "x", "--workspace", str(tmp_path / "none"))
+    assert "not a folder" in one_sentence(missing)
+    assert "no terminal to chat in" in one_sentence(agent_runtime("chat", cwd=tmp_path))
+    broken = agent_runtime("chat", "--message", "x", cwd=tmp_path, AGENT_RUNTIME__PORT="many")
+    assert "AGENT_RUNTIME__PORT" in one_sentence(broken)
+
+
+def test_usage_problems_exit_2() -> None:
+    assert agent_runtime("chat", "--approve", "maybe").returncode == 2
+    assert agent_runtime("nonsense").returncode == 2
+
+
+def test_policy_check_explains_for_people_and_programs() -> None:
+    allowed = agent_runtime("policy", "check", "execute_command", '{"command": "git status"}')
+    assert allowed.stdout.startswith("allow")
+    arguments = ("policy", "check", "execute_command", '{"command": "ls && rm -r x"}', "--json")
+    verdict = json.loads(agent_runtime(*arguments).stdout)
+    assert verdict["verdict"] == "ask"
+    assert [segment["verdict"] for segment in verdict["segments"]] == ["allow", "ask"]
+    undeclared = agent_runtime("policy", "check", "execute_command", '{"command": "ls"}', "--shell", "none")
+    assert undeclared.stdout.startswith("ask")
+    denied = agent_runtime("policy", "check", "write_file", '{"path": "a.py", "content": ""}', "--agent", "architect")
+    assert denied.stdout.startswith("deny")
+    assert "markdown" in denied.stdout
+    assert "There is no agent 'x'" in one_sentence(agent_runtime("policy", "check", "echo", "{}", "--agent", "x"))
+    assert "not JSON" in one_sentence(agent_runtime("policy", "check", "echo", "{"))
+    assert "not a JSON object" in one_sentence(agent_runtime("policy", "check", "echo", "[]"))
+
+
+def test_graph_is_mermaid() -> None:
+    text = agent_runtime("graph").stdout
+    assert "graph TD" in text
+    assert "specialist" in text
