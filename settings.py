@@ -1,4 +1,4 @@
-"""The settings: `AGENT_RUNTIME__*` from the environment or `.env`, read into one frozen object (protocol section 10)."""
+"""The settings: `AGENT_RUNTIME__*` from the environment or `.env`, read once into one object (protocol section 10)."""
 
 from __future__ import annotations
 
