@@ -1,4 +1,4 @@
-"""Asking a model: once, and once more for a call where the contract wants one (docs/decisions/0010-insisting.md)."""
+"""Asking a model: once, and once more for a call where the contract wants one (docs/decisions/0005-insisting.md)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def missing_call(
     """Say which call the contract wants where a reply brought text alone; None where the text is the answer.
 
     `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
-    not atomic and no plan was made of it yet (docs/decisions/0010-insisting.md).
+    not atomic and no plan was made of it yet (docs/decisions/0005-insisting.md).
     """
     if not offered:
         return None

@@ -1,4 +1,4 @@
-"""What stays of a conversation that is too long (docs/decisions/0011-window.md)."""
+"""What stays of a conversation that is too long (docs/decisions/0006-window.md)."""
 
 from __future__ import annotations
 
