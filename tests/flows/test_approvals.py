@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ import pytest
 from tests.flows.talk import Chunks, answer_of, error_of, of_type, result, say, send
 from tests.openai_stub import OpenAIStub
 from tests.protocol.sse import post
+from tests.running import api_client, running_server
 
 Serve = Callable[..., httpx.Client]
 BASH = {"os": "linux", "shell": "bash"}
@@ -188,32 +191,75 @@ def test_a_result_is_cleaned_capped_and_marked_as_data(serve: Serve, stub: OpenA
     assert len(seen) < 1400
 
 
+class Restartable:
+    """A server that a test may restart on its database in the middle of things."""
+
+    def __init__(self, db_url: str, stub: OpenAIStub, **settings: Any) -> None:
+        self._settings = {"db_url": db_url, "llm_model": "scripted", "llm_proxy_url": stub.url, **settings}
+        self._stack = ExitStack()
+        self.client = self._start()
+
+    def _start(self) -> httpx.Client:
+        return self._stack.enter_context(api_client(self._stack.enter_context(running_server(**self._settings))))
+
+    def restart(self) -> None:
+        """Stop the server and start another one."""
+        self._stack.close()
+        self.client = self._start()
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._stack.close()
+
+
+def move(client: httpx.Client, verb: str, call_id: str) -> int:
+    """Make one move of a client; the status that it got."""
+    if verb == "cancel":
+        return client.post("/sessions/s1/cancel").status_code
+    message: dict[str, Any] = {"type": "hitl_decision", "call_id": call_id, "decision": verb}
+    if verb == "edit":
+        message["modified_arguments"] = {"path": f"{call_id}.md", "content": "y"}
+    if verb == "result":
+        message = {"type": "tool_result", "call_id": call_id, "result": "ok"}
+    if verb == "message":
+        message = {"type": "user_message", "content": "something else"}
+    response, _ = post(client, {"session_id": "s1", "protocol_version": 2, "message": message})
+    return response.status_code
+
+
+def wait_for_expiry(client: httpx.Client) -> None:
+    """Let the clock decide what nobody decided."""
+    deadline = time.monotonic() + 15
+    while pending(client):
+        assert time.monotonic() < deadline, "the approvals did not expire in 15 s"
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_any_interleaving_leaves_each_record_final_and_answered_once(serve: Serve, stub: OpenAIStub, seed: int) -> None:
-    """Approve, edit, reject, results, cancel and new messages in a seeded order (policy section 9, property 4)."""
+def test_any_interleaving_leaves_each_record_final_and_answered_once(db_url: str, stub: OpenAIStub, seed: int) -> None:
+    """Decisions, results, cancel, expiry, messages and restarts in a seeded order (policy section 9, property 4)."""
     chance = random.Random(seed)
-    client = serve()
-    for turn in range(4):
+    expires = seed % 3 == 0
+    server = Restartable(db_url, stub, llm_max_retries=0, approval_expiry_hours=0.0003 if expires else 24)
+    for turn in range(3):
         ids = [f"t{turn}c{n}" for n in range(3)]
         stub.script(
             [{"tools": [write(f"{i}.txt", i) for i in ids]}, *({"text": f"after {turn}.{n}"} for n in range(3))]
         )
-        say(client, f"turn {turn}", agent_type="coder")
+        say(server.client, f"turn {turn}", agent_type="coder")
         moves: list[tuple[str, str]] = [(verb, i) for i in ids for verb in ("approve", "edit", "reject", "result")]
         chance.shuffle(moves)
-        for verb, call_id in [*moves[: chance.randint(2, 12)], (chance.choice(["cancel", "message"]), "")]:
-            if verb == "cancel":
-                assert client.post("/sessions/s1/cancel").status_code == 200
-                continue
-            message: dict[str, Any] = {"type": "hitl_decision", "call_id": call_id, "decision": verb}
-            if verb == "edit":
-                message["modified_arguments"] = {"path": f"{call_id}.md", "content": "y"}
-            if verb == "result":
-                message = {"type": "tool_result", "call_id": call_id, "result": "ok"}
-            if verb == "message":
-                message = {"type": "user_message", "content": "something else"}
-            response, _ = post(client, {"session_id": "s1", "protocol_version": 2, "message": message})
-            assert response.status_code in (200, 409), f"seed {seed}: {verb} {call_id}: {response.text}"
+        moves = moves[: chance.randint(2, 12)]
+        moves.insert(chance.randrange(len(moves)), ("restart", ""))
+        for verb, call_id in [*moves, ("expire" if expires else chance.choice(["cancel", "message"]), "")]:
+            if verb == "restart":
+                server.restart()
+            elif verb == "expire":
+                wait_for_expiry(server.client)
+            else:
+                status = move(server.client, verb, call_id)
+                assert status in (200, 409), f"seed {seed}: {verb} {call_id}: {status}"
+    client = server.client
     client.post("/sessions/s1/cancel")
     stub.script([{"text": "the end"}])
     assert answer_of(say(client, "finish")) == "the end"
@@ -223,3 +269,4 @@ def test_any_interleaving_leaves_each_record_final_and_answered_once(serve: Serv
     called = [call["id"] for m in history for call in m.get("tool_calls", [])]
     answered = [m["tool_call_id"] for m in history if m["role"] == "tool"]
     assert sorted(called) == sorted(answered), f"seed {seed}"
+    server.close()
