@@ -61,7 +61,7 @@ def read_url(url: str) -> Address:
 @cache
 def _statements(dialect: Dialect) -> Any:
     driver = "apsycopg" if dialect == "postgresql" else "aiosqlite"
-    queries = aiosql.from_path(str(_SQL / "common"), driver)
+    queries = aiosql.from_path(str(_SQL / "both"), driver)
     own = aiosql.from_path(str(_SQL / dialect), driver)
     for name in own.available_queries:
         if not name.endswith("_cursor"):

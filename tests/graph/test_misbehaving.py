@@ -168,7 +168,7 @@ def test_a_write_for_a_question_never_runs_unasked(serve: Serve, stub: OpenAIStu
 def test_an_invented_path_is_refused_or_asked_about(serve: Serve, stub: OpenAIStub, path: str) -> None:
     stub.script([{"tool": "write_file", "args": {"path": path, "content": "x"}}] * 3 + [{"text": "sorry"}])
     talk = Talk(serve())
-    environment = {"os": "linux", "shell": "bash", "workspace_root": "/work/app"}
+    environment = {"os": "linux", "shell": "bash", "workspace_root": "/home/me/app"}
     chunks = talk.say("write it", agent_type="coder", environment=environment)
     ended_with(chunks, "file_denied")
     is_usable(talk, stub)
