@@ -15,11 +15,13 @@ import pytest
 from tests.openai_stub import OpenAIStub
 from tests.protocol.talk import WRITE, Talk, talking
 
+ROOT = Path(__file__).parents[2]
 INTERNAL = re.compile(
     r"""Traceback|File\ "|\.py\b|site-packages|line\ \d+,\ in|Error\(|Exception
     |(?<![a-z])(?:select|insert|update|delete)\s.{0,40}\b(?:from|into|set)\s|psycopg|sqlite|postgres|langgraph|langchain|pydantic|asyncio|starlette|fastapi|uvicorn
     |httpx|aiosql|openai|\b(?:KeyError|TypeError|ValueError|NoneType|dict_keys|object\ at\ 0x)|<class|\bself\.
-    |/home/|/tmp/|/work/|/usr/|https?://|127\.0\.0\.1|localhost|\bStub\b""",
+    |/home/|/tmp/|/usr/|https?://|127\.0\.0\.1|localhost|\bStub\b|"""
+    + re.escape(str(ROOT)),
     re.IGNORECASE | re.VERBOSE,
 )
 
