@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+ELEMENT_BEGIN = "<function name="
+_ELEMENT = re.compile(
+    r"""<function\s+name=["'](\w+)["']\s+arguments=(["'])(.*?)\2\s*(?:/>|>\s*</function>)""", re.DOTALL
+)
+_CALL_HEAD = re.compile(
+    r'\{\s*"(?:name|tool|tool_name|function)"\s*:\s*"(\w+)"\s*,\s*"(?:arguments|args|parameters)"\s*:\s*[{"]'
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +45,21 @@ def written_call(call_id: str, name: str, raw: str) -> WrittenCall:
 
 
 def calls_in(text: str, tool_names: Collection[str]) -> list[WrittenCall] | None:
-    """Read `text` as one or more JSON values that call offered tools; None when any part is something else."""
+    """Read `text` as one or more calls of offered tools; None when any part is something else.
+
+    A call is a JSON value, or an element `<function name="…" arguments='{…}'/>` as small models write it.
+    """
     decoder = json.JSONDecoder(strict=False)
     rest = text.strip()
     calls: list[WrittenCall] = []
     while rest:
+        element = _ELEMENT.match(rest)
+        if element is not None:
+            if element[1] not in tool_names:
+                return None
+            calls.append(written_call("", element[1], html.unescape(element[3])))
+            rest = rest[element.end() :].lstrip()
+            continue
         try:
             value, end = decoder.raw_decode(rest)
         except (ValueError, RecursionError):
@@ -53,6 +73,25 @@ def calls_in(text: str, tool_names: Collection[str]) -> list[WrittenCall] | None
         calls += found
         rest = rest[end:].lstrip(" \t\r\n,;")
     return calls or None
+
+
+def element_end(text: str) -> int | None:
+    """Find the end of the element `<function name=…/>` that `text` begins with, None when it is not complete."""
+    found = _ELEMENT.match(text)
+    return found.end() if found else None
+
+
+def broken_call(text: str, tool_names: Collection[str]) -> WrittenCall | None:
+    """Read `text` as a call of an offered tool whose JSON has an error; None when it is anything else, or cut.
+
+    The model reads the error and can repair the call; as text it would only puzzle the user.
+    """
+    text = text.strip()
+    head = _CALL_HEAD.match(text)
+    if head is None or head[1] not in tool_names or not text.endswith("}"):
+        return None
+    problem = written_call("", head[1], text).problem
+    return None if problem is None else WrittenCall("", head[1], None, text, problem)
 
 
 def _calls_of(value: Any, tool_names: Collection[str]) -> list[WrittenCall]:

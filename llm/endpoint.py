@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from typing import Any
 
 import httpx
 
@@ -17,6 +18,7 @@ MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (protocol S25)."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
+_MAX_STALE = 5
 _KEPT_HEADERS = frozenset({"host", "content-type", "content-length", "connection"})
 
 
@@ -66,7 +68,7 @@ class EndpointTransport(httpx.AsyncBaseTransport):
         kept = {name: value for name, value in request.headers.items() if name in _KEPT_HEADERS}
         request.headers = httpx.Headers({**kept, **self._headers})
         try:
-            response = await self._wire.handle_async_request(request)
+            response = await self._send(request)
             if response.status_code != 200:
                 body = await _refusal(response)
                 raise refused(response.status_code, body, _retry_after_s(response.headers.get("retry-after")))
@@ -80,6 +82,23 @@ class EndpointTransport(httpx.AsyncBaseTransport):
             stream=_CleanStream(response),
             extensions=response.extensions,
         )
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send; a kept connection that the server has closed meanwhile costs no attempt: the next one is taken."""
+        for _ in range(_MAX_STALE):
+            connected: list[str] = []
+
+            async def trace(event: str, _: Any, connected: list[str] = connected) -> None:
+                if event == "connection.connect_tcp.started":
+                    connected.append(event)
+
+            request.extensions = {**request.extensions, "trace": trace}
+            try:
+                return await self._wire.handle_async_request(request)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                if connected:
+                    raise
+        return await self._wire.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -6,11 +6,16 @@ import json
 import re
 from collections.abc import Callable, Collection
 
-from llm.calls import WrittenCall, calls_in
+from llm.calls import ELEMENT_BEGIN, WrittenCall, broken_call, calls_in, element_end
 
+MAX_BLANK_CHARS = 100
+"""A reply ends where so many blanks begin: small models write them until their token limit when a call is required."""
 PROXY_ERROR = "[Error] LiteLLM proxy unavailable"
 _FENCE = "```"
-_TAG, _TAG_END = "<tool_call>", "</tool_call>"
+_WRAPPERS = ("tool_call", "tool_calls", "tools", "tool_use", "function_call", "tool_response", "tool_result")
+"""Elements round calls; in the last two a model copies how results look."""
+_OPENER = re.compile(rf"<({'|'.join(_WRAPPERS)})>\s*")
+_MAX_CLOSERS = 8
 _FENCE_HEAD = re.compile(r"```[\w-]*[ \t]*(?:\r?\n\s*)?")
 _KEY = re.compile(r'\{\s*"(\w+)"\s*:')
 _KEY_BEGUN = re.compile(r'\{\s*(?:"\w{0,20}(?:"\s*)?)?\Z')
@@ -23,8 +28,8 @@ _CLOSERS = frozenset("}]`>")
 class TextGate:
     """Split the text of one streamed reply into text to show at once and calls that were written as text.
 
-    A call may begin where a line begins: a fence, `{`, `[{` or `<tool_call>`. What begins so is held until it is clear
-    what it is; the pieces shown, joined, are always `text`. Blanks are held until text follows them.
+    A call may begin where a line begins: a fence, `{`, `[{`, or an element such as `<tool_call>`. What begins so is
+    held until it is clear what it is; the pieces shown, joined, are always `text`. Blanks are held until text follows.
     """
 
     def __init__(self, tool_names: Collection[str], show: Callable[[str], None] | None = None) -> None:
@@ -50,6 +55,16 @@ class TextGate:
         """What is kept back at the moment."""
         return self._held
 
+    @property
+    def ends_with_call(self) -> bool:
+        """Whether nothing but blanks followed the last call: it is whole, even when the reply met its token limit."""
+        return bool(self.calls) and not self._blanks_matter and self.calls[-1].arguments is not None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the reply has gone over to nothing but blanks; they never become text."""
+        return len(self._held) > MAX_BLANK_CHARS and self._held.isspace()
+
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply and show what is certainly text."""
         self._held += piece
@@ -68,7 +83,7 @@ class TextGate:
                 continue
             start = self._held.lstrip()
             if not start:
-                if final and self._blanks_matter:
+                if final and self._blanks_matter and not self.is_blank:
                     self._take(ready, len(self._held))
                 break
             size = self._text_size(start, may_end=may_end or final, final=final)
@@ -118,31 +133,58 @@ class TextGate:
             fence = inner.find(_FENCE, end) if end is not None else -1
             if fence < 0 and not final:
                 return None
-            calls = calls_in(inner if fence < 0 else inner[:fence], self._tool_names)
+            if end is None:  # only at the end of the reply: its JSON has an error
+                fence = inner.rfind(_FENCE)
+            calls = self._read(inner if fence < 0 else inner[:fence])
             if calls:
                 return self._take_calls(calls, "" if fence < 0 else inner[fence + len(_FENCE) :])
         self._in_fence = True
         return line
 
     def _tag_size(self, start: str, line: int, *, may_end: bool, final: bool) -> int | None:
-        if not _is_alike(start, _TAG):
+        if _is_alike(start, ELEMENT_BEGIN):
+            end = element_end(start) if may_end else None
+            if end is not None:
+                calls = calls_in(start[:end], self._tool_names)
+                return self._take_calls(calls, start[end:]) if calls else end
+            return line if final else None
+        opener = _OPENER.match(start)
+        if opener is None:
+            may_open = any(f"<{name}>".startswith(start) for name in _WRAPPERS)
+            return None if may_open and not final else line
+        inner = start[opener.end() :]
+        if inner and not (_is_alike(inner, ELEMENT_BEGIN) or _may_be_call(inner)):
             return line
-        end = start.find(_TAG_END) if may_end else -1
-        if end < 0 and not final:
+        closer = f"</{opener[1]}>"
+        end = inner.find(closer) if may_end else -1
+        for _ in range(_MAX_CLOSERS):  # an argument may hold the closing tag itself
+            if end < 0:
+                break
+            calls = self._read(inner[:end])
+            if calls:
+                return self._take_calls(calls, inner[end + len(closer) :])
+            end = inner.find(closer, end + 1)
+        if not final:
             return None
-        calls = calls_in(start[len(_TAG) :] if end < 0 else start[len(_TAG) : end], self._tool_names)
-        if calls:
-            return self._take_calls(calls, "" if end < 0 else start[end + len(_TAG_END) :])
-        return line if end < 0 else end + len(_TAG_END)
+        calls = self._read(inner)
+        return self._take_calls(calls, "") if calls else line
 
     def _json_size(self, start: str, line: int, *, may_end: bool, final: bool) -> int | None:
         if not _may_be_call(start):
             return line
         end = _end_of_json(start) if may_end else None
         if end is None:
-            return line if final else None
+            broken = self._read(start) if final else None
+            return self._take_calls(broken, "") if broken else line if final else None
         calls = calls_in(start[:end], self._tool_names)
         return self._take_calls(calls, start[end:]) if calls else end
+
+    def _read(self, text: str) -> list[WrittenCall] | None:
+        calls = calls_in(text, self._tool_names)
+        if calls is None:
+            broken = broken_call(text, self._tool_names)
+            calls = [broken] if broken is not None else None
+        return calls
 
     def _take_calls(self, calls: list[WrittenCall], rest: str) -> int:
         self.calls += calls

@@ -32,8 +32,6 @@ BUILT_IN_MODEL = "fake-llm"
 """The model name that stands for `ScriptedModel`: no network."""
 
 MAX_REPLY_CHARS = 4_000_000
-MAX_BLANK_CHARS = 8_000
-"""Small models may write blanks until their token limit when a call is required of them."""
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
 
@@ -183,7 +181,13 @@ class Models:
                     raise failure.error from failure
                 delay_s = _delay_s(retries) if failure.retry_after_s is None else failure.retry_after_s
                 code = failure.error.code
-                _log.warning("model call fails", extra={"action": "model_retry", "code": code, "attempt": attempts})
+                reason = failure.error.details.get("reason", failure.error.details.get("status", "no answer"))
+                _log.warning(
+                    "model call fails and is tried again: %s, %s",
+                    code,
+                    reason,
+                    extra={"action": "model_retry", "code": code, "attempt": attempts},
+                )
                 if on_retry is not None:
                     on_retry(Retry(retries + 1, self._max_attempts, delay_s, code))
                 await asyncio.sleep(delay_s)
@@ -209,6 +213,9 @@ class Models:
         async with aclosing(self._client.astream(list(messages), **options)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 _hear_chunk(chunk, heard)
+                if heard.gate.is_blank:
+                    heard.finish_reason = "length"
+                    return
 
     async def _make_client(self) -> BaseChatModel:
         if self._model == BUILT_IN_MODEL:
@@ -285,8 +292,6 @@ def _hear_chunk(chunk: BaseMessage, heard: _Heard) -> None:
     if text:
         heard.chars += len(text)
         heard.gate.feed(text)
-        if len(heard.gate.held) > MAX_BLANK_CHARS and heard.gate.held.isspace():
-            raise unreadable("nothing but blanks")
     if isinstance(chunk, AIMessageChunk):
         for part in chunk.tool_call_chunks:
             index = part.get("index")
@@ -317,7 +322,8 @@ def _settle(heard: _Heard) -> tuple[str, tuple[WrittenCall, ...]]:
         if not text.strip():
             raise unreadable("an empty reply")
         return text, ()
-    if heard.finish_reason not in {"tool_calls", "stop", None}:
+    is_whole = heard.finish_reason == "length" and not heard.calls and heard.gate.ends_with_call
+    if heard.finish_reason not in {"tool_calls", "stop", None} and not is_whole:
         raise unreadable(f"a call in a reply that ended with {heard.finish_reason}")
     if any(not call.name for call in calls):
         raise unreadable("a call without a name")

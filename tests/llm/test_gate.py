@@ -1,5 +1,6 @@
 """llm/gate.py: ordinary text flows, what may be a call waits."""
 
+import json
 import time
 
 import pytest
@@ -44,6 +45,11 @@ def test_ordinary_text_is_shown_at_once_piece_by_piece() -> None:
         f"<tool_call>\n{CALL}",
         f"[{CALL}]",
         f"```tool_call\n{CALL}",
+        f"<tools>\n{CALL}\n</tools>",
+        f"<tools>\n{CALL}",
+        f"<tool_result>\n{CALL}\n</tool_result>\n",
+        '<tools>\n  <function name="read_file" arguments=\'{"path": "a.py"}\'/>\n</tools>',
+        '<function name="read_file" arguments="{&quot;path&quot;: &quot;a.py&quot;}"></function>',
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -82,6 +88,13 @@ def test_two_calls_one_after_the_other_are_both_found() -> None:
         "`inline` code",
         "<b>bold</b>",
         "<tool_call>nonsense</tool_call> rest",
+        "<tools>\n\n</tools>\n",
+        "<tools>\nhammer, saw\n</tools>\n",
+        "<tool_response>\nError: no such file\n</tool_response>",
+        '<tools>{"name": "delete_all", "arguments": {}}</tools>',
+        "<function name=\"delete_all\" arguments='{}'/> done",
+        '<function name="read_file" arguments=\'{"path": "a',
+        "<functions>",
         "[Error] something else went wrong",
         "```",
         "{",
@@ -93,6 +106,33 @@ def test_everything_else_is_released_unchanged(text: str, size: int) -> None:
     gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
     assert gate.calls == []
     assert "".join(shown) == gate.text == text
+
+
+def test_an_argument_may_hold_what_closes_a_call() -> None:
+    content = "before </tools> ``` \n``` after"
+    call = json.dumps({"name": "read_file", "arguments": {"path": content}})
+    for text in (f"<tools>\n{call}\n</tools>", f"```json\n{call}\n```"):
+        gate, shown = play(text)
+        assert [call.arguments for call in gate.calls] == [{"path": content}]
+        assert shown == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"name": "read_file", "arguments": {"path": ".*\\.dart"}}\n```',
+        '<tool_call>\n{"name": "read_file", "arguments": {"path": ".*\\.dart"}}\n</tool_call>',
+        '{"name": "read_file", "arguments": {"path": \'a.py\'}}',
+        '{"tool": "read_file", "args": {"path": "a.py",}}\n',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_call_with_an_error_in_its_json_is_a_call_that_names_the_error(text: str, size: int) -> None:
+    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert shown == []
+    (call,) = gate.calls
+    assert (call.name, call.arguments) == ("read_file", None)
+    assert call.problem
 
 
 def test_json_that_cannot_be_a_call_is_released_before_its_end() -> None:

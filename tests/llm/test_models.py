@@ -192,9 +192,15 @@ async def test_text_before_a_fenced_call_is_shown(any_stub: OpenAIStub, make_mod
     assert len(reply.calls) == 1
 
 
-async def test_a_fenced_call_in_a_cut_reply_is_refused(any_stub: OpenAIStub, make_models: MakeModels) -> None:
+async def test_a_whole_fenced_call_at_the_token_limit_counts(any_stub: OpenAIStub, make_models: MakeModels) -> None:
     any_stub.script([{"text": FENCED, "truncated": True}])
-    assert isinstance(await fails(make_models(max_retries=0), tools=TOOLS), ModelBadReply)
+    assert len((await make_models(max_retries=0).reply(ASK, tools=TOOLS)).calls) == 1
+
+
+async def test_a_fenced_call_that_was_cut_is_no_call(any_stub: OpenAIStub, make_models: MakeModels) -> None:
+    any_stub.script([{"text": FENCED[:-8], "truncated": True}])
+    reply = await make_models(max_retries=0).reply(ASK, tools=TOOLS)
+    assert (reply.calls, reply.text, reply.finish_reason) == ((), FENCED[:-8], "length")
 
 
 async def test_json_for_a_classifier_stays_text(any_stub: OpenAIStub, make_models: MakeModels) -> None:
@@ -421,6 +427,36 @@ async def test_blanks_without_end_are_stopped_early(stub: OpenAIStub, make_model
     stub.words = False
     stub.script([{"text": "\n" * 20_000, "hang": True}, {"text": "ok"}])
     assert (await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=lambda _: None), 10)).text == "ok"
+
+
+@pytest.mark.parametrize("finish", [{"hang": True}, {"truncated": True}])
+async def test_blanks_behind_a_text_end_it(stub: OpenAIStub, make_models: MakeModels, finish: dict[str, Any]) -> None:
+    stub.words = False
+    stub.script([{"text": "I cannot do that." + "\n" * 3_000, **finish}])
+    shown: list[str] = []
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=shown.append), 10)
+    assert (reply.text, reply.calls, reply.finish_reason) == ("I cannot do that.\n", (), "length")
+    assert "".join(shown) == reply.text
+
+
+@pytest.mark.parametrize("finish", [{"hang": True}, {"truncated": True}])
+async def test_blanks_behind_a_call_in_text_do_not_spoil_it(
+    stub: OpenAIStub, make_models: MakeModels, finish: dict[str, Any]
+) -> None:
+    stub.words = False
+    call = '```json\n{"name": "read_file", "arguments": {"path": "a.py"}}\n```'
+    stub.script([{"text": call + "\n" * 3_000, **finish}])
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS), 10)
+    assert [c.arguments for c in reply.calls] == [{"path": "a.py"}]
+    assert (reply.text, reply.attempts) == ("", 1)
+
+
+async def test_a_call_in_text_that_more_text_follows_needs_a_proper_end(
+    stub: OpenAIStub, make_models: MakeModels
+) -> None:
+    call = '{"name": "read_file", "arguments": {"path": "a.py"}}'
+    stub.script([{"text": call + "\nand then I", "truncated": True}])
+    assert isinstance(await fails(make_models(max_retries=0), tools=TOOLS), ModelBadReply)
 
 
 async def test_text_without_end_is_bounded(stub: OpenAIStub, make_models: MakeModels) -> None:
