@@ -19,9 +19,10 @@ class Turn(TypedDict, total=False):
     bad_replies: int
     denials: dict[str, int]
     """How often each call (tool and arguments) was denied."""
-    last_call: str
-    repeats: int
-    """How often `last_call` came in a row."""
+    recent_calls: list[str]
+    """The signatures of the last calls, to notice a model that goes round in circles."""
+    circles: int
+    """How often it did."""
     replaces: str
     """The plan that the next plan replaces, after the user asked to modify it."""
     planning: bool

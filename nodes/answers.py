@@ -8,6 +8,10 @@ from typing import Any, Literal, TypedDict
 
 from nodes.words import decision_word
 
+AGAIN_THE_SAME = (
+    "You have made the same call, or the same calls in turn, again and again; this one was not run. "
+    "Use the results you have, do something else, or finish with attempt_completion."
+)
 ONE_AT_A_TIME = "One tool call at a time: this call was not run. Call it again if you still need it."
 _NOT_DECIDED = {
     "message": "The user sent a new message before this call was decided. Treat it as not run.",

@@ -14,7 +14,7 @@ from langgraph.types import Command, Send
 
 from context import Context
 from llm.models import WrittenCall
-from nodes.answers import ONE_AT_A_TIME
+from nodes.answers import AGAIN_THE_SAME, ONE_AT_A_TIME
 from nodes.roster import Agent
 from nodes.virtual import take_effect
 from policy.decide import Call, decide
@@ -23,8 +23,12 @@ from tools.catalog import BY_NAME
 
 MAX_BAD_REPLIES = 3
 MAX_DENIALS = 3
-REPEATS_ANSWERED = 3
-REPEATS_ENDED = 5
+MAX_REPEATS = 3
+"""A call that comes so often in a row is not run again."""
+MAX_CIRCLE = 3
+"""So many different calls in turn still count as going round in circles."""
+MAX_CIRCLES = 2
+"""So often in a turn the model is told that it goes round in circles; then the turn ends."""
 
 
 @dataclass
@@ -135,16 +139,14 @@ def _admit(
         if denials[sign] >= MAX_DENIALS:
             step.failure = (verdict.denial_code, text, {"call_id": call_id, "tool_name": call.name})
         return text
-    turn["repeats"] = turn.get("repeats", 0) + 1 if turn.get("last_call") == sign else 1
-    turn["last_call"] = sign
-    if turn["repeats"] >= REPEATS_ENDED:
-        sentence = "The agent repeated the same tool call five times in a row."
-        step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
-    if turn["repeats"] >= REPEATS_ANSWERED:
-        return (
-            f"You made this same call {turn['repeats']} times in a row; it was not run again. "
-            "Use the result you have, do something else, or finish."
-        )
+    recent = [*turn.get("recent_calls", []), sign][-MAX_CIRCLE * MAX_REPEATS :]
+    turn["recent_calls"] = recent
+    if is_circle(recent):
+        turn["circles"] = turn.get("circles", 0) + 1
+        if turn["circles"] > MAX_CIRCLES:
+            sentence = "The agent kept repeating the same tool calls."
+            step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
+        return AGAIN_THE_SAME
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.name) == "virtual":
         return ONE_AT_A_TIME
     wire = {**verdict.as_wire(), "ask_reason": verdict.ask_reason}
@@ -152,6 +154,12 @@ def _admit(
         {"call_id": call_id, "tool_name": call.name, "arguments": arguments, "agent": agent.name, "verdict": wire}
     )
     return None
+
+
+def is_circle(signs: Sequence[str]) -> bool:
+    """Whether the last calls, at most three in turn, were made three times in a row."""
+    sizes = range(1, min(MAX_CIRCLE, len(signs) // MAX_REPEATS) + 1)
+    return any(list(signs[-size * MAX_REPEATS :]) == list(signs[-size:]) * MAX_REPEATS for size in sizes)
 
 
 def _stage(tool_name: str) -> str:

@@ -62,6 +62,21 @@ def test_another_call_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     is_usable(talk, stub)
 
 
+def test_two_calls_in_turn_for_ever(serve: Serve, stub: OpenAIStub) -> None:
+    listing = {"tool": "list_files", "args": {"path": "lib"}}
+    stub.script([READ, listing] * 10)
+    talk = Talk(serve(), version=2)
+    chunks = talk.say("read it", agent_type="coder")
+    offered = 0
+    while calls := [c for c in chunks if c["type"] == "tool_call"]:
+        offered += len(calls)
+        assert offered <= 20
+        chunks = talk.result(calls[0]["call_id"], "nothing new")
+    assert next(c for c in chunks if c["type"] == "error")["metadata"]["limit"] == "repeated_call"
+    assert offered == 5, "from the sixth call on the model is told instead"
+    is_usable(talk, stub)
+
+
 def test_two_agents_that_hand_over_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"tool": "switch_mode", "args": {"mode": mode}} for mode in ["coder", "ask"] * 6])
     talk = Talk(serve())
