@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from errors import ConfigurationError
 from evaluation.recording import Recording
 from evaluation.report import Report, routing_figures, task_figures
 from evaluation.routing import route_all
-from evaluation.tasks import TASKS, read_requests, read_tasks
+from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
 from llm.models import BUILT_IN_MODEL, Models
 
@@ -27,6 +28,8 @@ class EvalOptions:
     """Labelled requests for routing; None measures no routing."""
     tasks: Path | None = TASKS
     """Labelled tasks; None measures no tasks."""
+    agents: frozenset[str] = frozenset()
+    """Only the tasks of these agents; empty: of all."""
     limit: int | None = None
     """At most so many of each."""
     keywords: bool = False
@@ -40,7 +43,9 @@ class EvalOptions:
 
 
 async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambda _: None) -> Report:
-    """Measure; `progress` is told what was measured, line by line."""
+    """Measure; `progress` is told what was measured, line by line. Labels are read before a model is asked."""
+    requests = read_requests(options.requests)[: options.limit] if options.requests is not None else None
+    tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
     live = Models(
         model=options.model,
         proxy_url=options.url,
@@ -54,22 +59,32 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
         models, source = Recording(options.replay), f"recording {options.replay.name}"
     elif options.record is not None:
         models = Recording(options.record, live)
-    report: Report = {"model": options.model, "source": source, "insist": options.insist}
+    labels = [path.name for path in (options.requests, options.tasks) if path is not None]
+    report: Report = {"model": options.model, "source": source, "labels": labels, "insist": options.insist}
     try:
-        if options.requests is not None:
-            requests = read_requests(options.requests)[: options.limit]
+        if requests is not None:
             routed = await route_all(requests, None if options.keywords else models)
             progress(f"routing: {sum(r.right for r in routed)} of {len(routed)} right")
             report["routing"] = routing_figures(routed)
-        if options.tasks is not None:
+        if tasks is not None:
             trials: list[Trial] = []
-            for task in read_tasks(options.tasks)[: options.limit]:
+            for task in tasks:
                 trials.append(await run_trial(task, models, insist=options.insist))
                 progress(_line(trials[-1]))
             report["tasks"] = task_figures(trials)
     finally:
         await live.aclose()
     return report
+
+
+def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:
+    without = sorted(options.agents - {task.agent for task in tasks})
+    if without:
+        raise ConfigurationError(
+            f"No task is labelled for {', '.join(without)}: correct --agent or choose other --tasks."
+        )
+    kept = [task for task in tasks if not options.agents or task.agent in options.agents]
+    return kept[: options.limit]
 
 
 def _line(trial: Trial) -> str:

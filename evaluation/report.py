@@ -66,7 +66,7 @@ def markdown(report: Report) -> str:
     lines = [
         f"# Evaluation of {report['model']}",
         "",
-        f"Source: {report['source']}. Insisting: {report['insist']}.",
+        f"Source: {report['source']}. Labels: {', '.join(report['labels'])}. Insisting: {report['insist']}.",
         "",
     ]
     if report.get("routing"):

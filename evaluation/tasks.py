@@ -13,6 +13,9 @@ from errors import ConfigurationError
 
 Row = TypeVar("Row", bound=BaseModel)
 TASKS = Path(__file__).parent / "tasks.jsonl"
+"""The tasks that prompts are tuned on."""
+HELD_OUT = Path(__file__).parent / "heldout.jsonl"
+"""The tasks that no prompt was tuned on: for the figure that is quoted."""
 
 
 class Request(BaseModel):
@@ -32,6 +35,7 @@ class Task(BaseModel):
 
     name: str
     agent: str
+    """The agent that gets the task; `universal` works alone, as in single-agent mode."""
     text: str
     lang: str = "en"
     files: dict[str, str] = Field(default_factory=dict)

@@ -71,7 +71,14 @@ async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
     trial = Trial(task)
     environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
     facts = Facts(environment=Environment.read(environment))
-    context = Context(models=models, facts=facts, environment=environment, insist=insist, max_model_calls=MAX_ROUNDS)
+    context = Context(
+        models=models,
+        facts=facts,
+        environment=environment,
+        insist=insist,
+        max_model_calls=MAX_ROUNDS,
+        multi_agent=task.agent != "universal",
+    )
     graph = build_graph(InMemorySaver())
     config: RunnableConfig = {"configurable": {"thread_id": uuid.uuid4().hex}, "recursion_limit": MAX_SUPERSTEPS}
     planning = "create_plan" in task.tools

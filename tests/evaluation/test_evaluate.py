@@ -13,7 +13,7 @@ from errors import ConfigurationError
 from evaluation.desk import Desk
 from evaluation.evaluate import EvalOptions, evaluate
 from evaluation.report import markdown, write_report
-from evaluation.tasks import TASKS, Task, read_requests, read_tasks
+from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import run_trial
 from llm.models import Models
 from nodes.roster import ROSTER
@@ -21,6 +21,7 @@ from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME
 
 ROOT = Path(__file__).parents[2]
+PROMPTS = ROOT / "prompts"
 REQUESTS = ROOT / "tests" / "corpora" / "routing_dev.jsonl"
 WRITE = Task(name="w", agent="coder", text="write a", tools=frozenset({"write_file"}), contains={"a.txt": "x"})
 
@@ -89,11 +90,37 @@ async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_labels_name_agents_and_tools_that_exist() -> None:
-    for task in read_tasks():
+    tasks = [*read_tasks(), *read_tasks(HELD_OUT)]
+    for task in tasks:
         assert task.agent in ROSTER
         assert task.tools | task.may <= ROSTER[task.agent].tools
-    assert len({task.name for task in read_tasks()}) == len(read_tasks())
+    assert len({task.name for task in tasks}) == len(tasks)
     assert {request.expect for request in read_requests(REQUESTS)} <= set(ROSTER)
+
+
+def test_no_label_is_solved_by_an_example_of_a_prompt() -> None:
+    prompts = "\n".join(path.read_text(encoding="utf-8").lower() for path in PROMPTS.glob("*.md"))
+    texts = [task.text for task in [*read_tasks(), *read_tasks(HELD_OUT)]]
+    texts += [request.text for request in read_requests(REQUESTS)]
+    assert [text for text in texts if text.lower().strip(".") in prompts] == []
+
+
+async def test_only_the_tasks_of_one_agent_can_be_measured() -> None:
+    report = await evaluate(EvalOptions(agents=frozenset({"debug"})))
+    assert set(report["tasks"]["agents"]) == {"debug"}
+    with pytest.raises(ConfigurationError, match="nobody"):
+        await evaluate(EvalOptions(agents=frozenset({"nobody"})))
+
+
+async def test_the_universal_agent_is_measured_alone(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    stub.script([{"text": "It is 4."}])
+    trial = await run_trial(Task(name="alone", agent="universal", text="what is 2 + 2?", says="4"), models)
+    await models.aclose()
+    assert trial.passed
+    offered = [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
+    assert "switch_mode" not in offered
+    assert "write_file" in offered
 
 
 @pytest.mark.parametrize(
@@ -120,12 +147,27 @@ def test_the_desk_answers_every_tool_of_a_client() -> None:
 
 
 def test_an_empty_report_can_be_written() -> None:
-    assert markdown({"model": "m", "source": "s", "insist": True}).startswith("# Evaluation of m")
+    assert markdown({"model": "m", "source": "s", "labels": ["tasks.jsonl"], "insist": True}).startswith(
+        "# Evaluation of m"
+    )
+
+
+def run_eval(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "eval", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_command_writes_both_reports(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cli", "eval", "--limit", "2", "--out", str(tmp_path), "--tasks", str(TASKS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = run_eval("--limit", "2", "--out", str(tmp_path), "--tasks", str(TASKS), "--agent", "debug", "--agent", "ask")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "report.md").exists()
-    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["tasks"]["tasks"] == 2
+    assert "Labels: tasks.jsonl." in (tmp_path / "report.md").read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["tasks"]
+    assert (found["tasks"], set(found["agents"])) == (2, {"ask"})
+
+
+def test_the_command_can_measure_routing_alone(tmp_path: Path) -> None:
+    done = run_eval("--no-tasks", "--requests", str(REQUESTS), "--keywords", "--limit", "3", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["routing"]["requests"] == 3
+    assert "tasks" not in report
