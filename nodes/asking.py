@@ -16,7 +16,7 @@ from llm.models import Reply, WrittenCall
 from nodes import events
 from nodes.calling import Outcome, Writer, call_model
 from nodes.conversation import answered_tools, last_request
-from nodes.insisting import Missing, missing_call
+from nodes.insisting import Missing, is_markup_of_call, missing_call
 from nodes.roster import Agent
 from nodes.writtenplan import plan_in_json, plan_in_text
 from prompts.render import Prompt
@@ -25,13 +25,17 @@ from tools.tool import Tool
 _NUDGES: dict[Missing, str] = {
     "plan": "No tool was called, so nobody can approve or run this. The task has several steps: call create_plan now "
     "with these steps. If a plan is wrong here, call attempt_completion or ask_followup_question.",
-    "action": "No tool was called, so nothing happened. Make the call that you announced now, exactly one, through the "
-    "tool interface. If nothing is left to do, call attempt_completion.",
+    "action": "No tool was called, so nothing happened. Make the call that is needed now, exactly one. If nothing is "
+    "left to do, call attempt_completion with the answer.",
     "claim": "No tool was called, so nothing was done. Make the call that does it now, exactly one. If nothing is "
     "to be done, call attempt_completion and say so.",
     "file": "Code in a reply changes no file. If the user wants it in the project, call write_file now; if the reply "
     "was the whole answer, call attempt_completion.",
 }
+_HOW = (
+    " Use the tool interface; where you have none, reply with nothing but one JSON object: "
+    '{"name": "the tool", "arguments": {"its": "arguments"}}'
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ async def ask(
     shown.open()
     if missing is None or not may_insist:
         return Said(first.text, first.calls, 1, missing is not None, tokens)
-    again: list[BaseMessage] = [*conversation, AIMessage(first.text), _nudge(missing)]
+    # a call in a markup of its own would be copied once more
+    said = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
+    again: list[BaseMessage] = [*conversation, *said, _nudge(missing)]
     try:
         second = await call_model(
             context,
@@ -123,7 +129,7 @@ def _plan_call(arguments: dict[str, Any]) -> WrittenCall:
 
 def _nudge(missing: Missing) -> HumanMessage:
     """At the end, not in the system prompt: a server's cache of the prompt stays good."""
-    return HumanMessage(_NUDGES[missing], additional_kwargs={"hidden": True, "nudge": True})
+    return HumanMessage(_NUDGES[missing] + _HOW, additional_kwargs={"hidden": True, "nudge": True})
 
 
 class _Shown:

@@ -35,12 +35,12 @@ class Classification:
 CLASSIFICATION_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
+        "reason": {"type": "string"},
         "is_atomic": {"type": "boolean"},
         "agent": {"type": "string", "enum": list(_LABELS)},
         "confidence": {"type": "string", "enum": list(get_args(Confidence))},
-        "reason": {"type": "string"},
     },
-    "required": ["is_atomic", "agent", "confidence", "reason"],
+    "required": ["reason", "is_atomic", "agent", "confidence"],
     "additionalProperties": False,
 }
 """The reply that is asked of the classifier (`response_format`)."""

@@ -44,7 +44,9 @@ _RUSSIAN = re.compile(
 )
 
 _MARKUP = re.compile(
-    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]", re.IGNORECASE
+    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]"
+    r"|(?:```\w*\s*)?\{\s*\"(?:name|tool|tool_name|function)\"\s*:\s*\"\w+\"\s*,\s*\"(?:arguments|args|parameters)\"\s*:",
+    re.IGNORECASE,
 )
 _CLAIM = re.compile(
     r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"

@@ -48,7 +48,7 @@ def evaluate(arguments: Mapping[str, Any]) -> str:
 
 CALCULATOR = Tool(
     name="calculator",
-    description="Evaluate an arithmetic expression such as `2 * (3 + 4)` exactly, instead of computing in your head.",
+    description="Compute an arithmetic expression such as `2 * (3 + 4)` exactly. Numbers only: it runs no command.",
     parameters=arguments_schema({"expr": {"type": "string"}}, required=["expr"]),
     runs="local",
     default="allow",

@@ -4,7 +4,7 @@ from tools.tool import Tool, arguments_schema
 
 ECHO = Tool(
     name="echo",
-    description="Repeat a text back unchanged. Only for testing that tools work.",
+    description="Self-test: gives a text back. It does no work and answers nobody; never part of a task.",
     parameters=arguments_schema({"text": {"type": "string"}}, required=["text"]),
     runs="local",
     default="allow",

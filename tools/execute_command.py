@@ -4,7 +4,8 @@ from tools.tool import Tool, arguments_schema
 
 EXECUTE_COMMAND = Tool(
     name="execute_command",
-    description="Run one shell command in the workspace and read its output, for example to build or to run tests.",
+    description="Run a shell command or a program in the workspace, such as `git status` or a test, "
+    "and read its output.",
     parameters=arguments_schema(
         {
             "command": {"type": "string"},

@@ -4,7 +4,7 @@ from tools.tool import Tool, arguments_schema
 
 SWITCH_MODE = Tool(
     name="switch_mode",
-    description="Hand the conversation to another agent when the task needs tools or rights that you do not have.",
+    description="Hand the conversation to another agent, only when the task needs a tool or a right that you lack.",
     parameters=arguments_schema(
         {
             "mode": {"type": "string", "enum": ["orchestrator", "coder", "architect", "debug", "ask"]},

@@ -4,7 +4,7 @@ from tools.tool import Tool, arguments_schema
 
 WRITE_FILE = Tool(
     name="write_file",
-    description="Create a file or replace its whole content. Read an existing file before you change it.",
+    description="Create a new file, or replace the whole content of a file that you have read with read_file.",
     parameters=arguments_schema(
         {
             "path": {"type": "string"},

@@ -33,6 +33,14 @@ def test_an_announced_call_is_made(serve: Serve, stub: OpenAIStub, tmp_path: Pat
     assert not stub.violations
 
 
+def test_a_call_in_an_unknown_markup_is_not_held_before_the_model_again(serve: Serve, stub: OpenAIStub) -> None:
+    stub.script([{"text": "<tool_response>\nError: no such file\n</tool_response>"}, WRITE])
+    assert "tool_call" in kinds(Talk(serve()).say("create lib/a.dart", agent_type="coder"))
+    again = stub.last_agent_request["messages"]
+    assert [m["role"] for m in again] == ["system", "user", "user"]
+    assert "No tool was called" in again[-1]["content"]
+
+
 def test_version_1_sees_the_call_alone(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"text": ANNOUNCED}, WRITE])
     assert kinds(Talk(serve(), version=1).say("create lib/a.dart", agent_type="coder")) == ["tool_call"]

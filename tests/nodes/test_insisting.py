@@ -106,6 +106,8 @@ def test_a_claim_without_any_call_is_not_believed(text: str) -> None:
         '<tools>\n  <function name="read_file" arguments=\'{"path": "a"}\'/>\n</tools>',
         "<tool_response>\nError: no\n</tool_response>",
         '<invoke name="read_file">',
+        '{"name": "read_file", "arguments": {"path": "a',
+        '```json\n{"tool": "read_file", "args": {"path": \'a\'}',
     ],
 )
 def test_a_call_in_a_markup_of_its_own_is_no_answer(text: str) -> None:
