@@ -58,7 +58,7 @@ class TextGate:
     @property
     def ends_with_call(self) -> bool:
         """Whether nothing but blanks followed the last call: it is whole, even when the reply met its token limit."""
-        return bool(self.calls) and not self._blanks_matter and self.calls[-1].arguments is not None
+        return bool(self.calls) and not self._blanks_matter
 
     @property
     def is_blank(self) -> bool:
