@@ -9,6 +9,9 @@ from tests.graph.conftest import Serve, outcomes
 from tests.graph.talk import Talk, kinds, only
 from tests.openai_stub import OpenAIStub
 
+CODER = Path(__file__).parents[2] / "prompts" / "coder.md"
+CONTEXT_TOKENS = 5550 + len(CODER.read_text(encoding="utf-8")) // 3
+"""Room for about six results of 2,500 characters behind the prompt, however long that is."""
 TOO_LONG = {"error": {"message": "maximum context length exceeded", "code": "context_length_exceeded"}}
 
 
@@ -31,7 +34,7 @@ def text_of(stub: OpenAIStub) -> str:
 
 def test_old_reads_are_cleared_inside_the_loop(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([*(read(n) for n in range(8)), {"text": "All read."}])
-    talk = Talk(serve(llm_context_tokens=6000))
+    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
     chunks = talk.say("read everything", agent_type="coder")
     for number in range(8):
         chunks = talk.result(f"call_{number}", f"<{number}>" + "x" * 2000)
@@ -47,7 +50,7 @@ def test_old_reads_are_cleared_inside_the_loop(serve: Serve, stub: OpenAIStub) -
 
 
 def test_what_cannot_be_fetched_again_is_summarised(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
-    talk = Talk(serve(llm_context_tokens=6000))
+    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
     stub.script([{"text": "A closure is a function with its variables."}])
     talk.say("what is a closure?", agent_type="coder")
     stub.script([*(run(n) for n in range(6)), {"text": "SUMMARY of it"}, run(6), {"text": "All ran."}])
@@ -99,7 +102,7 @@ def test_room_is_made_inside_a_subtask_without_losing_the_step(serve: Serve, stu
     task = {"title": "Read", "description": "Read all files", "agent": "coder", "estimated_time_minutes": 5}
     plan = {"title": "Look", "description": "Look at it", "subtasks": [task]}
     stub.script([{"tool": "create_plan", "args": plan}, *(read(n) for n in range(7)), {"text": "Read them."}])
-    talk = Talk(serve(llm_context_tokens=6000))
+    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
     chunks = talk.approve(talk.say("Look at the whole app"))
     for number in range(7):
         chunks = talk.result(f"call_{number}", "x" * 2000)
