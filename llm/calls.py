@@ -13,9 +13,10 @@ ELEMENT_BEGIN = "<function name="
 _ELEMENT = re.compile(
     r"""<function\s+name=["'](\w+)["']\s+arguments=(["'])(.*?)\2\s*(?:/>|>\s*</function>)""", re.DOTALL
 )
-_CALL_HEAD = re.compile(
+CALL_HEAD = re.compile(
     r'\{\s*"(?:name|tool|tool_name|function)"\s*:\s*"(\w+)"\s*,\s*"(?:arguments|args|parameters)"\s*:\s*[{"]'
 )
+"""How a call in JSON begins, whole or not."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def broken_call(text: str, tool_names: Collection[str]) -> WrittenCall | None:
     The model reads the error and can repair the call; as text it would only puzzle the user.
     """
     text = text.strip()
-    head = _CALL_HEAD.match(text)
+    head = CALL_HEAD.match(text)
     if head is None or head[1] not in tool_names or not text.endswith("}"):
         return None
     problem = written_call("", head[1], text).problem

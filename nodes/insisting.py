@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
+from llm.calls import CALL_HEAD
 from nodes.classification import classify_by_keywords
 from nodes.roster import Agent
 
@@ -44,10 +45,9 @@ _RUSSIAN = re.compile(
 )
 
 _MARKUP = re.compile(
-    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]"
-    r"|(?:```\w*\s*)?\{\s*\"(?:name|tool|tool_name|function)\"\s*:\s*\"\w+\"\s*,\s*\"(?:arguments|args|parameters)\"\s*:",
-    re.IGNORECASE,
+    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]", re.IGNORECASE
 )
+_FENCE_HEAD = re.compile(r"\A```\w*\s*")
 _CLAIM = re.compile(
     r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"
     r"(?:created|written|wrote|updated|changed|modified|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
@@ -84,8 +84,9 @@ def missing_call(
 
 
 def is_markup_of_call(text: str) -> bool:
-    """Whether a text is a call, or the result of one, in a markup that nobody reads."""
-    return _MARKUP.match(text.lstrip()) is not None
+    """Whether a text is a call, or the result of one, in a form that nobody could read."""
+    text = text.lstrip()
+    return bool(_MARKUP.match(text) or CALL_HEAD.match(_FENCE_HEAD.sub("", text)))
 
 
 def claims_action(text: str) -> bool:
