@@ -65,7 +65,7 @@ def chat(
     """Chat with the agents; tool calls run in the workspace folder only."""
     from rich.console import Console
 
-    from client.terminal import ChatOptions, run_chat
+    from client.terminal.run import ChatOptions, run_chat
 
     options = ChatOptions(
         workspace=workspace,
@@ -167,7 +167,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Say what the policy would decide about a call, and why; nothing runs."""
-    from client.policycheck import check_call, print_verdict
+    from client.terminal.policy_check import check_call, print_verdict
 
     declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
     verdict = check_call(tool, arguments, agent, {name: value for name, value in declared.items() if value})

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 from langgraph.runtime import Runtime
 from pydantic.json_schema import SkipJsonSchema
 
-from llm.models import Models
+from llm.chat_model import Models
 from policy.decide import Facts
 from policy.rules import Rules, load_rules
 
@@ -39,7 +39,7 @@ class Context:
     """The dependencies and limits of one run. Fields are typed Any because Studio builds a JSON schema of them."""
 
     models: Annotated[Any, SkipJsonSchema()] = field(default_factory=_scripted_models)
-    """The door to the chat model: an `llm.models.Models`."""
+    """The door to the chat model: an `llm.chat_model.Models`."""
     rules: Annotated[Any, SkipJsonSchema()] = field(default_factory=_built_in_rules)
     """The policy's rules: a `policy.rules.Rules`."""
     facts: Annotated[Any, SkipJsonSchema()] = field(default_factory=Facts)
@@ -47,7 +47,7 @@ class Context:
     used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
     """Async: which of these call ids the session has used already."""
     routes: Annotated[Any, SkipJsonSchema()] = None
-    """What was classified before in this process: a `nodes.routes.Routes`, or None to classify every time."""
+    """The classifications of this process: an `agents.classification_cache.Routes`, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
     """The time as an aware UTC datetime."""
     environment: Annotated[Any, SkipJsonSchema()] = None

@@ -10,18 +10,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import openapi, replies
+from agents.roster import check_roster
+from api import openapi, responses
 from api.auth import Authentication
 from api.limits import BodyLimit, RateLimit
-from api.routes import agents, approvals, events, health, messages, metrics, policy, sessions
+from api.routes import agents, approvals, health, messages, metric_views, metrics, policy, sessions
 from graph.builder import build_graph
-from llm.models import Models
-from nodes.roster import check_roster
+from llm.chat_model import Models
 from policy.rules import load_rules
+from runs.broadcast import Live
 from runs.engine import Engine
-from runs.live import Live
-from runs.shutdown import drain_before_exit
-from runs.worker import Worker
+from runs.keep.shutdown import drain_before_exit
+from runs.keep.worker import Worker
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import open_database
@@ -72,16 +72,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="CodeLab agent runtime",
         version=settings.version,
         lifespan=lifespan,
-        default_response_class=replies.JSONReply,
+        default_response_class=responses.JSONReply,
         middleware=[
-            Middleware(replies.Unexpected),
+            Middleware(responses.Unexpected),
             Middleware(Authentication, principals=principals),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),
         ],
     )
-    replies.install(app)
-    for module in (messages, sessions, approvals, agents, policy, events, metrics, health):
+    responses.install(app)
+    for module in (messages, sessions, approvals, agents, policy, metric_views, metrics, health):
         app.include_router(module.router)
     openapi.install(app)
     return app

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from nodes.keywords import best_agent
-from nodes.roster import AGENTS
+from agents.roster import AGENTS
+from routing.keywords import best_agent
 
 Confidence = Literal["high", "medium", "low"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 
-from nodes.classification import Classification
+from agents.classification import Classification
 
 MAX_ROUTES = 512
 

@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from context import Context
 from errors import ModelError
-from llm.models import Reply, Retry
+from llm.chat_model import Reply, Retry
 from tools.tool import Tool
 
 Writer = Callable[[Any], None]

@@ -98,5 +98,5 @@ def check_roster(agents: tuple[Agent, ...] = AGENTS) -> None:
         for tool in sorted(agent.tools - BY_NAME.keys()):
             raise ConfigurationError(
                 f"Agent '{agent.name}' names the tool '{tool}', which tools/catalog.py does not have: "
-                "add the tool there or take it out of nodes/roster.py."
+                "add the tool there or take it out of agents/roster.py."
             )

@@ -9,12 +9,9 @@ from typing import Any
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langgraph.types import Command, Overwrite
 
-from context import Context
-from errors import ModelError
-from nodes.calling import Writer, call_model
-from nodes.conversation import hidden_message, visible_from
-from nodes.roster import Agent
-from nodes.window import (
+from agents.model_call import Writer, call_model
+from agents.roster import Agent
+from agents.thread.compaction import (
     CHARS_PER_TOKEN,
     CLEARED_ENOUGH,
     FULL,
@@ -29,6 +26,9 @@ from nodes.window import (
     split,
     transcript,
 )
+from agents.thread.conversation import hidden_message, visible_from
+from context import Context
+from errors import ModelError
 from prompts.render import render
 from state import AgentState, Turn
 

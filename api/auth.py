@@ -8,7 +8,7 @@ import re
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.replies import JSONReply
+from api.responses import JSONReply
 from errors import BadRequest
 
 EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico"})

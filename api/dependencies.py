@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from api.auth import owner_of
 from errors import BadRequest, SessionUnknown
-from jsontext import storable
+from json_text import storable
 from runs.engine import Engine
 from wire.protocol import check_session_id, quoted
 from wire.resources import Problem

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.jsonbody import Unreadable, read_json
-from api.replies import JSONReply
+from api.json_body import Unreadable, read_json
+from api.responses import JSONReply
 from wire.protocol import SESSION_ID
 
 WINDOW_S = 60.0

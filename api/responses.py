@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import AgentRuntimeError, NotReady
-from jsontext import to_json
+from json_text import to_json
 
 RETRY_AFTER_S = 2
 _log = logging.getLogger("api")

@@ -7,8 +7,8 @@ from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from jsontext import to_json
-from runs.claim import Ticket
+from json_text import to_json
+from runs.drive.claim import Ticket
 from runs.engine import Engine
 from storage.events import Event
 from wire.chunks import as_version_1

@@ -1,4 +1,4 @@
-"""Who decides when a run waits for a human: everything approved, nothing approved, or a person (client/dialogue.py)."""
+"""Decides when a run waits for a human: everything approved, nothing approved, or a person asked."""
 
 from __future__ import annotations
 

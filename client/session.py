@@ -12,7 +12,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from client.sse import read_events
-from client.timelimit import TimeLimit
+from client.time_limit import TimeLimit
 from errors import AgentRuntimeError
 from wire.protocol import AnyChunk, Chunk
 

@@ -6,13 +6,13 @@ import time
 from collections import deque
 from typing import Any
 
-from client.callview import call_line, call_panel, outcome_lines
-from client.decisions import Decider
-from client.display import Display, Tally
-from client.executor import execute
-from client.stream import ServerRefused, Session
-from client.timelimit import TimeUp
-from client.workspace import Workspace
+from client.decider import Decider
+from client.session import ServerRefused, Session
+from client.terminal.call_view import call_line, call_panel, outcome_lines
+from client.terminal.display import Display, Tally
+from client.time_limit import TimeUp
+from client.workspace.executor import execute
+from client.workspace.folder import Workspace
 from wire.protocol import Chunk
 
 CANCEL_GRACE_S = 3.0

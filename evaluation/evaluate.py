@@ -13,7 +13,7 @@ from evaluation.report import Report, routing_figures, task_figures
 from evaluation.routing import route_all
 from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
-from llm.models import BUILT_IN_MODEL, Models
+from llm.chat_model import BUILT_IN_MODEL, Models
 
 
 @dataclass(frozen=True)

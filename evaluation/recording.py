@@ -12,12 +12,12 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from errors import ModelUnavailable
-from llm.calls import written_call
-from llm.models import Reply, Usage
+from llm.chat_model import Reply, Usage
+from llm.tool_calls import written_call
 
 
 class Recording:
-    """Stands where an `llm.models.Models` stands: asks `live` and writes, or answers from the file alone.
+    """Stands where an `llm.chat_model.Models` stands: asks `live` and writes, or answers from the file alone.
 
     A request is known by its messages, the offered tools and its wishes, so a changed prompt needs a new recording.
     """

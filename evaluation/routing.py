@@ -9,9 +9,9 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 
+from agents.classification import classify_by_keywords
 from context import Context
 from evaluation.tasks import Request
-from nodes.classification import classify_by_keywords
 from nodes.router import classify
 
 HARMLESS = frozenset({"ask", "architect"})

@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from context import Context
-from evaluation.desk import Desk
+from evaluation.fake_workspace import Desk
 from evaluation.tasks import Task
 from graph.builder import build_graph
 from policy.decide import Environment, Facts

@@ -16,11 +16,11 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from errors import ConfigurationError
-from llm.calls import WrittenCall, written_call
-from llm.endpoint import base_url, is_loopback, open_client
 from llm.failure import Failure, too_slow, unreachable, unreadable
-from llm.gate import PROXY_ERROR, TextGate
 from llm.scripted import ScriptedModel
+from llm.text_tool_calls import PROXY_ERROR, TextGate
+from llm.tool_calls import WrittenCall, written_call
+from llm.transport import base_url, is_loopback, open_client
 from tools.tool import Tool
 
 __all__ = ["ALLOW_REMOTE_MODELS", "BUILT_IN_MODEL", "Models", "Reply", "Retry", "Usage", "WrittenCall"]

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection
 
-from llm.calls import ELEMENT_BEGIN, WrittenCall, broken_call, calls_in, element_end
+from llm.tool_calls import ELEMENT_BEGIN, WrittenCall, broken_call, calls_in, element_end
 
 MAX_BLANK_CHARS = 100
 """A reply ends where so many blanks begin: small models write them until their token limit when a call is required."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from llm.body import ReplyBody
 from llm.failure import refused, too_slow, unreachable, unreadable
+from llm.reply_body import ReplyBody
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (protocol S25)."""

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from agents.thread.tool_messages import tool_text
 from context import Context, context_of
-from nodes.answers import tool_text
-from policy.sanitize import cap, clean_result
+from policy.verdicts.sanitize import cap, clean_result
 from state import DecidedCall, tool_message
 
 READ_ON = {

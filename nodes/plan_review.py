@@ -7,10 +7,10 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from agents.thread.plans import plan_markdown, plan_summary
+from agents.thread.tool_messages import plan_text
 from context import Context, context_of
-from nodes.answers import plan_text
 from nodes.plan_step import after_plan
-from nodes.plans import plan_markdown, plan_summary
 from state import DraftPlan, tool_message
 
 DECISION_SCHEMA = {

@@ -10,10 +10,10 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agents.thread.compaction import NOTE_PREFIX
+from agents.thread.conversation import hidden_message, subtask_request
+from agents.thread.plans import next_subtask, plan_note, plan_summary, progress
 from context import Context, context_of
-from nodes.conversation import hidden_message, subtask_request
-from nodes.plans import next_subtask, plan_note, plan_summary, progress
-from nodes.window import NOTE_PREFIX
 from state import AgentState
 
 

@@ -9,10 +9,10 @@ from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from agents.replies.virtual_tools import switch
+from agents.thread.decision_words import decision_word
+from agents.thread.tool_messages import question_text, switch_text
 from context import Context, context_of
-from nodes.answers import question_text, switch_text
-from nodes.virtual import switch
-from nodes.words import decision_word
 from state import AgentState, AskedQuestion, tool_message
 
 ANSWER_SCHEMA = {

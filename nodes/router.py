@@ -9,15 +9,15 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agents import custom_events
+from agents.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
+from agents.classification_cache import Routes
+from agents.model_call import Writer, call_model
+from agents.roster import AGENTS
+from agents.thread.conversation import is_said_by_user, last_request
+from agents.thread.entry import enter
 from context import Context, context_of
 from errors import ModelError
-from nodes import events
-from nodes.calling import Writer, call_model
-from nodes.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
-from nodes.conversation import is_said_by_user, last_request
-from nodes.entry import enter
-from nodes.roster import AGENTS
-from nodes.routes import Routes
 from prompts.render import classifier_prompt
 from state import AgentState
 
@@ -35,14 +35,16 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
         return Command(update=update, goto="specialist")
     if not context.multi_agent:
         reason = "Single-agent mode: only Universal agent available"
-        runtime.stream_writer(events.switched(current, "universal", reason, "high", "single"))
+        runtime.stream_writer(custom_events.switched(current, "universal", reason, "high", "single"))
         return Command(update={**update, "agent": "universal", "chosen_by": "router"}, goto="specialist")
     chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
     if not chosen.is_atomic:
         update["turn"] = {**update.get("turn", state.get("turn") or {}), "planning": True}
     previous = state.get("previous_agent") or "orchestrator"
     if chosen.agent != previous:
-        runtime.stream_writer(events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method))
+        runtime.stream_writer(
+            custom_events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method)
+        )
     return Command(update={**update, "agent": chosen.agent, "chosen_by": "router"}, goto="specialist")
 
 

@@ -10,16 +10,16 @@ from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agents import custom_events
+from agents.replies.ask_model import ask
+from agents.replies.dispatch import Step, end_of_turn, go_on, judge
+from agents.roster import Agent, agents_of
+from agents.summary import make_room, squeeze
+from agents.thread.compaction import reading_of, size_of
+from agents.thread.conversation import current_agent, current_subtask, readable, visible
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
-from llm.models import WrittenCall
-from nodes import events
-from nodes.asking import ask
-from nodes.conversation import current_agent, current_subtask, readable, visible
-from nodes.dispatch import Step, end_of_turn, go_on, judge
-from nodes.room import make_room, squeeze
-from nodes.roster import Agent, agents_of
-from nodes.window import reading_of, size_of
+from llm.chat_model import WrittenCall
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
 
@@ -64,7 +64,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
     if said.text.strip():
         about = {"before_tool_call": True} if said.calls else {"implicit": True} if said.implicit else {}
-        write(events.message(message_id, said.text, **about))
+        write(custom_events.message(message_id, said.text, **about))
     message = AIMessage(
         content=said.text,
         id=message_id,
@@ -121,7 +121,7 @@ def _fail(
     state: AgentState, write: Any, code: str, sentence: str, *, step: Step | None = None, **metadata: Any
 ) -> Command[Next]:
     """End the turn with an error; inside a plan the plan ends with it."""
-    write(events.failed(code, sentence, **metadata))
+    write(custom_events.failed(code, sentence, **metadata))
     step = step or Step()
     step.goto = end_of_turn(state)
     step.update["round"] = []

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from policy.command import Examination, Finding, examine, reason_of
-from policy.execution import execution_of
-from policy.facts import Call, Environment, Facts, Profile, Rights, Writes
 from policy.file_guard import WRITE_TOOLS, check_cwd, check_path_call
 from policy.findings import Findings, shown
-from policy.grants import granted_by, remember_options
 from policy.rules import COMMAND_TOOL, Rule, Rules
-from policy.verdict import Danger, Decision, Match, Reason, Segment, Verdict, highest, strictest
+from policy.shell.command import Examination, Finding, examine, reason_of
+from policy.shell.execution import execution_of
+from policy.shell.grants import granted_by, remember_options
+from policy.verdicts.facts import Call, Environment, Facts, Profile, Rights, Writes
+from policy.verdicts.verdict import Danger, Decision, Match, Reason, Segment, Verdict, highest, strictest
 from tools.catalog import BY_NAME
 from tools.tool import Tool
 

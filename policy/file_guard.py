@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from policy.doubt import Doubt
-from policy.facts import Call, Facts, Rights
 from policy.findings import Findings, shown
-from policy.grants import writes_granted
-from policy.operands import Place, picks_secrets
-from policy.path import CanonicalPath, canonicalise
-from policy.path_classes import Family
+from policy.paths.canonical import CanonicalPath, canonicalise
+from policy.paths.classes import Family
 from policy.rules import Rules
-from policy.verdict import Match, Reason
+from policy.shell.grants import writes_granted
+from policy.shell.operands import Place, picks_secrets
+from policy.verdicts.facts import Call, Facts, Rights
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import Match, Reason
 
 WRITE_TOOLS = frozenset({"write_file", "create_directory"})
 FILE_TOOLS = frozenset({"read_file", "write_file"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from policy.command import Examination
-from policy.display import shorten_display
-from policy.path import CanonicalPath
+from policy.paths.canonical import CanonicalPath
 from policy.rules import Rule
-from policy.verdict import Danger, Decision, Match, Reason, Segment
+from policy.shell.command import Examination
+from policy.verdicts.display import shorten_display
+from policy.verdicts.verdict import Danger, Decision, Match, Reason, Segment
 
 
 @dataclass

@@ -13,16 +13,17 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from errors import ConfigurationError
-from policy import always_ask, path_classes
-from policy.command import Finding, examine
-from policy.doubt import Doubt
-from policy.facts import Profile
-from policy.globs import check_glob, glob_matches
-from policy.path import canonicalise
-from policy.readonly import COMMANDS_TEXT, READ_COMMANDS
+from policy.paths import classes as path_classes
+from policy.paths.canonical import canonicalise
+from policy.paths.globs import check_glob, glob_matches
 from policy.rule_file import Example, RuleFile, Wish, WrittenRule
-from policy.sanitize import clean_result
-from policy.verdict import Decision
+from policy.shell import always_ask
+from policy.shell.command import Finding, examine
+from policy.shell.readonly import COMMANDS_TEXT, READ_COMMANDS
+from policy.verdicts.facts import Profile
+from policy.verdicts.sanitize import clean_result
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import Decision
 from tools.catalog import BY_NAME
 
 CODE_VERSION = 1

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodes.lexicon import Lexicon
+from routing.lexicon import Lexicon
 
 MAX_CHARS = 4000
 

@@ -1,16 +1,16 @@
 """The keyword fallback of routing: the form of a request's sentences first, then its words.
 
 A clause is an order, a question, a wish or a statement. What it is and what it is about are cues; each cue speaks for
-one agent, and the strongest cue of the request wins. The words and the weights are data: `nodes/keywords.toml`.
+one agent, and the strongest cue of the request wins. The words and the weights are data: `routing/keywords.toml`.
 """
 
 from __future__ import annotations
 
 import re
 
-from nodes.clauses import MAX_CHARS, Clause, clauses, plain, sentences
-from nodes.lexicon import Lexicon, lexicon
-from nodes.orders import order_cues, thing_cue
+from routing.clauses import MAX_CHARS, Clause, clauses, plain, sentences
+from routing.lexicon import Lexicon, lexicon
+from routing.orders import order_cues, thing_cue
 
 _GENERIC = re.compile(
     r"\b(?:we|you|people|developers|should|better|prefer|recommend\w*|considered|needed|need|important|in general)\b"
@@ -31,7 +31,7 @@ def best_agent(text: str) -> str:
 
 
 def find_cues(text: str) -> frozenset[str]:
-    """Name the cues of `nodes/keywords.toml` that a request shows; there is always one."""
+    """Name the cues of `routing/keywords.toml` that a request shows; there is always one."""
     words = lexicon()
     body = plain(text)
     cues: set[str] = set()

@@ -1,4 +1,4 @@
-"""The words of `nodes/keywords.toml`, read at first use and compiled to patterns."""
+"""The words of `routing/keywords.toml`, read at first use and compiled to patterns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def lexicon() -> Lexicon:
             phrases={name: _phrase_pattern(phrases) for name, phrases in data["phrases"].items()},
         )
     except (KeyError, TypeError, ValueError, re.error) as error:
-        raise ConfigurationError(f"nodes/keywords.toml is not usable: {error}") from error
+        raise ConfigurationError(f"routing/keywords.toml is not usable: {error}") from error
 
 
 def _phrase_pattern(phrases: Iterable[str]) -> re.Pattern[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nodes.clauses import Clause
-from nodes.lexicon import Lexicon
+from routing.clauses import Clause
+from routing.lexicon import Lexicon
 
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:to|in|into|for|from|with|on|at|within|under|against|using|via|в|во|на|для|к|ко|из|с|со|по|под|через)(?![\w-])"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agents.roster import ROSTER
 from errors import (
     ApprovalNotRequired,
     ApprovalUnknown,
@@ -13,8 +14,7 @@ from errors import (
     DecisionInvalid,
     DigestMismatch,
 )
-from jsontext import storable
-from nodes.roster import ROSTER
+from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
 from runs.engine import Engine
 from storage import audit, calls, plans, rules

@@ -12,11 +12,11 @@ from typing import Any
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
+from agents.classification_cache import Routes
 from errors import NotReady, SessionBusy
-from llm.models import Models
-from nodes.routes import Routes
+from llm.chat_model import Models
 from policy.rules import Rules
-from runs.live import Live
+from runs.broadcast import Live
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from agents.roster import agents_of
+from agents.thread.decision_words import decision_word
 from errors import AgentUnknown, SessionUnknown
-from nodes.roster import agents_of
-from nodes.words import decision_word
-from runs import settle, thread
-from runs.claim import Claim, Ticket, begin, claim_in_turn, reply, resume_turn, start_turn
+from runs import supersede, thread
 from runs.decisions import decide_plan
+from runs.drive.claim import Claim, Ticket, begin, claim_in_turn, reply, resume_turn, start_turn
 from runs.engine import Engine
 from storage import audit, calls, messages, runs, sessions
 from storage.audit import AuditEntry
@@ -146,7 +146,7 @@ class _Entry:
 async def leave_round(tx: Transaction, session: Session, active: Run | None) -> None:
     """Settle what is open and end the paused run: what comes is handled afresh (S13)."""
     if active is not None:
-        await settle.end_open_round(tx, session.id, "message")
+        await supersede.end_open_round(tx, session.id, "message")
         await runs.end_paused(tx, session.id, "cancelled")
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from errors import AgentRuntimeError, ApprovalRequired, CallUnknown, DecisionInvalid
-from runs.claim import Claim, Ticket, begin, reply, resume_turn
-from runs.close import waits_for
 from runs.decisions import (
     decide_call,
     decide_plan,
@@ -17,8 +15,10 @@ from runs.decisions import (
     plan_status,
     settled_error,
 )
+from runs.drive.claim import Claim, Ticket, begin, reply, resume_turn
+from runs.drive.close import waits_for
 from runs.engine import Engine
-from runs.housekeeping import expire_in
+from runs.keep.housekeeping import expire_in
 from storage import audit, calls, runs, sessions
 from storage.audit import AuditEntry
 from storage.calls import CallRecord

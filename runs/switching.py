@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from agents.roster import agents_of
 from errors import AgentUnknown, BadRequest, LimitReached
-from nodes.roster import agents_of
-from runs.claim import Claim, begin, claim_in_turn, reply
+from runs.drive.claim import Claim, begin, claim_in_turn, reply
 from runs.engine import Engine
 from runs.intake import leave_round, note_switch, switched
 from storage import runs, sessions

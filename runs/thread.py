@@ -10,9 +10,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command
 
-from jsontext import storable
-from nodes.answers import Answer, plan_text, question_text, switch_text, tool_text
-from policy.sanitize import clean_result
+from agents.thread.tool_messages import Answer, plan_text, question_text, switch_text, tool_text
+from json_text import storable
+from policy.verdicts.sanitize import clean_result
 from state import open_calls, tool_message, tool_message_id
 from storage.calls import CallRecord
 from storage.messages import MessageRecord

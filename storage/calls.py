@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jsontext import storable
+from json_text import storable
 from storage.clock import stamp
 from storage.database import Transaction
 
@@ -74,7 +74,7 @@ class CallRecord:
         return self.state == "pending" and self.expires_at is not None and self.expires_at < stamp()
 
     def answer(self) -> dict[str, Any]:
-        """How it was settled, in the form that resumes its interrupt (`nodes.answers.Answer`)."""
+        """How it was settled, in the form that resumes its interrupt (`agents.thread.tool_messages.Answer`)."""
         return {
             "decision": self.decision,
             "arguments": self.edited_arguments,

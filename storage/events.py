@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from errors import RunLost
-from jsontext import to_json
+from json_text import to_json
 from storage.clock import stamp
 from storage.database import Transaction
 from storage.runs import Run

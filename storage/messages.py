@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jsontext import storable
+from json_text import storable
 from storage.clock import stamp
 from storage.database import Transaction
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import llm.models
+import llm.chat_model
 from tests.databases import PostgresServer, postgres_server
 from tests.openai_stub import OpenAIStub
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_real_models() -> None:
-    llm.models.ALLOW_REMOTE_MODELS = False
+    llm.chat_model.ALLOW_REMOTE_MODELS = False
     for name in [name for name in os.environ if name.startswith("AGENT_RUNTIME__")]:
         del os.environ[name]
 

@@ -19,11 +19,12 @@ LAYERS: list[set[str]] = [
     {"graph"},
     {"runs"},
     {"nodes"},
+    {"agents"},
     {"context"},
     {"storage", "llm"},
-    {"policy", "wire", "prompts", "state", "settings"},
+    {"policy", "wire", "prompts", "routing", "state", "settings"},
     {"tools"},
-    {"jsontext"},
+    {"json_text"},
     {"errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -83,7 +84,7 @@ def test_the_inner_packages_know_no_server_and_no_database() -> None:
     outer = FORBIDDEN_BELOW | {"storage", "api", "wire", "runs", "server"}
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {target}"
-        for name in ("graph", "nodes", "tools", "policy", "prompts", "state", "context")
+        for name in ("graph", "nodes", "agents", "routing", "tools", "policy", "prompts", "state", "context")
         for path in files_of(name)
         for target, line in imports_of(path)
         if target in outer

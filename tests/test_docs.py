@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.roster import AGENTS
 from cli import app
-from nodes.roster import AGENTS
 from settings import PREFIX, Settings
 from tools.catalog import TOOLS
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jsontext import storable
+from json_text import storable
 from wire.protocol import (
     AgentSwitched,
     AssistantMessage,

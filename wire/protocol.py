@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 
 from errors import BadRequest
-from jsontext import storable
+from json_text import storable
 
 AGENT_TYPES = ("orchestrator", "coder", "architect", "debug", "ask", "universal")
 SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -1,4 +1,4 @@
-"""Asking a model: once, and once more for a call where the contract wants one (docs/decisions/0005-insisting.md)."""
+"""Asking a model: once, and once more for a call where the contract wants one (docs/decisions/0005-reprompt.md)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from agents import custom_events
+from agents.model_call import Outcome, Writer, call_model
+from agents.replies.reprompt import Missing, is_markup_of_call, missing_call
+from agents.replies.written_plan import plan_in_json, plan_in_text
+from agents.roster import Agent
+from agents.thread.conversation import answered_tools, last_request
 from context import Context
 from errors import ModelError
-from llm.calls import written_call
-from llm.models import Reply, WrittenCall
-from nodes import events
-from nodes.calling import Outcome, Writer, call_model
-from nodes.conversation import answered_tools, last_request
-from nodes.insisting import Missing, is_markup_of_call, missing_call
-from nodes.roster import Agent
-from nodes.writtenplan import plan_in_json, plan_in_text
+from llm.chat_model import Reply, WrittenCall
+from llm.tool_calls import written_call
 from prompts.render import Prompt
 from tools.tool import Tool
 
@@ -80,7 +80,7 @@ async def ask(
             return "ok"
         return "insisted" if may_insist and not (missing == "plan" and plan_in_json(reply.text)) else "implicit"
 
-    shown = _Shown(lambda delta: write(events.text(message_id, delta)), holds_json=needs_plan)
+    shown = _Shown(lambda delta: write(custom_events.text(message_id, delta)), holds_json=needs_plan)
     fixed: dict[str, Any] = {"agent": agent.name, "purpose": "agent", "prompt_hash": prompt.hash, "tools": tools}
     first = await call_model(context, write, conversation, on_text=shown, outcome_of=outcome_of, **fixed)
     tokens = first.usage.prompt_tokens if first.usage else None

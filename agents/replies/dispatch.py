@@ -12,11 +12,11 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph import END
 from langgraph.types import Command, Send
 
+from agents.replies.virtual_tools import take_effect
+from agents.roster import Agent
+from agents.thread.tool_messages import AGAIN_THE_SAME, ONE_AT_A_TIME
 from context import Context
-from llm.models import WrittenCall
-from nodes.answers import AGAIN_THE_SAME, ONE_AT_A_TIME
-from nodes.roster import Agent
-from nodes.virtual import take_effect
+from llm.chat_model import WrittenCall
 from policy.decide import Call, decide
 from state import AgentState, DecidedCall, Turn, tool_message
 from tools.catalog import BY_NAME

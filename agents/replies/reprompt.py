@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
-from llm.calls import CALL_HEAD
-from nodes.classification import classify_by_keywords
-from nodes.roster import Agent
+from agents.classification import classify_by_keywords
+from agents.roster import Agent
+from llm.tool_calls import CALL_HEAD
 
 Missing = Literal["plan", "action", "file", "claim"]
 
@@ -64,7 +64,7 @@ def missing_call(
     """Say which call the contract wants where a reply brought text alone; None where the text is the answer.
 
     `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
-    not atomic and no plan was made of it yet (docs/decisions/0005-insisting.md).
+    not atomic and no plan was made of it yet (docs/decisions/0005-reprompt.md).
     """
     if not offered:
         return None

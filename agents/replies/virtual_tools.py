@@ -10,10 +10,10 @@ from typing import Any, cast
 from langchain_core.messages import AnyMessage
 from langgraph.types import Send
 
+from agents import custom_events
+from agents.roster import ROSTER
+from agents.thread.plans import PlanInvalid, build_plan
 from context import Context
-from nodes import events
-from nodes.plans import PlanInvalid, build_plan
-from nodes.roster import ROSTER
 from state import AgentState, DecidedCall, Turn, tool_message
 
 MAX_HOPS = 5
@@ -45,7 +45,7 @@ def take_effect(call: DecidedCall, state: Any, context: Context, write: Callable
 
 def _complete(call: DecidedCall, write: Callable[[Any], None]) -> Effect:
     result = call["arguments"]["result"]
-    write({**events.message(f"completion:{call['call_id']}", result), "streamed": False})
+    write({**custom_events.message(f"completion:{call['call_id']}", result), "streamed": False})
     content = json.dumps({"status": "completed", "result": result}, ensure_ascii=False)
     return Effect([tool_message(call["call_id"], call["tool_name"], content)], goto="")
 
@@ -75,7 +75,7 @@ def switch(
     if hops >= MAX_HOPS or hops >= context.switches_left:
         limit = "switch_hops" if hops >= MAX_HOPS else "max_switches"
         sentence = "The agents handed the task over too often in this turn or session; the turn ended."
-        write(events.failed("limit_reached", sentence, limit=limit, agent=current))
+        write(custom_events.failed("limit_reached", sentence, limit=limit, agent=current))
         return Effect([tool_message(call_id, name, "Too many switches in this turn.")], goto="")
     gains_writing = ROSTER[current].writes == "none" and ROSTER[target].writes != "none"
     if context.switch_approval and gains_writing and not agreed:
@@ -89,6 +89,6 @@ def switch(
         "turn": {**turn, "hops": hops + 1},
     }
     if target != "orchestrator":
-        write(events.switched(current, target, reason, "medium", "agent"))
+        write(custom_events.switched(current, target, reason, "medium", "agent"))
     goto = "router" if target == "orchestrator" else "specialist"
     return Effect([tool_message(call_id, name, f"Switched to {target} agent")], update, goto)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from nodes.keywords import best_agent, find_cues
+from routing.keywords import best_agent, find_cues
 from tools.catalog import BY_NAME
 
 MINUTES = 10

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from nodes.conversation import is_said_by_user
+from agents.thread.conversation import is_said_by_user
 
 REFETCHABLE = frozenset({"read_file", "list_files", "search_in_code"})
 FULL = 0.8

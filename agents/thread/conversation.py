@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from nodes.roster import ROSTER, Agent
+from agents.roster import ROSTER, Agent
 from state import AgentState
 
 

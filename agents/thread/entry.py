@@ -7,10 +7,10 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 from langgraph.types import Overwrite
 
-from nodes.answers import tool_text
-from nodes.conversation import hidden_message, is_said_by_user
-from nodes.plans import plan_note
-from nodes.window import NOTE_PREFIX
+from agents.thread.compaction import NOTE_PREFIX
+from agents.thread.conversation import hidden_message, is_said_by_user
+from agents.thread.plans import plan_note
+from agents.thread.tool_messages import tool_text
 from state import AgentState, open_calls, tool_message
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
-from nodes.words import decision_word
+from agents.thread.decision_words import decision_word
 
 AGAIN_THE_SAME = (
     "You have made the same call, or the same calls in turn, again and again; this one was not run. "

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.parts import OpenEngine, Owner, SessionId, known_session_id, refusals
+from agents.roster import agents_of
+from api.dependencies import OpenEngine, Owner, SessionId, known_session_id, refusals
 from errors import SessionUnknown
-from jsontext import storable
-from nodes.roster import agents_of
+from json_text import storable
 from runs import switching
 from storage import audit, sessions
 from storage.database import Transaction

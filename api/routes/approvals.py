@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.parts import CallId, OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
 from runs import replies
 from runs.engine import Engine

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Response
 
-from api.parts import OpenEngine
+from api.dependencies import OpenEngine
 from errors import NotReady
 from runs.engine import Engine
 from wire.resources import Health, Readiness

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of
-from api.parts import OpenEngine, refusals
+from api.dependencies import OpenEngine, refusals
 from api.streaming import answer, stream
 from errors import BadRequest
-from jsontext import storable
+from json_text import storable
 from runs import intake, replies
-from runs.claim import Ticket
+from runs.drive.claim import Ticket
 from runs.engine import Engine
 from wire.protocol import (
     MESSAGES,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.parts import OpenEngine, Owner, check_page, refusals
-from api.replies import JSONReply
-from jsontext import storable
-from storage import metrics
-from wire.metrics import EventStats, MeasuredSessions, MetricsOverview, NoMetrics, NotedEvents, SessionMetrics
+from api.dependencies import OpenEngine, Owner, check_page, refusals
+from api.responses import JSONReply
+from json_text import storable
+from storage import figures
+from wire.metric_views import EventStats, MeasuredSessions, MetricsOverview, NoMetrics, NotedEvents, SessionMetrics
 from wire.protocol import quoted
 
 router = APIRouter(prefix="/events")
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/events")
 async def overview(engine: OpenEngine, owner: Owner) -> MetricsOverview:
     """Show switches, model calls, tool calls, decisions and errors."""
     async with engine.database.autocommit() as tx:
-        return MetricsOverview.model_validate(await metrics.overview(tx, owner))
+        return MetricsOverview.model_validate(await figures.overview(tx, owner))
 
 
 @router.get("/metrics/sessions", responses=refusals(503))
 async def measured_sessions(engine: OpenEngine, owner: Owner) -> MeasuredSessions:
     """List the sessions that have called a model."""
     async with engine.database.autocommit() as tx:
-        found = await metrics.sessions_measured(tx, owner)
+        found = await figures.sessions_measured(tx, owner)
     return MeasuredSessions(sessions=found, count=len(found))
 
 
@@ -39,7 +39,7 @@ async def session_metrics(session_id: str, engine: OpenEngine, owner: Owner) -> 
     """Show the model calls of one session, the classifier's left out."""
     wanted = storable(session_id)
     async with engine.database.autocommit() as tx:
-        found = await metrics.of_session(tx, owner, wanted)
+        found = await figures.of_session(tx, owner, wanted)
     if found is None:
         return JSONReply({"error": f"No metrics found for session {quoted(wanted)}"}, 404)
     return SessionMetrics.model_validate(found)
@@ -53,7 +53,7 @@ async def noted_events(
     limit, _ = check_page(limit)
     filters: dict[str, str | int | None] = {"session_id": session_id, "event_type": event_type, "limit": limit}
     async with engine.database.autocommit() as tx:
-        found = await metrics.noted(tx, owner, storable(session_id), storable(event_type), limit)
+        found = await figures.noted(tx, owner, storable(session_id), storable(event_type), limit)
     return NotedEvents.model_validate({"audit_log": found, "count": len(found), "filters": filters})
 
 
@@ -61,4 +61,4 @@ async def noted_events(
 async def event_stats(engine: OpenEngine, owner: Owner) -> EventStats:
     """Show how many events were published and how the runs behind them went."""
     async with engine.database.autocommit() as tx:
-        return EventStats.model_validate(await metrics.stats(tx, owner))
+        return EventStats.model_validate(await figures.stats(tx, owner))

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
-from api.parts import OpenEngine, refusals
-from storage import metrics
-from storage.metrics import Sample
+from api.dependencies import OpenEngine, refusals
+from storage import figures
+from storage.figures import Sample
 
 router = APIRouter()
 PREFIX = "agent_runtime_"
@@ -35,7 +35,7 @@ HELP = {
 async def prometheus(engine: OpenEngine) -> PlainTextResponse:
     """Show the numbers of this process and of its database; gauges, because a hard delete takes rows away."""
     async with engine.database.autocommit() as tx:
-        stored = await metrics.samples(tx)
+        stored = await figures.samples(tx)
     own = [
         Sample("info", {"version": engine.settings.version}, 1),
         Sample("active_runs", {}, len(engine.tasks)),

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.parts import OpenEngine, Owner, refusals
+from agents.roster import ROSTER
+from api.dependencies import OpenEngine, Owner, refusals
 from errors import AgentUnknown
-from jsontext import storable
-from nodes.roster import ROSTER
+from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
 from storage import rules, sessions
 from wire.protocol import check_session_id, quoted

@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
-from api.parts import OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
-from runs import cancel as cancelling
+from runs.drive import cancel as cancelling
 from runs.thread import openai_calls
 from storage import audit, messages, sessions
 from storage.messages import MessageRecord

@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from client.diff import diff_write
-from client.executor import ToolOutcome
-from client.text import counted, entries, first_lines, shown
-from client.workspace import Workspace
+from client.terminal.diff import diff_write
+from client.terminal.text import counted, entries, first_lines, shown
+from client.workspace.executor import ToolOutcome
+from client.workspace.folder import Workspace
 from wire.protocol import Chunk
 
 MAX_OUTPUT_LINES = 12

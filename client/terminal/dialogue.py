@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.prompt import Prompt
 from rich.text import Text
 
-from client.callview import call_panel, is_cut
-from client.decisions import hitl_decision, plan_decision
-from client.text import entries, shown
-from client.timelimit import TimeLimit
-from client.workspace import Workspace
+from client.decider import hitl_decision, plan_decision
+from client.terminal.call_view import call_panel, is_cut
+from client.terminal.text import entries, shown
+from client.time_limit import TimeLimit
+from client.workspace.folder import Workspace
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 _END_OF_TEXT = "."

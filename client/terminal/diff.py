@@ -9,8 +9,8 @@ from itertools import islice
 
 from rich.text import Text
 
-from client.text import counted, shown
-from client.workspace import Refusal, Workspace
+from client.terminal.text import counted, shown
+from client.workspace.folder import Refusal, Workspace
 
 MAX_LINES = 120
 MAX_LINE_CHARS = 2_000

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from client.text import counted, entries, shown
+from client.terminal.text import counted, entries, shown
 from wire.protocol import Chunk
 
 _SILENT_STATUSES = {"approved", "approved_with_edits", "rejected", "result_recorded"}

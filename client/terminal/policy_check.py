@@ -7,12 +7,12 @@ import json
 from rich.console import Console
 from rich.text import Text
 
-from client.text import shown
+from agents.roster import ROSTER
+from client.terminal.text import shown
 from errors import AgentUnknown, BadRequest
-from nodes.roster import ROSTER
 from policy.decide import Call, Environment, Facts, decide
 from policy.rules import load_rules
-from policy.verdict import Verdict
+from policy.verdicts.verdict import Verdict
 from settings import Settings
 
 _STYLES = {"allow": "bold green", "ask": "bold yellow", "deny": "bold red"}

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.prompt import Prompt
 from rich.text import Text
 
-from client.chat import Chat
-from client.decisions import ApproveAll, Decider, RejectAll
-from client.dialogue import AskPerson
-from client.display import Display
-from client.ownserver import Address, own_server, sqlite_url
-from client.stream import ServerRefused, Session
-from client.text import shown
-from client.timelimit import TimeLimit
-from client.workspace import Workspace
+from client.decider import ApproveAll, Decider, RejectAll
+from client.own_server import Address, own_server, sqlite_url
+from client.session import ServerRefused, Session
+from client.terminal.dialogue import AskPerson
+from client.terminal.display import Display
+from client.terminal.text import shown
+from client.time_limit import TimeLimit
+from client.turn_loop import Chat
+from client.workspace.folder import Workspace
 from errors import ConfigurationError
 from settings import Settings
 

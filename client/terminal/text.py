@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from policy.display import escape_display
+from policy.verdicts.display import escape_display
 
 TAB = "→   "
 

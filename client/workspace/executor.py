@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from client.commands import execute_command
-from client.files import create_directory, list_files, read_file, write_file
-from client.search import search_in_code
-from client.workspace import Refusal, Workspace, reason_of
+from client.workspace.files import create_directory, list_files, read_file, write_file
+from client.workspace.folder import Refusal, Workspace, reason_of
+from client.workspace.search import search_in_code
+from client.workspace.shell import execute_command
 from tools.catalog import BY_NAME
 
 _FILE_TOOLS = {

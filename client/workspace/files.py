@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from client.workspace import NOISE, OWN_FOLDER, Refusal, Workspace
+from client.workspace.folder import NOISE, OWN_FOLDER, Refusal, Workspace
 
 MAX_READ_CHARS = 2_000_000
 MAX_LISTED = 5_000

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from policy.path_classes import CONFIG_DIRECTORY
+from policy.paths.classes import CONFIG_DIRECTORY
 
 OWN_FOLDER = CONFIG_DIRECTORY
 """Backups live here, so that nothing appears beside the user's files."""

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from client.workspace import NOISE, Refusal, Workspace
-from policy.operands import picks_secrets
-from policy.path_classes import family_of
+from client.workspace.folder import NOISE, Refusal, Workspace
+from policy.paths.classes import family_of
+from policy.shell.operands import picks_secrets
 
 MAX_FILE_BYTES = 2_000_000
 MAX_LINE_CHARS = 500
@@ -106,7 +106,7 @@ def _find_in_child(workspace: Workspace, arguments: dict[str, Any], timeout_s: f
     """Search in a child: a pattern that backtracks without end cannot be interrupted in this process."""
     request = json.dumps({"root": str(workspace.root), "arguments": arguments})
     # -P keeps the current folder, which may hold anybody's json.py, off the import path.
-    command = [sys.executable, "-P", "-m", "client.search"]
+    command = [sys.executable, "-P", "-m", "client.workspace.search"]
     try:
         done = subprocess.run(  # noqa: S603 our own module
             command, input=request, capture_output=True, encoding="utf-8", timeout=timeout_s, check=True

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any
 
-from client.workspace import Refusal, Workspace, find_shell, reason_of
+from client.workspace.folder import Refusal, Workspace, find_shell, reason_of
 
 DEFAULT_TIMEOUT_S = 60
 MAX_OUTPUT_BYTES = 200_000

@@ -11,13 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from client.chat import Chat
-from client.decisions import ApproveAll
-from client.display import Display
-from client.ownserver import own_server, sqlite_url
-from client.stream import Session
-from client.timelimit import TimeLimit
-from client.workspace import Workspace
+from client.decider import ApproveAll
+from client.own_server import own_server, sqlite_url
+from client.session import Session
+from client.terminal.display import Display
+from client.time_limit import TimeLimit
+from client.turn_loop import Chat
+from client.workspace.folder import Workspace
 
 PICTURE = Path(__file__).with_name("chat.svg")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"

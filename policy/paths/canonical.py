@@ -7,9 +7,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from policy.characters import is_control, is_ignorable
-from policy.doubt import Doubt
-from policy.path_classes import Family, family_of
+from policy.paths.classes import Family, family_of
+from policy.verdicts.characters import is_control, is_ignorable
+from policy.verdicts.unproven import Doubt
 
 MAX_PATH = 1024
 MAX_COMPONENT = 255

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from policy.characters import is_ignorable
-from policy.globs import component_matches
-from policy.verdict import Decision
+from policy.paths.globs import component_matches
+from policy.verdicts.characters import is_ignorable
+from policy.verdicts.verdict import Decision
 
 PathClass = Literal[
     "repository",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy.verdict import Danger, ReasonCode
+from policy.verdicts.verdict import Danger, ReasonCode
 
 
 @dataclass(frozen=True)

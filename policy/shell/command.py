@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.always_ask import ALWAYS_ASK
-from policy.catastrophe import catastrophe_in
-from policy.doubt import Doubt
-from policy.facts import POSIX_SHELLS, Profile
-from policy.forms import FORMS, check_version
-from policy.operands import Place, outside_or_secret
-from policy.readonly import command_of
-from policy.syntax import Stage, read_line
-from policy.verdict import Reason, Segment, Verdict, highest
-from policy.words import Word
+from policy.shell.always_ask import ALWAYS_ASK
+from policy.shell.forms import FORMS, check_version
+from policy.shell.hard_deny import catastrophe_in
+from policy.shell.lexer import Word
+from policy.shell.operands import Place, outside_or_secret
+from policy.shell.parser import Stage, read_line
+from policy.shell.readonly import command_of
+from policy.verdicts.facts import POSIX_SHELLS, Profile
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import Reason, Segment, Verdict, highest
 
 _BARE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*")
 _ANY_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9._+-]*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policy.syntax import Stage
+from policy.shell.parser import Stage
 
 DEFAULT_TIMEOUT_S = 60
 MAX_OUTPUT = 262_144

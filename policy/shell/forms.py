@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from policy.doubt import Doubt
-from policy.operands import Place, check_path, check_text
-from policy.words import Word
+from policy.shell.lexer import Word
+from policy.shell.operands import Place, check_path, check_text
+from policy.verdicts.unproven import Doubt
 
 _SED_SCRIPT = re.compile(r"[0-9]{1,9}(?:,[0-9]{1,9})?p")
 _OPTION_LIKE = re.compile(r"--?(?:[^-\s]|\Z)")

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from policy.always_ask import ALWAYS_ASK, names_of
-from policy.command import Examination, Finding
-from policy.doubt import Doubt
-from policy.operands import check_path
-from policy.options import OptionList, read_options
-from policy.verdict import RememberOption
-from policy.words import Word
+from policy.shell.always_ask import ALWAYS_ASK, names_of
+from policy.shell.command import Examination, Finding
+from policy.shell.lexer import Word
+from policy.shell.operands import check_path
+from policy.shell.options import OptionList, read_options
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import RememberOption
 
-GRANTS_TEXT = files("policy").joinpath("grants.toml").read_text(encoding="utf-8")
+GRANTS_TEXT = files("policy.shell").joinpath("grants.toml").read_text(encoding="utf-8")
 SAFE_OPTIONS: Mapping[str, OptionList] = {
     prefix: OptionList.parse(entry["options"]) for prefix, entry in tomllib.loads(GRANTS_TEXT).items()
 }

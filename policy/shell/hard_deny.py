@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from policy.always_ask import names_of
+from policy.shell.always_ask import names_of
 
 MAX_SCANNED = 20_000
 """A longer text is never proved, so it asks; scanning stops here to stay fast."""

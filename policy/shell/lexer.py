@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from policy.characters import is_shell_character
-from policy.doubt import Doubt
-from policy.verdict import ReasonCode
+from policy.verdicts.characters import is_shell_character
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import ReasonCode
 
 MAX_LENGTH = 4096
 

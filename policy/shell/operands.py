@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.characters import is_control
-from policy.doubt import Doubt
-from policy.globs import component_matches
-from policy.path_classes import family_of, wildcard_may_meet_secret
-from policy.words import Word
+from policy.paths.classes import family_of, wildcard_may_meet_secret
+from policy.paths.globs import component_matches
+from policy.shell.lexer import Word
+from policy.verdicts.characters import is_control
+from policy.verdicts.unproven import Doubt
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHORT_NAME = re.compile(r"[^~]{1,6}~\d")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from policy.doubt import Doubt
-from policy.operands import Place, check_path, check_pattern, check_range, check_revision, check_text
-from policy.words import Word
+from policy.shell.lexer import Word
+from policy.shell.operands import Place, check_path, check_pattern, check_range, check_revision, check_text
+from policy.verdicts.unproven import Doubt
 
 ValueKind = Literal["TEXT", "NUM", "SIGNED", "PATH", "GLOB", "RANGE", "FORMAT", "REV"]
 """What a value is: free text, a number, a number with a sign, a path, a glob of names, lines of a file, ..."""

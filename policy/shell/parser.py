@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from policy.always_ask import names_of
-from policy.doubt import Doubt
-from policy.verdict import ReasonCode
-from policy.words import Token, Word, check_text, tokens_of
+from policy.shell.always_ask import names_of
+from policy.shell.lexer import Token, Word, check_text, tokens_of
+from policy.verdicts.unproven import Doubt
+from policy.verdicts.verdict import ReasonCode
 
 MAX_SEGMENTS = 20
 

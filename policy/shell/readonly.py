@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
-from policy.always_ask import names_of
-from policy.doubt import Doubt
-from policy.operands import Place, check_path, check_revision, check_text
-from policy.options import OptionList, Reading, read_options
-from policy.words import Word
+from policy.shell.always_ask import names_of
+from policy.shell.lexer import Word
+from policy.shell.operands import Place, check_path, check_revision, check_text
+from policy.shell.options import OptionList, Reading, read_options
+from policy.verdicts.unproven import Doubt
 
 OperandKind = Literal["paths", "names", "text", "pattern", "revisions", "pattern-revisions", "none"]
 Form = Literal["echo", "cd", "date", "sed", "find", "version"]
@@ -112,5 +112,5 @@ def _command(name: str, entry: Mapping[str, Any], table: Mapping[str, Any], shar
     )
 
 
-COMMANDS_TEXT = files("policy").joinpath("commands.toml").read_text(encoding="utf-8")
+COMMANDS_TEXT = files("policy.shell").joinpath("commands.toml").read_text(encoding="utf-8")
 READ_COMMANDS: Mapping[str, ReadCommand] = _load(COMMANDS_TEXT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.characters import is_hidden
+from policy.verdicts.characters import is_hidden
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\x1b"}
 

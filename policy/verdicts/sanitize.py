@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.characters import is_control, is_ignorable
+from policy.verdicts.characters import is_control, is_ignorable
 
 _HEAD_SHARE = 0.3
 """Errors stand at the end of an output more often than at its beginning."""

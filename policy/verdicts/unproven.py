@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policy.verdict import Danger, ReasonCode
+from policy.verdicts.verdict import Danger, ReasonCode
 
 
 @dataclass(eq=False)

@@ -18,10 +18,10 @@ from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
 from runs import thread
-from runs.cancel import close_cancelled
-from runs.close import close_broken, close_run, hand_over, internal_error
+from runs.drive.cancel import close_cancelled
+from runs.drive.close import close_broken, close_run, hand_over, internal_error
+from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from runs.recorder import Recorder
 from storage import calls, messages, rules, sessions
 from storage.checkpoints import RunSaver
 from storage.database import patiently

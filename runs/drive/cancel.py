@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import SessionBusy
-from runs import settle
-from runs.close import store_records, store_settled
+from runs import supersede
+from runs.drive.close import store_records, store_settled
+from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
-from runs.recorder import Recorder, join_deltas
 from state import tool_message_id
 from storage import audit, calls, events, messages, plans, runs, sessions
 from storage.audit import AuditEntry
@@ -45,7 +45,7 @@ async def cancel(engine: Engine, session_id: str, owner: str) -> Cancelled:
         if run is None:
             return Cancelled(None, [])
         if run.status == "paused":
-            settled = await settle.end_open_round(tx, session_id, "cancel")
+            settled = await supersede.end_open_round(tx, session_id, "cancel")
             await runs.end_paused(tx, session_id, "cancelled")
             await audit.append(tx, session_id, [AuditEntry("cancelled", actor="user", run_id=run.id)])
             request_id = run.request_id
@@ -117,7 +117,7 @@ async def _settle(tx: Transaction, run: Run, recorder: Recorder, partial: list[M
     await calls.end_all(tx, run.session_id, "cancel")
     if recorder.plan is not None:
         await plans.set_summary(tx, recorder.plan)
-    await settle.end_plan(tx, run.session_id, "cancelled")
+    await supersede.end_plan(tx, run.session_id, "cancelled")
 
 
 def _no_usage() -> dict[str, int | None]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from errors import SessionBusy
 from runs import thread
-from runs.drive import Start, new_turn_input, start_driving
+from runs.broadcast import Feed
+from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
-from runs.live import Feed
 from storage import calls, events, messages, runs
 from storage.database import Transaction
 from storage.events import Event

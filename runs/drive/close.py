@@ -8,8 +8,8 @@ from typing import Any
 from langgraph.types import Interrupt
 
 from errors import RunLost
+from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
-from runs.recorder import Recorder, join_deltas
 from runs.thread import tool_record
 from storage import audit, calls, events, llm_calls, messages, plans, runs, sessions
 from storage.audit import AuditEntry
@@ -63,7 +63,7 @@ async def hand_over(
 ) -> None:
     """Store an attempt that was stopped between two supersteps; another worker goes on from there.
 
-    What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.recovery`).
+    What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.drive.recovery`).
     """
     async with engine.database.transaction() as tx:
         stored = await events.append(tx, run.session_id, run.request_id, join_deltas(chunks), run=run)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from runs import thread
-from runs.drive import Start, new_turn_input, start_driving, thread_config
+from runs.drive.attempt import Start, new_turn_input, start_driving, thread_config
 from runs.engine import Engine
 from storage import calls, events, runs
 from storage.runs import Run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runs import settle
+from runs import supersede
 from runs.engine import Engine
 from storage import audit, calls, events, runs, sessions
 from storage.audit import AuditEntry
@@ -50,7 +50,7 @@ async def expire_in(engine: Engine, session_id: str) -> None:
         await audit.append(tx, session_id, entries, run_id=run.id if run else None)
         if run is None or await calls.open_calls(tx, session_id):
             return
-        await settle.end_open_round(tx, session_id, "expiry")
+        await supersede.end_open_round(tx, session_id, "expiry")
         await runs.end_paused(tx, session_id, "cancelled")
         told = error_chunk("approval_expired", EXPIRED, call_id=expired[0][0], tool_name=expired[0][1])
         usage = {"llm_calls": 0, "prompt_tokens": None, "completion_tokens": None, "total_tokens": None}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from runs.worker import Worker
+from runs.keep.worker import Worker
 
 _log = logging.getLogger("runs.shutdown")
 

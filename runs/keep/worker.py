@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from errors import NotReady
-from runs import housekeeping
+from runs.drive.recovery import take_over, take_over_orphans
 from runs.engine import Engine
-from runs.listener import Listener
-from runs.recovery import take_over, take_over_orphans
+from runs.keep import housekeeping
+from runs.keep.listener import Listener
 from storage import runs
 from storage.postgres import PostgresDatabase
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodes.dispatch import is_circle
+from agents.replies.dispatch import is_circle
 
 
 @pytest.mark.parametrize("signs", ["aaa", "baaa", "aaaa", "ababab", "xababab", "abcabcabc", "aabaabaab"])

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from nodes.classification import (
+from agents.classification import (
     CLASSIFICATION_SCHEMA,
     MAX_REASON_CHARS,
     Classification,
     classify_by_keywords,
     read_classification,
 )
-from nodes.keywords import find_cues
-from nodes.lexicon import lexicon
-from nodes.roster import ROSTER
+from agents.roster import ROSTER
+from routing.keywords import find_cues
+from routing.lexicon import lexicon
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 ASKED = ("coder", "debug", "ask", "architect")

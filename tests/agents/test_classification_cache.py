@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nodes.classification import Classification
-from nodes.routes import Routes
+from agents.classification import Classification
+from agents.classification_cache import Routes
 
 CODE = Classification("coder", "high", "said so", "llm")
 

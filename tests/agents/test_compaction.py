@@ -1,4 +1,4 @@
-"""What stays of a conversation that is too long (docs/decisions/0006-window.md)."""
+"""What stays of a conversation that is too long (docs/decisions/0006-compaction.md)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from llm.script.history import check_history
-from llm.scripted import HistoryBroken
-from nodes.conversation import hidden_message
-from nodes.window import (
+from agents.thread.compaction import (
     clear_results,
     estimate_tokens,
     join,
@@ -20,6 +17,9 @@ from nodes.window import (
     split,
     transcript,
 )
+from agents.thread.conversation import hidden_message
+from llm.script.history import check_history
+from llm.scripted import HistoryBroken
 from state import tool_message
 
 

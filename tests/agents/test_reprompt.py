@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.insisting import Missing, announces_action, is_question, missing_call
-from nodes.roster import ROSTER
+from agents.replies.reprompt import Missing, announces_action, is_question, missing_call
+from agents.roster import ROSTER
 
 ANNOUNCEMENTS = [
     "I will now create the file lib/greet.dart.",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nodes.writtenplan import plan_in_json, plan_in_text
+from agents.replies.written_plan import plan_in_json, plan_in_text
 from tools.catalog import BY_NAME
 
 REQUEST = "Create a login app\nwith form and backend"

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from client.stream import read_chunk
+from client.session import read_chunk
 from wire.protocol import Chunk
 
 Chunk_ = dict[str, Any]

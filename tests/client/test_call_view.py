@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from client.callview import call_line, call_panel, outcome_lines
-from client.executor import ToolOutcome
-from client.workspace import Workspace
+from client.terminal.call_view import call_line, call_panel, outcome_lines
+from client.workspace.executor import ToolOutcome
+from client.workspace.folder import Workspace
 from wire.protocol import ToolCall
 
 

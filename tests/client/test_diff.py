@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from client.diff import MAX_LINES, diff_write
-from client.workspace import Workspace
+from client.terminal.diff import MAX_LINES, diff_write
+from client.workspace.folder import Workspace
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from client.display import Display, Tally
+from client.terminal.display import Display, Tally
 from tests.client.runtime_double import Chunk_, as_read, chunk, delta, says, status
 
 

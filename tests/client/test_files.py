@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from client.executor import execute
-from client.workspace import Workspace
+from client.workspace.executor import execute
+from client.workspace.folder import Workspace
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from client.ownserver import own_server, sqlite_url
-from client.stream import Session
-from client.timelimit import TimeLimit
+from client.own_server import own_server, sqlite_url
+from client.session import Session
+from client.time_limit import TimeLimit
 from tests.client.person import COMMAND, at_terminal
 from tests.client.test_cli import agent_runtime
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from client.executor import execute
-from client.search import search_in_code
-from client.workspace import Refusal, Workspace
+from client.workspace.executor import execute
+from client.workspace.folder import Refusal, Workspace
+from client.workspace.search import search_in_code
 
 
 @pytest.fixture

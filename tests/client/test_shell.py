@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from client.commands import CappedOutput, execute_command
-from client.executor import execute
-from client.workspace import Refusal, Workspace
+from client.workspace.executor import execute
+from client.workspace.folder import Refusal, Workspace
+from client.workspace.shell import CappedOutput, execute_command
 
 
 @pytest.fixture

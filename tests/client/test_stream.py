@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from client.stream import ServerRefused, ServerUnreachable, Session, read_chunk
-from client.timelimit import TimeLimit, TimeUp
+from client.session import ServerRefused, ServerUnreachable, Session, read_chunk
+from client.time_limit import TimeLimit, TimeUp
 from tests.client.runtime_double import (
     KEY,
     Refuse,

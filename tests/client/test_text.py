@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from client.text import first_lines, shown
+from client.terminal.text import first_lines, shown
 
 
 def rendered(text: object, width: int = 80) -> str:

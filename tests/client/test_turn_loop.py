@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 import pytest
 from rich.console import Console
 
-from client.chat import Chat
-from client.decisions import ApproveAll, Decider, RejectAll
-from client.display import Display
-from client.stream import Session
-from client.timelimit import TimeLimit
-from client.workspace import Workspace
+from client.decider import ApproveAll, Decider, RejectAll
+from client.session import Session
+from client.terminal.display import Display
+from client.time_limit import TimeLimit
+from client.turn_loop import Chat
+from client.workspace.folder import Workspace
 from tests.client.runtime_double import (
     KEY,
     Refuse,

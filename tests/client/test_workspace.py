@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client.executor import execute
-from client.workspace import Refusal, Workspace
+from client.workspace.executor import execute
+from client.workspace.folder import Refusal, Workspace
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from agents.roster import ROSTER
 from errors import ConfigurationError
-from evaluation.desk import Desk
 from evaluation.evaluate import EvalOptions, evaluate
+from evaluation.fake_workspace import Desk
 from evaluation.report import markdown, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import run_trial
-from llm.models import Models
-from nodes.roster import ROSTER
+from llm.chat_model import Models
 from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from nodes.roster import AGENTS, ROSTER
+from agents.roster import AGENTS, ROSTER
 from tests.flows.talk import answer_of, of_type, outcome_of, result, say, send
 from tests.openai_stub import OpenAIStub
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-import llm.models
+import llm.chat_model
 from evaluation.tasks import Task
 from evaluation.trial import run_trial
-from llm.models import Models
+from llm.chat_model import Models
 from tests.graph.talk import Talk, kinds, only
 from tests.running import api_client, running_server
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _allow_the_model(_no_real_models: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llm.models, "ALLOW_REMOTE_MODELS", True)
+    monkeypatch.setattr(llm.chat_model, "ALLOW_REMOTE_MODELS", True)
 
 
 @pytest.fixture

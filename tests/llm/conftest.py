@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from llm import models as door
-from llm.models import Models
+from llm import chat_model as door
+from llm.chat_model import Models
 from tests.openai_stub import OpenAIStub
 
 MakeModels = Callable[..., Models]

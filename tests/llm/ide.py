@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from llm.models import Models, Reply
+from llm.chat_model import Models, Reply
 from tools.catalog import BY_NAME
 from tools.tool import Tool
 

@@ -1,4 +1,4 @@
-"""llm/models.py against a real model server: replies, refusals, retries, and what must never happen."""
+"""llm/chat_model.py against a real model server: replies, refusals, retries, and what must never happen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from errors import ConfigurationError, ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
-from llm import models as door
-from llm.models import Models, Reply, Retry, Usage
+from llm import chat_model as door
+from llm.chat_model import Models, Reply, Retry, Usage
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME, TOOLS

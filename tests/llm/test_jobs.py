@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from llm.models import Models
+from llm.chat_model import Models
 from llm.script.requests import read_request
 from tests.llm.ide import Ide, tools_of
 from tools.catalog import BY_NAME

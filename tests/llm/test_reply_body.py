@@ -1,4 +1,4 @@
-"""llm/body.py: any body becomes the same clean events, however it is cut into blocks."""
+"""llm/reply_body.py: any body becomes the same clean events, however it is cut into blocks."""
 
 import json
 from typing import Any
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ModelBadReply, ModelUnavailable
-from llm.body import ReplyBody
 from llm.failure import Failure
+from llm.reply_body import ReplyBody
 
 
 def clean(raw: bytes, size: int | None = None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from errors import ModelBadReply, ModelTimeout, ModelUnavailable
-from llm.models import Models
+from llm.chat_model import Models
 from llm.scripted import HistoryBroken, ScriptedModel
 from prompts.render import classifier_prompt
 from tools.catalog import TOOLS

@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from errors import ModelUnavailable
-from llm.models import Models
+from llm.chat_model import Models
 
 BODY = json.dumps({"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)

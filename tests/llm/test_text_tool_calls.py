@@ -1,4 +1,4 @@
-"""llm/gate.py: ordinary text flows, what may be a call waits."""
+"""llm/text_tool_calls.py: ordinary text flows, what may be a call waits."""
 
 import json
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.gate import PROXY_ERROR, TextGate
+from llm.text_tool_calls import PROXY_ERROR, TextGate
 
 TOOLS = ["read_file", "list_files"]
 CALL = '{"name": "read_file", "arguments": {"path": "a.py"}}'

@@ -1,4 +1,4 @@
-"""llm/calls.py: strict arguments, and calls written as text."""
+"""llm/tool_calls.py: strict arguments, and calls written as text."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.calls import calls_in, written_call
+from llm.tool_calls import calls_in, written_call
 
 
 def test_a_json_object_is_read() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from policy.decide import Call, Environment, Facts, Rights, decide
 from policy.rules import Rules, load_rules
-from policy.verdict import Verdict
+from policy.verdicts.verdict import Verdict
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 READS = {"read_file", "list_files", "search_in_code"}

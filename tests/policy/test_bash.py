@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from policy.command import classify
-from policy.readonly import READ_COMMANDS
+from policy.shell.command import classify
+from policy.shell.readonly import READ_COMMANDS
 from tests.policy.roster import corpus
 
 SEED = 4711

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from policy.command import classify
 from policy.decide import Environment, Facts
 from policy.rules import load_rules
+from policy.shell.command import classify
 from tests.policy.roster import BASH, corpus, run
 
 OWN = corpus("commands_own.jsonl")

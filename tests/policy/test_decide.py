@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policy.decide import Call, Environment, Facts, Rights, decide
-from policy.verdict import REASON_CODES, Reason
+from policy.verdicts.verdict import REASON_CODES, Reason
 from tests.policy.roster import AGENTS, BASH, RULES, judge, run, write
 
 GIT_SPELLINGS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policy.display import escape_display, shorten_display
+from policy.verdicts.display import escape_display, shorten_display
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from policy.path_classes import FAMILIES
-from policy.readonly import READ_COMMANDS
+from policy.paths.classes import FAMILIES
 from policy.rules import load_rules
+from policy.shell.readonly import READ_COMMANDS
 from tests.policy.roster import run
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "policy.md").read_text(encoding="utf-8")

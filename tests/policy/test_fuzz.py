@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from policy.catastrophe import catastrophe_in
-from policy.command import classify
 from policy.decide import Environment, Facts
-from policy.display import escape_display
-from policy.doubt import Doubt
-from policy.path import canonicalise
-from policy.sanitize import clean_result
+from policy.paths.canonical import canonicalise
+from policy.shell.command import classify
+from policy.shell.hard_deny import catastrophe_in
+from policy.verdicts.display import escape_display
+from policy.verdicts.sanitize import clean_result
+from policy.verdicts.unproven import Doubt
 from tests.policy.roster import AGENTS, judge, run
 
 MOST_SECONDS = 0.05

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from policy.command import classify
 from policy.decide import Environment, Facts
-from policy.verdict import Verdict
+from policy.shell.command import classify
+from policy.verdicts.verdict import Verdict
 from tests.policy.roster import BASH, RULES, corpus, judge, run
 
 SEED = 99

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from policy.command import classify
+from policy.shell.command import classify
 from tests.policy.roster import corpus
 
 SEED = 20260214

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from policy.doubt import Doubt
-from policy.path import canonicalise
-from policy.path_classes import FAMILIES, family_of, wildcard_may_meet_secret
+from policy.paths.canonical import canonicalise
+from policy.paths.classes import FAMILIES, family_of, wildcard_may_meet_secret
+from policy.verdicts.unproven import Doubt
 
 DENIED = [
     ("", "path.empty"),

@@ -6,9 +6,9 @@ import string
 
 import pytest
 
-from policy.command import classify
-from policy.options import OptionList
-from policy.readonly import READ_COMMANDS, ReadCommand
+from policy.shell.command import classify
+from policy.shell.options import OptionList
+from policy.shell.readonly import READ_COMMANDS, ReadCommand
 
 COMMANDS = list(READ_COMMANDS.values())
 NORMATIVE = frozenset(

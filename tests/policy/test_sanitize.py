@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policy.sanitize import cap, clean_result
+from policy.verdicts.sanitize import cap, clean_result
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.roster import AGENTS, ROSTER
 from errors import ConfigurationError
-from nodes.roster import AGENTS, ROSTER
 from prompts import render as prompts
 from prompts.render import agent_prompt, classifier_prompt, environment_lines, prompt_names, render
 

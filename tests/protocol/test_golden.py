@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from jsontext import to_json
+from json_text import to_json
 from wire.chunks import as_version_1
 from wire.frames import pack, unpack
 from wire.protocol import MESSAGES, AnyChunk, Chunk

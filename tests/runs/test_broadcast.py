@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from runs.live import RING, Feed
+from runs.broadcast import RING, Feed
 from storage import events, sessions
 from storage.events import Event
 from tests.databases import PostgresServer

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from runs.worker import Worker
+from runs.keep.worker import Worker
 from storage import runs
 from tests.databases import PostgresServer
 from tests.runs.opened import Client, opened

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from runs import housekeeping
 from runs.engine import Engine
+from runs.keep import housekeeping
 from storage.clock import stamp_in
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from errors import RunLost
-from runs.close import close_broken, close_run, hand_over
+from runs.drive.close import close_broken, close_run, hand_over
+from runs.drive.recorder import Recorder
+from runs.drive.recovery import take_over
 from runs.engine import Engine
 from runs.intake import take_user_message
-from runs.recorder import Recorder
-from runs.recovery import take_over
 from storage import events, messages, runs, sessions
 from storage.events import Event
 from storage.runs import Run

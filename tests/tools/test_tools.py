@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from agents.roster import AGENTS, check_roster
 from errors import ConfigurationError
-from nodes.roster import AGENTS, check_roster
 from tools.calculator import evaluate
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import Tool
