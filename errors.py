@@ -33,18 +33,6 @@ class BadRequest(AgentRuntimeError):
     status = 400
 
 
-class UnsupportedMediaType(BadRequest):
-    """Send the body as application/json without a Content-Encoding."""
-
-    status = 415
-
-
-class BodyTooLarge(BadRequest):
-    """The request body is larger than this server accepts."""
-
-    status = 413
-
-
 class AgentUnknown(AgentRuntimeError):
     """No such agent in this mode."""
 

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
-_TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
 
 
 class Decider(Protocol):

@@ -39,7 +39,6 @@ class Trial:
     model_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    model_ms: int = 0
     wall_s: float = 0.0
     problem: str | None = None
     """Why the checks of the task do not hold; None when they do."""
@@ -135,7 +134,6 @@ def _hear(event: Mapping[str, Any], trial: Trial) -> None:
         case "model_call":
             trial.model_calls += 1
             trial.insisted += told["outcome"] == "insisted"
-            trial.model_ms += told["duration_ms"]
             trial.prompt_tokens += told.get("prompt_tokens") or 0
             trial.completion_tokens += told.get("completion_tokens") or 0
 

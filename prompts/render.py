@@ -36,11 +36,6 @@ class _Source:
 _sources: dict[str, _Source] = {}
 
 
-def prompt_names() -> list[str]:
-    """Name every prompt file there is."""
-    return sorted(path.stem for path in _FOLDER.glob("*.md"))
-
-
 def render(name: str, /, *, reload: bool = False, **variables: str) -> Prompt:
     """Fill `prompts/<name>.md`: a variable that the file lacks, or that is not given, is an error naming it.
 

@@ -142,8 +142,3 @@ def openai_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for call in calls
     ]
-
-
-def completion_result(content: str) -> str:
-    """The result that a tool message of attempt_completion carries (S17)."""
-    return str(json.loads(content)["result"])

@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def imports_of(path: Path) -> Iterator[tuple[str, int]]:
 
 def test_every_module_has_its_place() -> None:
     assert own_names() - set(RANK) == set(), "place the new module in LAYERS and in ARCHITECTURE.md"
+
+
+def test_every_module_is_shipped_and_type_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    shipped = {name.removesuffix(".py") for name in project["hatch"]["build"]["targets"]["wheel"]["only-include"]}
+    checked = {*project["mypy"]["packages"], *project["mypy"]["modules"]} - NOT_SHIPPED
+    assert (shipped, checked) == (own_names(), own_names())
 
 
 def test_imports_point_down() -> None:

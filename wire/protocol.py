@@ -12,7 +12,6 @@ from pydantic.json_schema import JsonSchemaValue
 from errors import BadRequest
 from json_text import storable
 
-AGENT_TYPES = ("orchestrator", "coder", "architect", "debug", "ask", "universal")
 SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 ErrorCode = Literal[
@@ -147,10 +146,6 @@ class SwitchAgent(Message):
         if not self.agent_type:
             raise BadRequest("agent_type is required for switch_agent message")
         return self
-
-
-HitlVerb = Literal["approve", "edit", "reject"]
-PlanVerb = Literal["approve", "reject", "modify"]
 
 
 class HitlDecision(Message):
