@@ -8,25 +8,23 @@ from typing import Any
 
 from client.decider import Decider
 from client.session import ServerRefused, Session
-from client.terminal.call_view import call_line, call_panel, outcome_lines
-from client.terminal.display import Display, Tally
 from client.time_limit import TimeUp
-from client.workspace.executor import execute
-from client.workspace.folder import Workspace
+from client.view import TaskSummary, View
+from client.workspace.executor import Executor
 from wire.protocol import Chunk
 
 CANCEL_GRACE_S = 3.0
 _PASSED_BY = {"call_settled", "call_unknown", "approval_unknown", "approval_required", "digest_mismatch"}
 
 
-class Chat:
-    """A conversation in one workspace."""
+class TurnLoop:
+    """Carries the tasks of one session; a terminal and an editor differ in the decider, the view and the executor."""
 
-    def __init__(self, session: Session, workspace: Workspace, decider: Decider, display: Display) -> None:
+    def __init__(self, session: Session, decider: Decider, view: View, executor: Executor) -> None:
         self._session = session
-        self._workspace = workspace
         self._decider = decider
-        self._display = display
+        self._view = view
+        self._executor = executor
         self._is_first = True
         self._begin_task()
 
@@ -34,11 +32,10 @@ class Chat:
         self._calls: deque[Chunk] = deque()
         self._plan: Chunk | None = None
         self._suggestions: list[str] = []
-        self._tally = Tally()
-        self._workspace.changed = self._tally.changed
+        self._summary = TaskSummary()
 
     def run_task(self, text: str, agent: str | None = None) -> str:
-        """Carry one request through all its pauses and show how it ended.
+        """Carry one request through all its pauses and show how it ended; gives the outcome.
 
         Ctrl-C and the end of the time cancel the run; a second Ctrl-C leaves at once.
         """
@@ -49,7 +46,7 @@ class Chat:
         if agent:
             message["agent_type"] = agent
         if self._is_first:
-            message["environment"] = self._workspace.environment()
+            message["environment"] = self._executor.environment()
         try:
             self._send(message)
             self._is_first = False
@@ -59,9 +56,9 @@ class Chat:
             self._cancel("Cancelling; Ctrl-C again leaves at once.")
         except TimeUp as error:
             self._cancel(error.message)
-        self._tally.seconds = time.monotonic() - started
-        self._display.line(self._tally.panel(self._session.id))
-        return self._tally.outcome
+        self._summary.seconds = time.monotonic() - started
+        self._view.task_ended(self._summary, self._session.id)
+        return self._summary.outcome
 
     def switch_agent(self, agent: str) -> None:
         """Choose another agent for the next messages."""
@@ -74,11 +71,11 @@ class Chat:
         self._session.time_limit.check()
         if self._calls:
             self._settle(self._calls.popleft())
-        elif self._plan is not None and self._tally.outcome == "awaiting_plan":
+        elif self._plan is not None and self._summary.outcome == "awaiting_plan":
             decision = self._decider.decide_plan(self._plan)
             self._plan = None
             self._send_or_note(decision.model_dump(exclude_none=True))
-        elif self._tally.outcome == "awaiting_answer":
+        elif self._summary.outcome == "awaiting_answer":
             answer = self._decider.answer(self._suggestions)
             if answer is None:
                 return False
@@ -91,13 +88,12 @@ class Chat:
         """Decide a call where it asks, run it, and send what came of it."""
         name, arguments = str(call.tool_name), dict(call.arguments or {})
         execution = (call.metadata or {}).get("execution")
-        shows_all = call.requires_approval or name == "write_file"
-        self._display.line(call_panel(call, arguments, self._workspace) if shows_all else call_line(name, arguments))
+        self._view.call_proposed(call, arguments)
         if call.requires_approval:
             decision = self._decider.decide_call(call)
             if decision.decision == "reject":
-                self._tally.rejected += 1
-                self._display.note(f"  rejected: {decision.feedback}" if decision.feedback else "  rejected", "yellow")
+                self._summary.rejected += 1
+                self._view.call_rejected(call, decision.feedback)
             chunks = self._send_or_note(decision.model_dump(exclude_none=True))
             if any((chunk.metadata or {}).get("code") == "decision_invalid" for chunk in chunks):
                 self._calls.appendleft(call)
@@ -107,8 +103,9 @@ class Chat:
                 return
             arguments = dict((settled.metadata or {}).get("arguments") or arguments)
             execution = None
-        outcome = execute(self._workspace, name, arguments, execution, self._session.time_limit.left_s)
-        self._display.line(outcome_lines(name, outcome))
+        outcome = self._executor.execute(name, arguments, execution, self._session.time_limit.left_s)
+        self._summary.changed += [path for path in outcome.changed if path not in self._summary.changed]
+        self._view.call_finished(call, outcome)
         self._send_or_note(outcome.as_message(str(call.call_id)))
 
     def _send_or_note(self, message: dict[str, Any]) -> list[Chunk]:
@@ -118,26 +115,26 @@ class Chat:
         except ServerRefused as refusal:
             if refusal.error_code not in _PASSED_BY:
                 raise
-            self._display.note(refusal.message, "yellow")
+            self._view.warn(refusal.message)
             return []
 
     def _send(self, message: dict[str, Any]) -> list[Chunk]:
         """Send one message, show what comes, and keep what is to be settled."""
         chunks: list[Chunk] = []
-        self._tally.outcome = "failed"
+        self._summary.outcome = "failed"
         for chunk in self._session.send(message):
             self._take(chunk)
             chunks.append(chunk)
-        self._display.break_line()
+        self._view.reply_ended()
         self._close_turn(chunks)
         return chunks
 
     def _close_turn(self, chunks: list[Chunk]) -> None:
-        if self._tally.outcome == "completed" and any(chunk.type == "error" for chunk in chunks):
-            self._tally.outcome = "failed"
+        if self._summary.outcome == "completed" and any(chunk.type == "error" for chunk in chunks):
+            self._summary.outcome = "failed"
 
     def _take(self, chunk: Chunk) -> None:
-        self._display.show(chunk)
+        self._view.show(chunk)
         metadata = chunk.metadata or {}
         match chunk.type:
             case "tool_call":
@@ -147,26 +144,26 @@ class Chat:
             case "assistant_message" if chunk.is_final:
                 self._suggestions = [str(suggestion) for suggestion in metadata.get("suggestions") or []]
             case "done":
-                self._tally.outcome = metadata.get("outcome") or "failed"
+                self._summary.outcome = metadata.get("outcome") or "failed"
                 usage = metadata.get("usage") or {}
-                self._tally.usage.update({name: count for name, count in usage.items() if isinstance(count, int)})
+                self._summary.usage.update({name: count for name, count in usage.items() if isinstance(count, int)})
 
     def _cancel(self, sentence: str) -> None:
         """Cancel the run and show what it still had to say; the outcome is cancelled whatever the server answers."""
-        self._display.note(sentence, "yellow")
+        self._view.warn(sentence)
         self._session.time_limit.restart(CANCEL_GRACE_S)
         try:
             if self._session.cancel():
                 for chunk in self._session.follow():
                     self._take(chunk)
         except TimeUp:
-            self._display.note("The server has not confirmed the end of the run.")
+            self._view.warn("The server has not confirmed the end of the run.")
         except ServerRefused as refusal:
             if refusal.status_code != 404:
-                self._display.note(refusal.message, "yellow")
+                self._view.warn(refusal.message)
         finally:
             self._calls.clear()
-            self._tally.outcome = "cancelled"
+            self._summary.outcome = "cancelled"
 
 
 def _approval_of(chunks: list[Chunk], call: Chunk) -> Chunk | None:

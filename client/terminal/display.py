@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -11,7 +9,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from client.terminal.call_view import call_line, call_panel, outcome_lines
 from client.terminal.text import counted, entries, shown
+from client.view import TaskSummary
+from client.workspace.executor import ToolOutcome
+from client.workspace.folder import Workspace
 from wire.protocol import Chunk
 
 _SILENT_STATUSES = {"approved", "approved_with_edits", "rejected", "result_recorded"}
@@ -27,14 +29,15 @@ _ENDS = {
 
 
 class Display:
-    """Writes chunks to a console; knows which text is on the screen already."""
+    """The view of a terminal (see View): writes to a console and knows which text is on the screen already."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, workspace: Workspace) -> None:
         self.console = console
+        self._workspace = workspace
         self._streamed = ""
 
     def show(self, chunk: Chunk) -> None:
-        """Show one chunk; tool calls are shown by whoever handles them."""
+        """See View."""
         if chunk.type == "assistant_message":
             self._show_text(chunk)
             return
@@ -44,11 +47,11 @@ class Display:
 
     def line(self, rendered: RenderableType) -> None:
         """Print on a line of its own, below text that is still open."""
-        self.break_line()
+        self.reply_ended()
         self.console.print(rendered)
 
-    def break_line(self) -> None:
-        """End a line that deltas left open."""
+    def reply_ended(self) -> None:
+        """See View; ends a line that deltas left open."""
         if self._streamed:
             self.console.print()
             self._streamed = ""
@@ -56,6 +59,28 @@ class Display:
     def note(self, text: str, style: str = "dim") -> None:
         """Print a short sentence of the client itself."""
         self.line(shown(text, style))
+
+    def warn(self, sentence: str) -> None:
+        """See View."""
+        self.note(sentence, "yellow")
+
+    def call_proposed(self, call: Chunk, arguments: dict[str, Any]) -> None:
+        """See View; what asks or writes is shown in full."""
+        name = str(call.tool_name)
+        shows_all = call.requires_approval or name == "write_file"
+        self.line(call_panel(call, arguments, self._workspace) if shows_all else call_line(name, arguments))
+
+    def call_rejected(self, call: Chunk, feedback: str | None) -> None:  # noqa: ARG002 its panel is on the screen
+        """See View."""
+        self.warn(f"  rejected: {feedback}" if feedback else "  rejected")
+
+    def call_finished(self, call: Chunk, outcome: ToolOutcome) -> None:
+        """See View."""
+        self.line(outcome_lines(str(call.tool_name), outcome))
+
+    def task_ended(self, summary: TaskSummary, session_id: str) -> None:
+        """See View."""
+        self.line(summary_panel(summary, session_id))
 
     def _show_text(self, chunk: Chunk) -> None:
         if not chunk.is_final:
@@ -68,7 +93,7 @@ class Display:
             # A lost connection swallowed deltas: the full text is the truth.
             self.note("… the whole answer:")
             self._write(content)
-        self.break_line()
+        self.reply_ended()
         metadata = chunk.metadata or {}
         for number, suggestion in enumerate(metadata.get("suggestions") or [], start=1):
             self.line(Text(f"  {number}. ", style="bold cyan") + shown(str(suggestion)))
@@ -93,7 +118,7 @@ class Display:
             case "plan_rejected":
                 return Text("The plan was dropped.", style="yellow")
             case "plan_modification_requested":
-                return Text("The plan is made anew.", style="yellow")
+                return Text("The architect is revising the plan.", style="yellow")
             case "subtask_completed":
                 return _ending(metadata, f"subtask {metadata.get('status', 'completed')}")
             case "execution_completed":
@@ -145,24 +170,14 @@ def plan_table(summary: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-@dataclass
-class Tally:
-    """What a task did and cost."""
-
-    outcome: str = "failed"
-    changed: list[str] = field(default_factory=list)
-    rejected: int = 0
-    usage: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-
-    def panel(self, session_id: str) -> Panel:
-        """Show how the task ended, which files it changed, and what it cost."""
-        word, colour = _ENDS.get(self.outcome, (f"Stopped ({self.outcome})", "yellow"))
-        facts = Text("files changed: ", overflow="fold")
-        facts.append_text(shown(", ".join(self.changed), "bold") if self.changed else Text("none", "dim"))
-        if self.rejected:
-            facts.append(f"\nrejected: {counted(self.rejected, 'tool call')}", "yellow")
-        asked = counted(self.usage["llm_calls"], "model call")
-        facts.append(f"\n{asked}, {counted(self.usage['total_tokens'], 'token')}, {self.seconds:.1f} s", "dim")
-        facts.append(f"\nsession {session_id}", "dim")
-        return Panel(facts, title=f"[bold]{word}[/bold]", title_align="left", border_style=colour)
+def summary_panel(summary: TaskSummary, session_id: str) -> Panel:
+    """Show how the task ended, which files it changed, and what it cost."""
+    word, colour = _ENDS.get(summary.outcome, (f"Stopped ({summary.outcome})", "yellow"))
+    facts = Text("files changed: ", overflow="fold")
+    facts.append_text(shown(", ".join(summary.changed), "bold") if summary.changed else Text("none", "dim"))
+    if summary.rejected:
+        facts.append(f"\nrejected: {counted(summary.rejected, 'tool call')}", "yellow")
+    asked = counted(summary.usage["llm_calls"], "model call")
+    facts.append(f"\n{asked}, {counted(summary.usage['total_tokens'], 'token')}, {summary.seconds:.1f} s", "dim")
+    facts.append(f"\nsession {session_id}", "dim")
+    return Panel(facts, title=f"[bold]{word}[/bold]", title_align="left", border_style=colour)

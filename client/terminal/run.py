@@ -20,7 +20,8 @@ from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
 from client.terminal.text import shown
 from client.time_limit import TimeLimit
-from client.turn_loop import Chat
+from client.turn_loop import TurnLoop
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from errors import ConfigurationError
 from settings import Settings
@@ -53,17 +54,17 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     if options.message is None and not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
     time_limit = TimeLimit(options.timeout_s)
-    display = Display(console)
+    display = Display(console, workspace)
     decider = _decider(options.approve, console, workspace, time_limit)
     with _address(options) as address:
         session = Session(address.url, address.key, time_limit, options.session)
         with contextlib.closing(session):
             if options.session:
                 session.catch_up()
-            chat = Chat(session, workspace, decider, display)
+            loop = TurnLoop(session, decider, display, WorkspaceExecutor(workspace))
             if options.message is not None:
-                return 0 if chat.run_task(options.message, options.agent) == "completed" else 1
-            _converse(chat, display, workspace, options.agent)
+                return 0 if loop.run_task(options.message, options.agent) == "completed" else 1
+            _converse(loop, display, workspace, options.agent)
             return 0
 
 
@@ -87,7 +88,7 @@ def _address(options: ChatOptions) -> Iterator[Address]:
         yield address
 
 
-def _converse(chat: Chat, display: Display, workspace: Workspace, agent: str | None) -> None:
+def _converse(loop: TurnLoop, display: Display, workspace: Workspace, agent: str | None) -> None:
     """Read requests from the person until they leave; what the server refuses is shown, and the talk goes on."""
     display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
     display.note(_HELP)
@@ -105,11 +106,11 @@ def _converse(chat: Chat, display: Display, workspace: Workspace, agent: str | N
                 case "/quit" | "/exit":
                     return
                 case "/agent" if rest.strip():
-                    chat.switch_agent(rest.strip())
+                    loop.switch_agent(rest.strip())
                 case _ if word.startswith("/"):
                     display.note(_HELP)
                 case _:
-                    chat.run_task(text, agent)
+                    loop.run_task(text, agent)
                     agent = None
         except ServerRefused as refusal:
             if refusal.status_code == 401:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from client.workspace.folder import Refusal, Workspace, find_shell, reason_of
@@ -29,8 +29,12 @@ def execute_command(
     arguments: dict[str, Any],
     execution: Mapping[str, Any] | None = None,
     time_left_s: float = float("inf"),
+    slot: CommandSlot | None = None,
 ) -> dict[str, Any]:
-    """Run the command and report its exit code and output; `execution` is the contract of a call that was cleared."""
+    """Run the command and report its exit code and output; `execution` is the contract of a call that was cleared.
+
+    `slot` lets another thread stop the command.
+    """
     contract = execution or {}
     folder = workspace.locate(str(arguments.get("cwd") or "."))
     if not folder.is_dir():
@@ -42,9 +46,35 @@ def execute_command(
     environment |= _QUIET | {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
     max_bytes = min(int(contract.get("max_output") or MAX_OUTPUT_BYTES), MAX_OUTPUT_BYTES)
     run = _Run(str(folder), environment, timeout_s, max_bytes)
-    for pipeline in pipelines:
-        run.run(pipeline)
+    with (slot or CommandSlot()).holding(run):
+        for pipeline in pipelines:
+            run.run(pipeline)
     return run.report()
+
+
+class CommandSlot:
+    """Holds the command that runs, so that another thread can stop it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run: _Run | None = None
+
+    @contextlib.contextmanager
+    def holding(self, run: _Run) -> Iterator[None]:
+        """Keep a command here while it runs."""
+        with self._lock:
+            self._run = run
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._run = None
+
+    def stop(self) -> None:
+        """Stop what is held; its report says so."""
+        with self._lock:
+            if self._run is not None:
+                self._run.stop()
 
 
 def _pipelines(command: str, wants_shell: bool, contract: Mapping[str, Any]) -> list[list[list[str]]]:
@@ -114,22 +144,35 @@ class _Run:
         self._stdout, self._stderr = CappedOutput(max_bytes), CappedOutput(max_bytes)
         self._exit_code: int | None = None
         self._timed_out = False
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def stop(self) -> None:
+        """End the programs with their process groups, from another thread; nothing is started any more."""
+        with self._lock:
+            self._stopped = True
+            _signal(self._processes)
 
     def run(self, pipeline: list[list[str]]) -> None:
         """Run one pipeline to its end or to the time limit; what its programs left running ends with them."""
-        if self._timed_out:
+        if self._timed_out or self._stopped:
             return
-        processes: list[subprocess.Popen[bytes]] = []
         readers: list[threading.Thread] = []
         try:
-            self._start(pipeline, processes, readers)
-            for process in processes:
+            self._start(pipeline, readers)
+            for process in self._processes:
                 process.wait(max(0.0, self._started_at + self._timeout_s - time.monotonic()))
-            self._exit_code = processes[-1].returncode
+            self._exit_code = self._processes[-1].returncode if self._processes else None
         except subprocess.TimeoutExpired:
             self._timed_out, self._exit_code = True, None
         finally:
-            _kill(processes)
+            # Under the lock: a process id that was waited for may belong to another program at once.
+            with self._lock:
+                processes, self._processes = self._processes, []
+                _signal(processes)
+                for process in processes:
+                    process.wait()
             # A program that left its group may still hold the pipes; its output is not waited for.
             for reader in readers:
                 reader.join(1.0)
@@ -147,29 +190,32 @@ class _Run:
             result["truncated"] = True
         if self._timed_out:
             result |= {"timed_out": True, "error": f"The command was stopped after {self._timeout_s:g} seconds."}
+        elif self._stopped:
+            result |= {"success": False, "exit_code": None, "error": "The command was stopped by the user."}
         return result
 
-    def _start(
-        self, pipeline: list[list[str]], processes: list[subprocess.Popen[bytes]], readers: list[threading.Thread]
-    ) -> None:
+    def _start(self, pipeline: list[list[str]], readers: list[threading.Thread]) -> None:
         source: IO[bytes] | int = subprocess.DEVNULL
         for words in pipeline:
             try:
-                process = subprocess.Popen(  # noqa: S603 running approved commands is the purpose
-                    words,
-                    cwd=self._folder,
-                    env=self._environment,
-                    stdin=source,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
+                with self._lock:
+                    if self._stopped:
+                        return
+                    process = subprocess.Popen(  # noqa: S603 running approved commands is the purpose
+                        words,
+                        cwd=self._folder,
+                        env=self._environment,
+                        stdin=source,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        start_new_session=True,
+                    )
+                    self._processes.append(process)
             except (OSError, ValueError) as error:
                 raise Refusal(f"The command cannot be started: {words[0]}: {reason_of(error)}.") from error
             finally:
                 if not isinstance(source, int):
                     source.close()
-            processes.append(process)
             assert process.stdout is not None
             assert process.stderr is not None
             source = process.stdout
@@ -189,13 +235,11 @@ def _read_into(output: CappedOutput, stream: IO[bytes]) -> threading.Thread:
     return reader
 
 
-def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Stop the programs and all that they started; each leads a process group of its own."""
+def _signal(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Kill the programs and all that they started; each leads a process group of its own."""
     for process in processes:
         if sys.platform == "win32":
             process.kill()
             continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    for process in processes:
-        process.wait()

@@ -16,7 +16,8 @@ from client.own_server import own_server, sqlite_url
 from client.session import Session
 from client.terminal.display import Display
 from client.time_limit import TimeLimit
-from client.turn_loop import Chat
+from client.turn_loop import TurnLoop
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 
 PICTURE = Path(__file__).with_name("chat.svg")
@@ -38,8 +39,9 @@ def record(picture: Path = PICTURE) -> str:
             session = Session(address.url, address.key, TimeLimit(60), session_id="readme")
             with closing(session):
                 console.print(Text("You: ", "bold green") + Text(MESSAGE))
-                chat = Chat(session, Workspace(workspace), ApproveAll(), Display(console))
-                outcome = chat.run_task(MESSAGE)
+                opened = Workspace(workspace)
+                loop = TurnLoop(session, ApproveAll(), Display(console, opened), WorkspaceExecutor(opened))
+                outcome = loop.run_task(MESSAGE)
     console.save_svg(str(picture), title="agent-runtime chat", unique_id="chat")
     return outcome
 

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
-from client.terminal.display import Display, Tally
+from client.terminal.display import Display, summary_panel
+from client.view import TaskSummary
+from client.workspace.folder import Workspace
 from tests.client.runtime_double import Chunk_, as_read, chunk, delta, says, status
 
 
 def screen(*chunks: Chunk_) -> str:
     console = Console(file=StringIO(), width=100)
-    display = Display(console)
+    display = Display(console, Workspace(Path()))
     for raw in chunks:
         display.show(as_read(raw))
-    display.break_line()
+    display.reply_ended()
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -98,14 +101,14 @@ def test_plan_progress_and_ends() -> None:
         "✓ subtask completed",
         "✗ Plan execution failed",
         "The plan was dropped.",
-        "The plan is made anew.",
+        "The architect is revising the plan.",
     ]
 
 
 def test_end_names_outcome_files_and_cost() -> None:
     console = Console(file=StringIO(), width=60)
-    tally = Tally("completed", ["a.txt"], 1, Counter({"llm_calls": 2, "total_tokens": 30}), 1.26)
-    console.print(tally.panel("s1"))
+    summary = TaskSummary("completed", ["a.txt"], 1, Counter({"llm_calls": 2, "total_tokens": 30}), 1.26)
+    console.print(summary_panel(summary, "s1"))
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     for part in (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.workspace.executor import execute
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 
 
@@ -16,14 +16,14 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def run(workspace: Workspace, tool: str, **arguments: Any) -> dict[str, Any]:
-    outcome = execute(workspace, tool, arguments)
+    outcome = WorkspaceExecutor(workspace).execute(tool, arguments)
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
 
 
 def fail(workspace: Workspace, tool: str, **arguments: Any) -> str:
-    outcome = execute(workspace, tool, arguments)
+    outcome = WorkspaceExecutor(workspace).execute(tool, arguments)
     assert outcome.error is not None, outcome.result
     return outcome.error
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from client.workspace.executor import execute
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Refusal, Workspace
 from client.workspace.search import search_in_code
 
@@ -19,7 +19,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def run(workspace: Workspace, **arguments: Any) -> dict[str, Any]:
-    outcome = execute(workspace, "search_in_code", arguments)
+    outcome = WorkspaceExecutor(workspace).execute("search_in_code", arguments)
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
@@ -81,6 +81,6 @@ def test_expression_without_end_is_stopped(workspace: Workspace) -> None:
     ],
 )
 def test_failures_are_sentences(workspace: Workspace, arguments: dict[str, Any], part: str) -> None:
-    outcome = execute(workspace, "search_in_code", arguments)
+    outcome = WorkspaceExecutor(workspace).execute("search_in_code", arguments)
     assert outcome.error is not None
     assert part in outcome.error

@@ -3,12 +3,13 @@
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.workspace.executor import execute
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Refusal, Workspace
 from client.workspace.shell import CappedOutput, execute_command
 
@@ -20,7 +21,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def run(workspace: Workspace, command: str, **arguments: Any) -> dict[str, Any]:
-    outcome = execute(workspace, "execute_command", {"command": command, **arguments})
+    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": command, **arguments})
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
@@ -62,7 +63,7 @@ def test_failing_command_is_a_result(workspace: Workspace) -> None:
 def test_command_runs_in_its_folder(workspace: Workspace) -> None:
     (workspace.root / "sub").mkdir()
     assert run(workspace, "pwd", cwd="sub")["stdout"].strip() == str(workspace.root / "sub")
-    outcome = execute(workspace, "execute_command", {"command": "pwd", "cwd": "none"})
+    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": "pwd", "cwd": "none"})
     assert outcome.error == "There is no folder 'none'."
 
 
@@ -94,7 +95,7 @@ def test_what_a_command_leaves_running_ends_with_it(workspace: Workspace) -> Non
 
 
 def test_time_left_of_the_task_bounds_a_command(workspace: Workspace) -> None:
-    outcome = execute(workspace, "execute_command", {"command": "sleep 100"}, None, 0.2)
+    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": "sleep 100"}, None, 0.2)
     assert isinstance(outcome.result, dict)
     assert outcome.result["timed_out"] is True
 
@@ -144,3 +145,31 @@ def test_program_that_does_not_exist(workspace: Workspace) -> None:
 
 def test_undecodable_output_is_shown_with_marks(workspace: Workspace) -> None:
     assert run(workspace, r"printf '\377ok'")["stdout"] == "\ufffdok"
+
+
+def test_command_is_stopped_from_another_thread_with_all_that_it_started(workspace: Workspace) -> None:
+    executor = WorkspaceExecutor(workspace)
+    command = {"command": "sleep 100 & echo $! > child; sleep 100; echo after > after"}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(executor.execute, "execute_command", command)
+        child = int(wait_for_text(workspace.root / "child"))
+        executor.stop()
+        outcome = running.result(10)
+    assert outcome.result["error"] == "The command was stopped by the user."
+    assert outcome.result["success"] is False
+    assert not (workspace.root / "after").exists()
+    wait_until_dead(child)
+
+
+def test_nothing_is_stopped_when_nothing_runs(workspace: Workspace) -> None:
+    executor = WorkspaceExecutor(workspace)
+    executor.stop()
+    assert executor.execute("execute_command", {"command": "cat a.txt"}).result["success"] is True
+
+
+def wait_for_text(path: Path) -> str:
+    deadline = time.monotonic() + 10
+    while not path.exists() or not (text := path.read_text()).endswith("\n"):
+        assert time.monotonic() < deadline, f"{path} was not written"
+        time.sleep(0.01)
+    return text

@@ -14,7 +14,8 @@ from client.decider import ApproveAll, Decider, RejectAll
 from client.session import Session
 from client.terminal.display import Display
 from client.time_limit import TimeLimit
-from client.turn_loop import Chat
+from client.turn_loop import TurnLoop
+from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from tests.client.runtime_double import (
     KEY,
@@ -41,9 +42,8 @@ PLAN = {
 
 @dataclass
 class Talk:
-    chat: Chat
+    loop: TurnLoop
     double: RuntimeDouble
-    workspace: Workspace
     output: StringIO
 
     def message(self, number: int) -> dict[str, Any]:
@@ -61,14 +61,14 @@ def talk(root: Path, decider: Decider, *replies: Reply, seconds: float = 20) -> 
     output = StringIO()
     with runtime(*replies) as double, closing(Session(double.url, KEY, TimeLimit(seconds))) as session:
         workspace = Workspace(root)
-        chat = Chat(session, workspace, decider, Display(Console(file=output, width=100)))
-        yield Talk(chat, double, workspace, output)
+        display = Display(Console(file=output, width=100), workspace)
+        yield Talk(TurnLoop(session, decider, display, WorkspaceExecutor(workspace)), double, output)
 
 
 def test_environment_goes_out_with_the_first_message_only(root: Path) -> None:
     with talk(root, ApproveAll(), [says("Hi"), done()], [says("Ho"), done()]) as t:
-        assert t.chat.run_task("hello", agent="ask") == "completed"
-        assert t.chat.run_task("again") == "completed"
+        assert t.loop.run_task("hello", agent="ask") == "completed"
+        assert t.loop.run_task("again") == "completed"
         assert t.message(0)["agent_type"] == "ask"
         assert t.message(0)["environment"]["workspace_root"] == str(root)
         assert t.message(1) == {"type": "user_message", "content": "again"}
@@ -77,7 +77,7 @@ def test_environment_goes_out_with_the_first_message_only(root: Path) -> None:
 def test_allowed_call_is_run_and_answered(root: Path) -> None:
     replies: list[Reply] = [[calls("c1", "read_file", path="a.txt"), done("awaiting_tool")], [says("ok"), done()]]
     with talk(root, RejectAll(), *replies) as t:
-        assert t.chat.run_task("read") == "completed"
+        assert t.loop.run_task("read") == "completed"
         assert t.message(1) == {
             "type": "tool_result",
             "call_id": "c1",
@@ -88,7 +88,7 @@ def test_allowed_call_is_run_and_answered(root: Path) -> None:
 def test_failing_call_is_answered_with_an_error(root: Path) -> None:
     replies: list[Reply] = [[calls("c1", "read_file", path="../x"), done("awaiting_tool")], [says("ok"), done()]]
     with talk(root, ApproveAll(), *replies) as t:
-        t.chat.run_task("read")
+        t.loop.run_task("read")
         expected = {"type": "tool_result", "call_id": "c1", "error": "Path '../x' leads out of the workspace."}
         assert t.message(1) == expected
 
@@ -101,7 +101,7 @@ def test_approve_all_decides_runs_and_reports(root: Path) -> None:
         [says("written"), done(total_tokens=7)],
     ]
     with talk(root, ApproveAll(), *replies) as t:
-        assert t.chat.run_task("write") == "completed"
+        assert t.loop.run_task("write") == "completed"
         decision = {"type": "hitl_decision", "call_id": "c1", "decision": "approve", "digest": "digest-c1"}
         assert t.message(1) == decision
         assert (root / "b.txt").read_text() == "two\n"
@@ -114,7 +114,7 @@ def test_approve_all_rejects_what_is_dangerous(root: Path) -> None:
     ask["metadata"]["danger"] = "high"
     replies: list[Reply] = [[ask, done("awaiting_approval")], [status("c1", "rejected"), says("I stop."), done()]]
     with talk(root, ApproveAll(), *replies) as t:
-        assert t.chat.run_task("delete") == "completed"
+        assert t.loop.run_task("delete") == "completed"
         assert t.message(1)["decision"] == "reject"
         assert "dangerous" in t.message(1)["feedback"]
         assert (root / "a.txt").exists()
@@ -130,19 +130,19 @@ def test_approve_none_rejects_calls_and_plans_and_leaves_questions_open(root: Pa
         [says("Which?", metadata={"suggestions": ["a", "b"]}), done("awaiting_answer")],
     ]
     with talk(root, RejectAll(), *replies) as t:
-        assert t.chat.run_task("write") == "completed"
+        assert t.loop.run_task("write") == "completed"
         assert t.message(1)["decision"] == "reject"
         expected = {"type": "plan_decision", "approval_request_id": "plan-approval-p", "decision": "reject"}
         assert t.message(2) == expected
         assert not (root / "b.txt").exists()
-        assert t.chat.run_task("and now?") == "awaiting_answer"
+        assert t.loop.run_task("and now?") == "awaiting_answer"
 
 
 def test_approve_all_approves_plans_and_takes_first_suggestions_a_few_times(root: Path) -> None:
     question: Reply = [says("Which?", metadata={"suggestions": ["first", "second"]}), done("awaiting_answer")]
     plan: Reply = [chunk("plan_approval_required", **PLAN), done("awaiting_plan")]
     with talk(root, ApproveAll(), plan, *[question] * 6) as t:
-        assert t.chat.run_task("plan") == "awaiting_answer"
+        assert t.loop.run_task("plan") == "awaiting_answer"
         assert t.message(1)["decision"] == "approve"
         assert [message["content"] for message in t.double.messages[2:]] == ["first"] * 5
 
@@ -159,7 +159,7 @@ def test_several_calls_of_one_reply_are_settled_one_after_the_other(root: Path) 
         [says("both"), done()],
     ]
     with talk(root, ApproveAll(), *replies) as t:
-        assert t.chat.run_task("both") == "completed"
+        assert t.loop.run_task("both") == "completed"
         kinds = [(message["type"], message.get("call_id")) for message in t.double.messages[1:]]
         assert kinds == [("tool_result", "c1"), ("hitl_decision", "c2"), ("tool_result", "c2")]
 
@@ -169,8 +169,8 @@ def test_error_chunk_fails_the_task(root: Path) -> None:
         "error", error="The model is gone.", content="The model is gone.", metadata={"code": "llm_unavailable"}
     )
     with talk(root, ApproveAll(), [error, done("failed")], [error, done("completed")]) as t:
-        assert t.chat.run_task("x") == "failed"
-        assert t.chat.run_task("x") == "failed"
+        assert t.loop.run_task("x") == "failed"
+        assert t.loop.run_task("x") == "failed"
         assert "✗ The model is gone." in t.output.getvalue()
 
 
@@ -178,14 +178,14 @@ def test_call_that_somebody_else_settled_is_left_alone(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
     refusal = Refuse(409, {"detail": "Rejected before.", "code": "call_settled"})
     with talk(root, ApproveAll(), [ask, done("awaiting_approval")], refusal) as t:
-        assert t.chat.run_task("x") == "failed"
+        assert t.loop.run_task("x") == "failed"
         assert "Rejected before." in t.output.getvalue()
         assert not (root / "b.txt").exists()
 
 
 def test_time_limit_cancels_the_run(root: Path) -> None:
     with talk(root, ApproveAll(), [delta("Thinking"), "hang"], seconds=0.5) as t:
-        assert t.chat.run_task("x") == "cancelled"
+        assert t.loop.run_task("x") == "cancelled"
         assert t.double.cancels == 1
         assert "longer than 0.5 seconds" in t.output.getvalue()
         assert "The run was cancelled." in t.output.getvalue()
@@ -198,10 +198,10 @@ def test_interrupt_cancels_the_run_and_shows_its_end(root: Path) -> None:
 
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
     with talk(root, InterruptedPerson(), [ask, done("awaiting_approval")], [says("next"), done()]) as t:
-        assert t.chat.run_task("x") == "cancelled"
+        assert t.loop.run_task("x") == "cancelled"
         assert t.double.cancels == 1
         assert not (root / "b.txt").exists()
-        assert t.chat.run_task("y") == "completed"
+        assert t.loop.run_task("y") == "completed"
 
 
 def test_edited_arguments_of_the_status_are_what_runs(root: Path) -> None:
@@ -223,7 +223,7 @@ def test_edited_arguments_of_the_status_are_what_runs(root: Path) -> None:
         [says("ok"), done()],
     ]
     with talk(root, Editor(), *replies) as t:
-        assert t.chat.run_task("x") == "completed"
+        assert t.loop.run_task("x") == "completed"
         assert (root / "b.txt").read_text() == "edited"
         assert [message["type"] for message in t.double.messages[1:3]] == ["hitl_decision"] * 2
 
@@ -231,5 +231,5 @@ def test_edited_arguments_of_the_status_are_what_runs(root: Path) -> None:
 def test_agent_can_be_switched(root: Path) -> None:
     switch = chunk("agent_switched", content="x", metadata={"from_agent": "coder", "to_agent": "ask", "reason": "r"})
     with talk(root, ApproveAll(), [switch, done()]) as t:
-        t.chat.switch_agent("ask")
+        t.loop.switch_agent("ask")
         assert t.message(0) == {"type": "switch_agent", "agent_type": "ask", "content": ""}
