@@ -40,7 +40,11 @@ class AgentUnknown(AgentRuntimeError):
     status = 400
 
 
-class SessionUnknown(AgentRuntimeError):
+class SessionRefusal(AgentRuntimeError):
+    """The state of the session does not allow this; version 1 reads it as an `error` chunk (docs/protocol.md)."""
+
+
+class SessionUnknown(SessionRefusal):
     """No such session."""
 
     code = "session_unknown"
@@ -59,7 +63,7 @@ class SessionExists(AgentRuntimeError):
     status = 409
 
 
-class SessionBusy(AgentRuntimeError):
+class SessionBusy(SessionRefusal):
     """Another run of this session did not end in time; send the message again."""
 
     code = "session_busy"
@@ -67,42 +71,42 @@ class SessionBusy(AgentRuntimeError):
     retryable = True
 
 
-class CallUnknown(AgentRuntimeError):
+class CallUnknown(SessionRefusal):
     """No such tool call in this session."""
 
     code = "call_unknown"
     status = 404
 
 
-class ApprovalUnknown(AgentRuntimeError):
+class ApprovalUnknown(SessionRefusal):
     """No such approval request in this session."""
 
     code = "approval_unknown"
     status = 404
 
 
-class CallSettled(AgentRuntimeError):
+class CallSettled(SessionRefusal):
     """Another decision was taken before."""
 
     code = "call_settled"
     status = 409
 
 
-class ApprovalRequired(AgentRuntimeError):
+class ApprovalRequired(SessionRefusal):
     """This call waits for a decision: send a hitl_decision before its result."""
 
     code = "approval_required"
     status = 409
 
 
-class ApprovalNotRequired(AgentRuntimeError):
+class ApprovalNotRequired(SessionRefusal):
     """This call never asked for an approval: send its tool_result."""
 
     code = "approval_not_required"
     status = 409
 
 
-class DigestMismatch(AgentRuntimeError):
+class DigestMismatch(SessionRefusal):
     """The decision is about something else than what is pending: read the pending approval again."""
 
     code = "digest_mismatch"

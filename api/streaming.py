@@ -7,12 +7,14 @@ from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from errors import SessionRefusal
 from json_text import to_json
 from runs.drive.claim import Ticket
 from runs.engine import Engine
 from storage.events import Event
 from wire.chunks import as_version_1
 from wire.frames import unpack
+from wire.protocol import error_chunk
 
 KEEP_ALIVE_S = 15
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -39,6 +41,16 @@ async def answer(engine: Engine, ticket: Ticket, version: int) -> AsyncIterator[
             yield frame
         if event.chunk["type"] == "done":
             return
+
+
+async def refused(refusal: SessionRefusal) -> AsyncIterator[dict[str, str]]:
+    """A refusal as version 1 reads it: gateways of the original lose the sentence of an HTTP error.
+
+    The chunk is not part of the session's log and carries no number.
+    """
+    state = {"state": refusal.details["state"]} if "state" in refusal.details else {}
+    chunk = error_chunk(refusal.code, refusal.message, retryable=refusal.retryable, **state)
+    yield {"data": to_json(chunk.model_dump())}
 
 
 async def log(

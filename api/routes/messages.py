@@ -11,8 +11,8 @@ from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of
 from api.dependencies import OpenEngine, refusals
-from api.streaming import answer, stream
-from errors import BadRequest
+from api.streaming import answer, refused, stream
+from errors import BadRequest, SessionRefusal
 from json_text import storable
 from runs import intake, replies
 from runs.drive.claim import Ticket
@@ -41,7 +41,12 @@ async def post_message(body: MessageRequest, request: Request, engine: OpenEngin
     message = read_message(body.message)
     if session_id is None and not isinstance(message, UserMessage):
         raise BadRequest(f"session_id is required for {body.message['type']} message")
-    ticket = await _take(engine, session_id, owner_of(request), message, version)
+    try:
+        ticket = await _take(engine, session_id, owner_of(request), message, version)
+    except SessionRefusal as refusal:
+        if version > 1:
+            raise
+        return stream(refused(refusal))
     return stream(answer(engine, ticket, version))
 
 

@@ -64,7 +64,7 @@ def test_another_owner_finds_nothing(client: httpx.Client, stub: OpenAIStub) -> 
         if (method, path) not in BODIES:
             assert response.text == missing.text.replace("s-missing", talk.session_id), (method, path)
     for message in MESSAGES:
-        body = {"session_id": talk.session_id, "message": message}
+        body = {"session_id": talk.session_id, "protocol_version": 2, "message": message}
         response = client.post("/agent/message/stream", json=body, headers=stranger)
         assert (response.status_code, response.json()["code"]) == (404, "session_unknown"), message
     check = {"agent": "coder", "tool": "read_file", "arguments": {"path": "a"}, "session_id": talk.session_id}

@@ -33,7 +33,7 @@ def decide(client: httpx.Client, call_id: str, decision: str, **more: Any) -> Ch
 
 
 def refused(client: httpx.Client, message: dict[str, Any]) -> tuple[int, str]:
-    response, _ = post(client, {"session_id": "s1", "message": message})
+    response, _ = post(client, {"session_id": "s1", "protocol_version": 2, "message": message})
     return response.status_code, response.json()["code"]
 
 

@@ -36,7 +36,12 @@ BODIES: list[tuple[str, Any, int, str]] = [
     ("body is a list", [1, 2], 422, ""),
     ("no type", {"message": {}}, 400, "Unsupported message type: None"),
     ("type is a number", {"message": {"type": 5}}, 400, "Unsupported message type: 5"),
-    ("unknown session", {"session_id": "nope", "message": {"type": "tool_result", "call_id": "c"}}, 404, "nope"),
+    (
+        "unknown session",
+        {"session_id": "nope", "protocol_version": 2, "message": {"type": "tool_result", "call_id": "c"}},
+        404,
+        "nope",
+    ),
     ("no session", {"message": {"type": "tool_result", "call_id": "c"}}, 400, "session_id is required for tool_result"),
     ("bad session id", {**user(), "session_id": "../etc"}, 400, "session_id"),
     ("dots", {**user(), "session_id": ".."}, 400, "session_id"),

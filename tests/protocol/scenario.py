@@ -61,6 +61,9 @@ class Scenario:
         if "expect_http" in step:
             self._check_http(step["expect_http"], response, where)
             return
+        if "expect_refusal" in step:
+            self._check_refusal(step["expect_refusal"], response, chunks, where)
+            return
         assert response.status_code == 200, f"{where}: {response.status_code} {response.text}"
         self._check_chunks(step["expect"], chunks, where)
 
@@ -88,6 +91,18 @@ class Scenario:
         if "body" in expected:
             problem = self._differs(expected["body"], body)
             assert not problem, f"{where}: {problem} in {json.dumps(body, ensure_ascii=False)[:2000]}"
+
+    def _check_refusal(
+        self, expected: dict[str, Any], response: httpx.Response, chunks: list[dict[str, Any]], where: str
+    ) -> None:
+        """A refusal about the state of a session: HTTP in version 2, one `error` chunk in version 1."""
+        if self.script.get("protocol_version", 1) > 1:
+            self._check_http(expected, response, where)
+            return
+        assert response.status_code == 200, f"{where}: {response.status_code} {response.text[:500]}"
+        sentence = self._filled(expected.get("detail"))
+        detail = {"content": sentence, "error": sentence} if sentence else {}
+        self._check_chunks([{"type": "error", "metadata": {"code": expected["code"]}, **detail}], chunks, where)
 
     def _check_calls(self, step: dict[str, Any], before: tuple[int, int], where: str) -> None:
         made = self.stub.agent_calls - before[0], self.stub.classifier_calls - before[1]

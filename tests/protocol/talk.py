@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from errors import SessionRefusal
 from tests.openai_stub import OpenAIStub
 from tests.protocol.sse import post
 from tests.running import api_client, running_server
@@ -41,10 +42,11 @@ class Talk:
         return chunks
 
     def refused(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a message that is refused: its status and body together."""
-        response, _ = self.send(message)
-        assert response.status_code >= 400, "the message was accepted"
-        return {"status": response.status_code, **response.json()}
+        """Send a message that is refused: its status and body together, however the version writes them."""
+        response, chunks = self.send(message)
+        if response.status_code >= 400:
+            return {"status": response.status_code, **response.json()}
+        return refusal_in(chunks)
 
     def say(self, content: str, **fields: Any) -> Chunks:
         """Send a user message."""
@@ -100,3 +102,11 @@ def talking(db_url: str, stub: OpenAIStub, **settings: Any) -> Iterator[httpx.Cl
     chosen = {"db_url": db_url, "llm_model": "scripted", "llm_proxy_url": stub.url, "llm_max_retries": 0, **settings}
     with running_server(**chosen) as url, api_client(url) as client:
         yield client
+
+
+def refusal_in(chunks: Chunks) -> dict[str, Any]:
+    """The one `error` chunk that version 1 reads, as version 2 reads it: status, code, detail and more."""
+    assert kinds(chunks) == ["error"], f"the message was accepted: {kinds(chunks)}"
+    statuses = {refusal.code: refusal.status for refusal in SessionRefusal.__subclasses__()}
+    told = {key: value for key, value in chunks[0]["metadata"].items() if key != "retryable"}
+    return {"status": statuses[told["code"]], "detail": chunks[0]["content"], **told}

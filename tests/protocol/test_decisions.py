@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, kinds, talking, text
+from tests.protocol.talk import WRITE, Talk, kinds, refusal_in, talking, text
 
 PLAN = {
     "title": "Login",
@@ -118,7 +118,8 @@ def test_two_different_decisions_at_once(client: httpx.Client, stub: OpenAIStub)
         talk = asked(client, stub, {"text": "Understood."})
 
         def send(decision: str, talk: Talk = talk) -> int:
-            return talk.send({"type": "hitl_decision", "call_id": "c1", "decision": decision})[0].status_code
+            chunks = talk.send({"type": "hitl_decision", "call_id": "c1", "decision": decision})[1]
+            return int(refusal_in(chunks)["status"]) if kinds(chunks) == ["error"] else 200
 
         with ThreadPoolExecutor(2) as pool:
             statuses = list(pool.map(send, ["approve", "reject"]))

@@ -119,7 +119,7 @@ def test_when_requests_are_nonsense(client: httpx.Client, stub: OpenAIStub) -> N
                 if key == "content" and kind in ("user_message", "switch_agent"):
                     continue
                 message = {"type": kind, "call_id": "nobody", "decision": "edit", "agent_type": "nobody", key: value}
-                body = json.dumps({"session_id": talk.session_id, "message": message}).encode()
+                body = json.dumps({"session_id": talk.session_id, "protocol_version": 2, "message": message}).encode()
                 response = client.post("/agent/message/stream", content=body, headers=headers)
                 assert response.status_code in (400, 404, 422), (kind, key, value, response.text)
         for path in ("/sessions", "/policy/check", f"{talk.path}/approvals/c1", f"/agents/{talk.session_id}/switch"):
