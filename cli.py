@@ -33,16 +33,18 @@ def serve(
     """Run the server."""
     import uvicorn
 
+    import logs
     from server import create_app
     from settings import Settings
 
     chosen: dict[str, Any] = {"host": host, "port": port}
     settings = Settings.load(**{name: value for name, value in chosen.items() if value is not None})
+    logs.configure(settings.log_level, settings.log_format, settings.secrets)
     uvicorn.run(
         create_app(settings),
         host=settings.host,
         port=settings.port,
-        log_level=settings.log_level.lower(),
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,
     )

@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from agents.roster import check_roster
+from agents.roster import agents_of, check_roster
 from api import openapi, responses
+from api.access_log import AccessLog
 from api.auth import Authentication
 from api.limits import BodyLimit, RateLimit
 from api.routes import agents, approvals, health, messages, metric_views, metrics, policy, sessions
 from graph.builder import build_graph
-from llm.chat_model import Models
+from llm.chat_model import BUILT_IN_MODEL, Models
 from policy.rules import load_rules
 from runs.broadcast import Live
 from runs.engine import Engine
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.engine = engine
         worker = Worker(engine)
         await worker.start()
+        _log.info("server started", extra=_started(settings))
         try:
             with drain_before_exit(worker, DRAIN_S):
                 yield
@@ -74,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         default_response_class=responses.JSONReply,
         middleware=[
+            Middleware(AccessLog),
             Middleware(responses.Unexpected),
             Middleware(Authentication, principals=principals),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
@@ -85,6 +88,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     openapi.install(app)
     return app
+
+
+def _started(settings: Settings) -> dict[str, object]:
+    """What an operator wants to see once, at the start."""
+    return {
+        "action": "server_started",
+        "version": settings.version,
+        "agents": ",".join(agent.name for agent in agents_of(multi_agent=settings.multi_agent_mode)),
+        "model": settings.llm_model,
+        "endpoint": None if settings.llm_model == BUILT_IN_MODEL else settings.llm_proxy_url,
+        "database": settings.db_url,
+        "policy_profile": settings.policy_profile,
+        "approval_expiry_hours": settings.approval_expiry_hours,
+        "session_max_age_hours": settings.session_max_age_hours,
+    }
 
 
 def _new_key() -> str:

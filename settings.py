@@ -6,6 +6,7 @@ import ipaddress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,10 @@ def _read_switch(value: Any) -> Any:
 
 def _drop_blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 Switch = Annotated[bool, BeforeValidator(_read_switch)]
@@ -56,7 +61,8 @@ class Settings(BaseSettings):
     max_concurrent_requests: OptionalText = None
     request_timeout: OptionalText = None
     multi_agent_mode: Switch = True
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
+    log_format: Literal["text", "json"] = "text"
     version: str = "0.3.0"
     approval_mode: Literal["ide", "strict"] = "ide"
     approval_expiry_hours: float = Field(24, ge=0)
@@ -110,6 +116,12 @@ class Settings(BaseSettings):
     def first_key(self) -> str | None:
         """The key that goes out to the LLM proxy."""
         return next(iter(self.principals), None)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """Every configured value that may stand in no log line."""
+        password = urlsplit(self.db_url).password
+        return frozenset(filter(None, (*self.principals, self.llm_api_key, password, unquote(password or ""))))
 
     def check_keys(self) -> None:
         """Refuse to start on an open address with a default key or with none."""

@@ -136,14 +136,15 @@ class RateLimit:
 
 def _key(scope: Scope) -> str:
     owner = scope.get("state", {}).get("owner", "")
-    session_id = _session_in(scope)
+    session_id = session_of(scope)
     if session_id is not None:
         return f"session {owner} {session_id}"
     client = scope.get("client")
     return f"address {client[0] if client else 'unknown'}"
 
 
-def _session_in(scope: Scope) -> str | None:
+def session_of(scope: Scope) -> str | None:
+    """The session that a request names in its path or, once it is read, in its body."""
     found = _SESSION_PATH.match(scope["path"])
     body = scope.get("state", {}).get("json")
     named = found[1] if found else body.get("session_id") if isinstance(body, dict) else None

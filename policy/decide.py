@@ -33,7 +33,7 @@ _DENIALS: Mapping[tuple[str, str], str] = {
     ),
 }
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("policy")
 
 
 def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:

@@ -25,7 +25,7 @@ LAYERS: list[set[str]] = [
     {"storage", "llm"},
     {"policy", "wire", "prompts", "routing", "state", "settings"},
     {"tools"},
-    {"json_text"},
+    {"json_text", "logs"},
     {"errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
+import logs
 from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
@@ -47,7 +48,8 @@ Closing = Callable[[Engine, Run, Recorder, list[dict[str, Any]], RunSaver], Awai
 def start_driving(engine: Engine, run: Run, prepare: Prepare) -> None:
     """Drive a claimed run in the background, from where `prepare` says; a client that leaves does not stop it."""
     engine.controls[run.id] = RunControl()
-    task = asyncio.create_task(drive(engine, run, prepare), name=f"run {run.id}")
+    with logs.bound(session=run.session_id, run=run.id):
+        task = asyncio.create_task(drive(engine, run, prepare), name=f"run {run.id}")
     engine.tasks[run.id] = task
     task.add_done_callback(partial(_forget, engine, run))
 

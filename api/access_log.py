@@ -1,0 +1,56 @@
+"""One log line a request, and the request id that all lines of the request carry."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import logs
+from api.limits import session_of
+
+PROBES = frozenset({"/health", "/ready"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_log = logging.getLogger("api.access")
+
+
+class AccessLog:
+    """Binds a request id, taken from `X-Request-ID` or made, returns it as a header, and logs the end of the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
+        status = 499  # the client left before an answer began
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        started = time.monotonic()
+        with logs.bound(request=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                fields = {
+                    "action": "request",
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": round((time.monotonic() - started) * 1000),
+                    "session": session_of(scope),
+                }
+                level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+                _log.log(level, "request", extra=fields)
