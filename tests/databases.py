@@ -32,7 +32,7 @@ class PostgresServer:
         host, user = parts.get("host", ""), parts.get("user", "postgres")
         password = f":{parts['password']}" if parts.get("password") else ""
         if str(host).startswith("/"):
-            return f"postgresql://{user}{password}@/{name}?host={host}"
+            return f"postgresql://{user}{password}@/{name}?host={host}&port={parts.get('port', 5432)}"
         return f"postgresql://{user}{password}@{host}:{parts.get('port', 5432)}/{name}"
 
     def _create(self, name: str, template: str = "template1") -> None:
@@ -42,10 +42,10 @@ class PostgresServer:
             )
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """A migrated database of its own: its URL."""
+    def database(self, *, empty: bool = False) -> Iterator[str]:
+        """A migrated database of its own, or an empty one: its URL."""
         name = f"test_{secrets.token_hex(6)}"
-        self._create(name, self._template)
+        self._create(name, "template1" if empty else self._template)
         try:
             yield self._url(name)
         finally:
