@@ -16,6 +16,10 @@ class Decider(Protocol):
         """Approve, edit or reject one tool call."""
         ...
 
+    def confirm(self, call: Chunk, question: str) -> bool:
+        """Let a call run that the server cleared and this client does not; its reasons are in the metadata."""
+        ...
+
     def decide_plan(self, plan: Chunk) -> PlanDecision:
         """Approve, reject or modify one plan."""
         ...
@@ -36,6 +40,10 @@ def plan_decision(plan: Chunk, decision: str, feedback: str | None = None) -> Pl
     return PlanDecision(approval_request_id=plan.approval_request_id, decision=decision, feedback=feedback)
 
 
+def _is_dangerous(call: Chunk) -> bool:
+    return (call.metadata or {}).get("danger") == "high"
+
+
 class ApproveAll:
     """`--approve all`: yes to everything but danger `high`; a question gets its first suggestion, a few times."""
 
@@ -44,13 +52,17 @@ class ApproveAll:
 
     def decide_call(self, call: Chunk) -> HitlDecision:
         """See Decider."""
-        if (call.metadata or {}).get("danger") == "high":
+        if _is_dangerous(call):
             return hitl_decision(
                 call,
                 "reject",
                 feedback="This call is dangerous and no person is there to look at it. Find a safer way.",
             )
         return hitl_decision(call, "approve")
+
+    def confirm(self, call: Chunk, question: str) -> bool:  # noqa: ARG002 the same for every question
+        """See Decider."""
+        return not _is_dangerous(call)
 
     def decide_plan(self, plan: Chunk) -> PlanDecision:
         """See Decider."""
@@ -70,6 +82,10 @@ class RejectAll:
     def decide_call(self, call: Chunk) -> HitlDecision:
         """See Decider."""
         return hitl_decision(call, "reject", feedback="Nothing is approved in this run (--approve none).")
+
+    def confirm(self, call: Chunk, question: str) -> bool:  # noqa: ARG002 nobody is there to ask
+        """See Decider."""
+        return False
 
     def decide_plan(self, plan: Chunk) -> PlanDecision:
         """See Decider."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
-from client.decider import Decider
+from client.decider import Decider, hitl_decision
 from client.session import ServerRefused, Session
 from client.time_limit import TimeUp
 from client.view import TaskSummary, View
-from client.workspace.executor import Executor
+from client.workspace.executor import Executor, ToolOutcome
+from client.workspace.request import Examination, ToolRequest
 from wire.protocol import Chunk
 
 CANCEL_GRACE_S = 3.0
@@ -85,10 +87,14 @@ class TurnLoop:
         return True
 
     def _settle(self, call: Chunk) -> None:
-        """Decide a call where it asks, run it, and send what came of it."""
-        name, arguments = str(call.tool_name), dict(call.arguments or {})
-        execution = (call.metadata or {}).get("execution")
-        self._view.call_proposed(call, arguments)
+        """Examine a call, decide it where it asks, run it, and send what came of it."""
+        offered, request = call, ToolRequest.of(call)
+        examination = self._executor.examine(request)
+        call = examination.explained(offered)
+        self._view.call_proposed(call, request.arguments)
+        if examination.refusal is not None:
+            self._answer(call, ToolOutcome(error=examination.refusal))
+            return
         if call.requires_approval:
             decision = self._decider.decide_call(call)
             if decision.decision == "reject":
@@ -96,17 +102,54 @@ class TurnLoop:
                 self._view.call_rejected(call, decision.feedback)
             chunks = self._send_or_note(decision.model_dump(exclude_none=True))
             if any((chunk.metadata or {}).get("code") == "decision_invalid" for chunk in chunks):
-                self._calls.appendleft(call)
+                self._calls.appendleft(offered)
                 return
             settled = _approval_of(chunks, call)
             if settled is None:
                 return
-            arguments = dict((settled.metadata or {}).get("arguments") or arguments)
-            execution = None
-        outcome = self._executor.execute(name, arguments, execution, self._session.time_limit.left_s)
+            arguments = (settled.metadata or {}).get("arguments") or request.arguments
+            if arguments != request.arguments:
+                edited = self._examine_edited(call, replace(request, arguments=dict(arguments)))
+                if edited is None:
+                    return
+                examination = edited
+        elif examination.concerns and not self._is_confirmed(call, examination):
+            return
+        self._answer(call, self._executor.execute(examination, self._session.time_limit.left_s))
+
+    def _examine_edited(self, call: Chunk, request: ToolRequest) -> Examination | None:
+        """Examine what the person made of a call; what they have not seen yet is asked."""
+        examination = self._executor.examine(request)
+        call = examination.explained(call)
+        if examination.concerns:
+            self._view.call_proposed(call, request.arguments)
+            if not self._is_confirmed(call, examination):
+                return None
+        return examination
+
+    def _is_confirmed(self, call: Chunk, examination: Examination) -> bool:
+        """Ask the person about a call that the server cleared; a refusal is the call's result."""
+        found = " ".join(concern.text for concern in examination.concerns)
+        if self._decider.confirm(call, "The server cleared this call; run it all the same?"):
+            return True
+        self._summary.rejected += 1
+        self._answer(call, ToolOutcome(error=f"The client did not run this call without approval: {found}"))
+        return False
+
+    def _answer(self, call: Chunk, outcome: ToolOutcome) -> None:
+        """Send the result of a call; where only a decision can close it, the error is the feedback of a rejection."""
         self._summary.changed += [path for path in outcome.changed if path not in self._summary.changed]
         self._view.call_finished(call, outcome)
-        self._send_or_note(outcome.as_message(str(call.call_id)))
+        try:
+            self._send(outcome.as_message(str(call.call_id)))
+        except ServerRefused as refusal:
+            if refusal.error_code == "approval_required" and outcome.error is not None:
+                decision = hitl_decision(call, "reject", feedback=outcome.error)
+                self._send_or_note(decision.model_dump(exclude_none=True))
+            elif refusal.error_code in _PASSED_BY:
+                self._view.warn(refusal.message)
+            else:
+                raise
 
     def _send_or_note(self, message: dict[str, Any]) -> list[Chunk]:
         """Send a decision or a result; when somebody else was first, say so and go on."""

@@ -39,6 +39,7 @@ def call_panel(chunk: Chunk, arguments: dict[str, Any], workspace: Workspace, *,
     parts: list[RenderableType] = [_subject(str(chunk.tool_name), arguments, workspace, whole=whole)]
     parts += _segments(explanation)
     parts += _reasons(explanation)
+    parts += [Text("here: ", style="dim") + shown(str(note)) for note in explanation.get("client_notes") or ()]
     title = Text(f" {chunk.tool_name} ", style="bold")
     title.append(f"· danger {danger} ", "bold red" if danger == "high" else "")
     return Panel(Group(*parts), title=title, title_align="left", border_style=_BORDERS.get(danger, "red"))

@@ -37,6 +37,12 @@ class AskPerson:
         with self._time_limit.paused():
             return self._decide_call(call)
 
+    def confirm(self, call: Chunk, question: str) -> bool:  # noqa: ARG002 its panel is on the screen
+        """See Decider."""
+        with self._time_limit.paused():
+            self._console.print(shown(question, "bold yellow"))
+            return self._choose({"a": "run it", "r": "refuse"}) == "a"
+
     def decide_plan(self, plan: Chunk) -> PlanDecision:
         """See Decider."""
         with self._time_limit.paused():

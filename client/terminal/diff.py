@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass
 from itertools import islice
 
 from rich.text import Text
 
 from client.terminal.text import counted, shown
+from client.workspace.files import bytes_of
 from client.workspace.folder import Refusal, Workspace
 
 MAX_LINES = 120
@@ -89,11 +89,8 @@ def _with_ends(text: str) -> list[str]:
 
 
 def _read(workspace: Workspace, path: str, encoding: str) -> str | None:
-    try:
-        with os.fdopen(workspace.open_file(workspace.locate(path)), "rb") as file:
-            return file.read().decode(encoding)
-    except FileNotFoundError:
-        return None
+    content = bytes_of(workspace, workspace.locate(path))
+    return None if content is None else content.decode(encoding)
 
 
 def _marked(mark: str, content: str) -> list[str]:

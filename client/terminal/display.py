@@ -67,7 +67,8 @@ class Display:
     def call_proposed(self, call: Chunk, arguments: dict[str, Any]) -> None:
         """See View; what asks or writes is shown in full."""
         name = str(call.tool_name)
-        shows_all = call.requires_approval or name == "write_file"
+        asks = call.requires_approval or (call.metadata or {}).get("verdict") == "ask"
+        shows_all = asks or name == "write_file"
         self.line(call_panel(call, arguments, self._workspace) if shows_all else call_line(name, arguments))
 
     def call_rejected(self, call: Chunk, feedback: str | None) -> None:  # noqa: ARG002 its panel is on the screen

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from client.workspace.files import create_directory, list_files, read_file, write_file
-from client.workspace.folder import Refusal, Workspace, reason_of
+from client.workspace.files import bytes_of, create_directory, list_files, read_file, write_file
+from client.workspace.folder import Located, Refusal, Workspace, reason_of
+from client.workspace.judgement import judge_target, writes
+from client.workspace.request import Examination, ToolRequest
 from client.workspace.search import search_in_code
 from client.workspace.shell import CommandSlot, execute_command
+from policy.decide import Environment
 from tools.catalog import BY_NAME
 
 _FILE_TOOLS = {
     "read_file": read_file,
-    "write_file": write_file,
     "list_files": list_files,
     "create_directory": create_directory,
     "search_in_code": search_in_code,
@@ -37,16 +38,18 @@ class ToolOutcome:
 
 
 class Executor(Protocol):
-    """Runs the tool calls of a session on the user's machine."""
+    """Runs the tool calls of a session on the user's machine: first it looks, then a person may, then it runs."""
 
     def environment(self) -> dict[str, Any]:
         """Describe the machine as the `environment` of a user_message (docs/protocol.md, `user_message`)."""
         ...
 
-    def execute(
-        self, tool_name: str, arguments: dict[str, Any], execution: Mapping[str, Any] | None, time_left_s: float
-    ) -> ToolOutcome:
-        """Run one call; never raises for what the call asks. `execution` is the contract of an unasked command."""
+    def examine(self, request: ToolRequest) -> Examination:
+        """Look at a call without doing it; never raises for what the call asks."""
+        ...
+
+    def execute(self, examination: Examination, time_left_s: float) -> ToolOutcome:
+        """Run what was examined; never raises for what the call asks. Its concerns were approved by the person."""
         ...
 
     def stop(self) -> None:
@@ -65,37 +68,61 @@ class WorkspaceExecutor:
         """See Executor."""
         return self._workspace.environment()
 
-    def execute(
-        self,
-        tool_name: str,
-        arguments: dict[str, Any],
-        execution: Mapping[str, Any] | None = None,
-        time_left_s: float = float("inf"),
-    ) -> ToolOutcome:
+    def examine(self, request: ToolRequest) -> Examination:
+        """See Executor: its arguments, the name behind links, the policy on that name, and what a write presumes."""
+        try:
+            _check_arguments(request)
+            located = self._locate(request)
+            concerns = judge_target(request, located, Environment.read(self.environment()))
+            if request.precondition is not None and request.tool_name != "execute_command":
+                request.precondition.check(bytes_of(self._workspace, located))
+        except Refusal as refusal:
+            return Examination(request, refusal=str(refusal))
+        except OSError as error:
+            return Examination(request, refusal=_failure(request, error))
+        return Examination(request, located, concerns)
+
+    def execute(self, examination: Examination, time_left_s: float = float("inf")) -> ToolOutcome:
         """See Executor."""
+        request, located = examination.request, examination.located
+        if examination.refusal is not None or located is None:
+            return ToolOutcome(error=examination.refusal)
         self._workspace.changed = []
         try:
-            _check(tool_name, arguments)
-            if tool_name == "execute_command":
-                result = execute_command(self._workspace, arguments, execution, time_left_s, self._slot)
-            else:
-                result = _FILE_TOOLS[tool_name](self._workspace, arguments)
+            result = self._run(request, located, time_left_s)
         except Refusal as refusal:
             return ToolOutcome(error=str(refusal))
         except OSError as error:
-            subject = arguments.get("path") or arguments.get("cwd") or tool_name
-            return ToolOutcome(error=f"'{subject}': {reason_of(error)}.")
+            return ToolOutcome(error=_failure(request, error))
         return ToolOutcome(result=result, changed=tuple(self._workspace.changed))
 
     def stop(self) -> None:
         """See Executor."""
         self._slot.stop()
 
+    def _locate(self, request: ToolRequest) -> Located:
+        if request.tool_name == "execute_command":
+            return self._workspace.locate(str(request.arguments.get("cwd") or "."))
+        path = str(request.arguments.get("path", "."))
+        return self._workspace.locate_for_write(path) if writes(request.tool_name) else self._workspace.locate(path)
 
-def _check(tool_name: str, arguments: dict[str, Any]) -> None:
-    tool = BY_NAME.get(tool_name)
+    def _run(self, request: ToolRequest, located: Located, time_left_s: float) -> dict[str, Any]:
+        if request.tool_name == "execute_command":
+            return execute_command(self._workspace, request, located, time_left_s, self._slot)
+        if request.tool_name == "write_file":
+            return write_file(self._workspace, request.arguments, located, request.precondition)
+        return _FILE_TOOLS[request.tool_name](self._workspace, request.arguments, located)
+
+
+def _check_arguments(request: ToolRequest) -> None:
+    tool = BY_NAME.get(request.tool_name)
     if tool is None or tool.runs != "ide":
-        raise Refusal(f"This client has no tool '{tool_name}'.")
-    misfit = tool.misfit(arguments)
+        raise Refusal(f"This client has no tool '{request.tool_name}'.")
+    misfit = tool.misfit(request.arguments)
     if misfit:
-        raise Refusal(f"The arguments do not fit {tool_name}: {misfit}.")
+        raise Refusal(f"The arguments do not fit {request.tool_name}: {misfit}.")
+
+
+def _failure(request: ToolRequest, error: OSError) -> str:
+    subject = request.arguments.get("path") or request.arguments.get("cwd") or request.tool_name
+    return f"'{subject}': {reason_of(error)}."

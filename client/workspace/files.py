@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import io
 import os
 import stat
@@ -13,24 +14,30 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from client.workspace.folder import NOISE, OWN_FOLDER, Refusal, Workspace
+from client.workspace.folder import Located, Refusal, Workspace, check_regular, check_unchanged
+from client.workspace.precondition import Precondition, sha256_of
+from client.workspace.walk import Entry, walk
 
 MAX_READ_CHARS = 2_000_000
 MAX_LISTED = 5_000
 
 
-def read_file(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Read a text file, or its lines start_line to end_line (1-based, inclusive)."""
+def read_file(workspace: Workspace, arguments: dict[str, Any], located: Located) -> dict[str, Any]:
+    """Read a text file, or its lines start_line to end_line (1-based, inclusive).
+
+    A read of the whole file carries `sha256` of its bytes, which a later write is bound to.
+    """
     path, encoding = str(arguments["path"]), str(arguments.get("encoding", "utf-8"))
     start, end = arguments.get("start_line", 1), arguments.get("end_line")
     if end is not None and end < start:
         raise Refusal(f"end_line {end} lies before start_line {start}.")
-    with os.fdopen(workspace.open_file(workspace.locate(path)), "rb") as file:
-        lines: list[str] = []
-        size = 0
+    lines: list[str] = []
+    size = 0
+    with os.fdopen(workspace.open_file(located), "rb", buffering=0) as raw:
+        file = _Hashed(raw)
         try:
             # newline="" keeps CR and LF as they are: a later write must not change the line ends.
-            with io.TextIOWrapper(file, encoding=encoding, newline="") as text:
+            with io.TextIOWrapper(io.BufferedReader(file), encoding=encoding, newline="") as text:
                 for line in islice(_bounded_lines(text), start - 1, end):
                     size += len(line)
                     if size > MAX_READ_CHARS:
@@ -43,7 +50,28 @@ def read_file(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]
             raise Refusal(f"There is no text encoding '{encoding}'.") from error
         except UnicodeError as error:
             raise Refusal(f"File '{path}' is not {encoding} text.") from error
-    return {"success": True, "content": "".join(lines), "lines_read": len(lines)}
+    result = {"success": True, "content": "".join(lines), "lines_read": len(lines)}
+    return result | ({"sha256": file.sha256} if start == 1 and end is None else {})
+
+
+class _Hashed(io.RawIOBase):
+    """A file that is read once: for its text and for the digest of its bytes."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer) or 0
+        self._digest.update(memoryview(buffer)[:count])
+        return count
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 def _bounded_lines(text: io.TextIOWrapper) -> Iterator[str]:
@@ -52,7 +80,9 @@ def _bounded_lines(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def write_file(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
+def write_file(
+    workspace: Workspace, arguments: dict[str, Any], located: Located, precondition: Precondition | None = None
+) -> dict[str, Any]:
     """Write a text file in one step; what it replaces is kept below `.agent-runtime/backups`."""
     path, encoding = str(arguments["path"]), str(arguments.get("encoding", "utf-8"))
     try:
@@ -61,59 +91,66 @@ def write_file(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any
         raise Refusal(f"There is no text encoding '{encoding}'.") from error
     except UnicodeError as error:
         raise Refusal(f"The content cannot be written as {encoding}.") from error
-    target = workspace.locate_for_write(path)
     create_dirs = bool(arguments.get("create_dirs", False))
-    if not create_dirs and not target.parent.is_dir():
+    if not create_dirs and located.folder is None:
         raise Refusal(f"The folder of '{path}' does not exist; create it first or set create_dirs.")
-    before = _bytes_before(workspace, target)
-    result: dict[str, Any] = {"success": True, "bytes_written": len(content)}
+    before = bytes_of(workspace, located)
+    if precondition is not None:
+        precondition.check(before)
+    result: dict[str, Any] = {"success": True, "bytes_written": len(content), "sha256": sha256_of(content)}
     if arguments.get("backup", True) and before is not None and before != content:
-        result["backup_path"] = workspace.name_of(_keep_backup(workspace, target, before))
-    _replace(workspace, target, content, create_dirs=create_dirs)
-    workspace.note_change(target)
+        result["backup_path"] = _keep_backup(workspace, located, before)
+    _replace(workspace, located, content, create_dirs=create_dirs)
+    workspace.note_change(located)
     return result
 
 
-def _bytes_before(workspace: Workspace, target: Path) -> bytes | None:
+def bytes_of(workspace: Workspace, located: Located) -> bytes | None:
+    """Read a located file whole; None where there is none."""
     try:
-        with os.fdopen(workspace.open_file(target), "rb") as file:
+        with os.fdopen(workspace.open_file(located), "rb") as file:
             return file.read()
     except FileNotFoundError:
+        check_unchanged(located, None)
         return None
 
 
-def _keep_backup(workspace: Workspace, target: Path, content: bytes) -> Path:
-    """Store what a write replaces; the folder ignores itself in git."""
-    own = workspace.root / OWN_FOLDER
-    if not (own / ".gitignore").exists():
-        _replace(workspace, own / ".gitignore", b"*\n", create_dirs=True)
+def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
+    """Store what a write replaces under its own name, so that the backup of a secret is a secret; git ignores it."""
+    ignored = workspace.own_file(".gitignore")
+    if ignored.file is None:
+        _replace(workspace, ignored, b"*\n", create_dirs=True)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    backup = own / "backups" / f"{workspace.name_of(target)}.{moment}.bak"
+    backup = workspace.own_file(f"backups/{moment}/{located.name}")
     _replace(workspace, backup, content, create_dirs=True)
-    return backup
+    return backup.name
 
 
-def _replace(workspace: Workspace, target: Path, content: bytes, *, create_dirs: bool) -> None:
+def _replace(workspace: Workspace, located: Located, content: bytes, *, create_dirs: bool) -> None:
     """Write beside the target and rename over it: a reader sees the old file or the new one, never a half."""
-    with workspace.folder_of(target, create=create_dirs) as (name, folder):
-        try:
-            before = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if not stat.S_ISREG(before.st_mode):
-                raise Refusal(f"Path '{workspace.name_of(target)}' is not a regular file.")
-            mode = stat.S_IMODE(before.st_mode)
-        except FileNotFoundError:
-            mode = None
+    with workspace.folder_of(located, create=create_dirs) as (name, folder):
         draft = str(Path(name).with_name(f".{token_hex(8)}.tmp"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
+            before = _facts_at(name, folder)
+            if before is not None:
+                check_regular(located, before)
             with os.fdopen(os.open(draft, flags, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
-                if mode is not None and hasattr(os, "fchmod"):
-                    os.fchmod(file.fileno(), mode)
+                if before is not None and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            check_unchanged(located, _facts_at(name, folder))
             os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             _remove_quietly(draft, folder)
             raise
+
+
+def _facts_at(name: str, folder: int | None) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _remove_quietly(name: str, folder: int | None) -> None:
@@ -123,64 +160,45 @@ def _remove_quietly(name: str, folder: int | None) -> None:
         return
 
 
-def list_files(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
+def list_files(workspace: Workspace, arguments: dict[str, Any], located: Located) -> dict[str, Any]:
     """List a folder, or with `recursive` all below it without version control and installed packages."""
     path = str(arguments["path"])
-    top = workspace.locate(path)
-    if not top.exists():
+    if located.file is None:
         raise Refusal(f"There is no folder '{path}'.")
-    if not top.is_dir():
+    if not located.target.is_dir():
         raise Refusal(f"'{path}' is a file, not a folder.")
     pattern = arguments.get("pattern")
     shown = [
         entry
-        for entry in _walk(
-            top, recursive=arguments.get("recursive", False), hidden=arguments.get("include_hidden", False)
+        for entry in walk(
+            workspace,
+            located,
+            recursive=bool(arguments.get("recursive", False)),
+            hidden=bool(arguments.get("include_hidden", False)),
         )
-        if pattern is None or fnmatch.fnmatch(entry.name, pattern) or fnmatch.fnmatch(_below(entry, top), pattern)
+        if pattern is None or fnmatch.fnmatch(entry.name, pattern) or fnmatch.fnmatch(entry.below, pattern)
     ]
-    items = [_describe(workspace, entry) for entry in shown[:MAX_LISTED]]
-    result = {"success": True, "path": workspace.name_of(top), "items": items, "total_count": len(shown)}
+    items = [_describe(located, entry) for entry in shown[:MAX_LISTED]]
+    result = {"success": True, "path": located.name, "items": items, "total_count": len(shown)}
     return result | ({"truncated": True} if len(shown) > MAX_LISTED else {})
 
 
-def _below(entry: os.DirEntry[str], top: Path) -> str:
-    return Path(entry.path).relative_to(top).as_posix()
-
-
-def _walk(top: Path, *, recursive: bool, hidden: bool) -> Iterator[os.DirEntry[str]]:
-    """Yield entries in the order of their names, each folder before what it holds; links are not followed."""
-    with os.scandir(top) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name == OWN_FOLDER or (entry.name.startswith(".") and not hidden):
-            continue
-        yield entry
-        if recursive and entry.is_dir(follow_symlinks=False) and entry.name not in NOISE:
-            try:
-                yield from _walk(Path(entry.path), recursive=True, hidden=hidden)
-            except PermissionError:
-                continue
-
-
-def _describe(workspace: Workspace, entry: os.DirEntry[str]) -> dict[str, Any]:
-    item: dict[str, Any] = {"name": entry.name, "path": Path(entry.path).relative_to(workspace.root).as_posix()}
-    if entry.is_symlink():
+def _describe(top: Located, entry: Entry) -> dict[str, Any]:
+    item: dict[str, Any] = {"name": entry.name, "path": "/".join((*top.parts, *entry.parts))}
+    if entry.is_link:
         return item | {"type": "symlink"}
-    if entry.is_dir():
+    if entry.is_folder:
         return item | {"type": "directory"}
-    facts = entry.stat(follow_symlinks=False)
-    modified = datetime.fromtimestamp(facts.st_mtime, UTC).isoformat(timespec="seconds")
-    return item | {"type": "file", "size": facts.st_size, "modified": modified}
+    modified = datetime.fromtimestamp(entry.facts.st_mtime, UTC).isoformat(timespec="seconds")
+    return item | {"type": "file", "size": entry.facts.st_size, "modified": modified}
 
 
-def create_directory(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
+def create_directory(workspace: Workspace, arguments: dict[str, Any], located: Located) -> dict[str, Any]:
     """Create a folder, with its parents unless `recursive` is false."""
     path = str(arguments["path"])
-    target = workspace.locate_for_write(path)
-    if not arguments.get("recursive", True) and not target.parent.is_dir():
+    if not arguments.get("recursive", True) and located.folder is None:
         raise Refusal(f"The folder of '{path}' does not exist; set recursive to create it too.")
-    with workspace.folder_of(target, create=True) as (name, folder):
+    with workspace.folder_of(located, create=True) as (name, folder):
         try:
             os.mkdir(name, dir_fd=folder)
             created = True
@@ -189,5 +207,5 @@ def create_directory(workspace: Workspace, arguments: dict[str, Any]) -> dict[st
                 raise Refusal(f"'{path}' exists and is not a folder.") from None
             created = False
     if created:
-        workspace.note_change(target)
-    return {"success": True, "path": workspace.name_of(target), "created": created, "already_exists": not created}
+        workspace.note_change(located)
+    return {"success": True, "path": located.name, "created": created, "already_exists": not created}

@@ -6,8 +6,10 @@ import os
 import shutil
 import stat
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,49 @@ from policy.paths.classes import CONFIG_DIRECTORY
 OWN_FOLDER = CONFIG_DIRECTORY
 """Backups live here, so that nothing appears beside the user's files."""
 
-NOISE = frozenset({".git", ".hg", ".svn", OWN_FOLDER, ".venv", "node_modules", "__pycache__"})
-"""Folders that walks leave out."""
-
 # Without dir_fd (Windows) the check before the open is all there is.
-_HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Refusal(Exception):
     """The tool call cannot be done; the message is one sentence for the model."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which file or folder a name stood for: its device and its inode."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Identity:
+        """Read the identity of what was opened or looked at."""
+        return cls(facts.st_dev, facts.st_ino)
+
+
+@dataclass(frozen=True)
+class Located:
+    """A path of a tool call, resolved once: what is judged and shown under this name is what is opened."""
+
+    written: str
+    """The path as the call wrote it."""
+    target: Path
+    """The absolute path without links."""
+    name: str
+    """The target relative to the workspace, with forward slashes; `.` is the workspace itself."""
+    folder: Identity | None
+    """The folder of the target, None where it does not exist."""
+    file: Identity | None
+    """The target itself, None where it does not exist."""
+    is_renamed: bool = False
+    """Whether a link led elsewhere than the path says."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The components of the name; none for the workspace itself."""
+        return () if self.name == "." else tuple(self.name.split("/"))
 
 
 class Workspace:
@@ -48,7 +83,7 @@ class Workspace:
         }
         return declared | ({"shell": shell.name.removesuffix(".exe")} if shell else {})
 
-    def locate(self, path: str) -> Path:
+    def locate(self, path: str) -> Located:
         """Resolve a tool call's path, links included, or refuse it when it leads out of the workspace."""
         if not path.strip() or "\0" in path:
             raise Refusal("The path is empty or not a path.")
@@ -59,62 +94,120 @@ class Workspace:
             raise Refusal(f"Path '{path}' cannot be resolved: {reason_of(error)}.") from error
         if target != self.root and self.root not in target.parents:
             raise Refusal(f"Path '{path}' leads out of the workspace.")
-        return target
+        name = target.relative_to(self.root).as_posix()
+        said = unicodedata.normalize("NFC", os.path.normcase(os.path.normpath(self.root / written)))
+        is_renamed = said != unicodedata.normalize("NFC", os.path.normcase(target))
+        return Located(path, target, name, _identity_at(target.parent), _identity_at(target), is_renamed)
 
-    def locate_for_write(self, path: str) -> Path:
+    def locate_for_write(self, path: str) -> Located:
         """Resolve a path that is about to be written; the workspace itself and the client's own folder are refused."""
-        target = self.locate(path)
-        if target == self.root:
+        located = self.locate(path)
+        if not located.parts:
             raise Refusal(f"Path '{path}' is the workspace itself.")
-        if target.relative_to(self.root).parts[0].casefold() == OWN_FOLDER:
+        if located.parts[0].casefold() == OWN_FOLDER:
             raise Refusal(f"Path '{path}' belongs to the terminal client, which keeps its backups there.")
-        return target
+        return located
 
-    def name_of(self, target: Path) -> str:
-        """Name a located path as tool calls do: relative, with forward slashes."""
-        return target.relative_to(self.root).as_posix()
+    def own_file(self, name: str) -> Located:
+        """Name a file of the client's own folder; a link anywhere on its way makes the open fail."""
+        name = f"{OWN_FOLDER}/{name}"
+        target = self.root / name
+        return Located(name, target, name, _identity_at(target.parent), _identity_at(target))
 
     @contextmanager
-    def folder_of(self, target: Path, *, create: bool = False) -> Iterator[tuple[str, int | None]]:
+    def folder_of(self, located: Located, *, create: bool = False) -> Iterator[tuple[str, int | None]]:
         """Hold the folder of a located path open and yield (name to use, handle of the folder).
 
         Each step opens one component and refuses links, so a component that was swapped for a link after
-        `locate` cannot lead anywhere else.
+        `locate` cannot lead anywhere else; a folder other than the located one is refused.
         """
-        parts = target.relative_to(self.root).parts
-        if not _HAS_FOLDER_HANDLES:
+        if not HAS_FOLDER_HANDLES:
             if create:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            yield str(self.locate(str(target))), None
+                located.target.parent.mkdir(parents=True, exist_ok=True)
+            if self.locate(str(located.target)).target != located.target:
+                raise _changed(located)
+            yield str(located.target), None
             return
-        handle = os.open(self.root, _FOLDER_FLAGS)
+        handle = os.open(self.root, FOLDER_FLAGS)
         try:
-            for part in parts[:-1]:
+            for part in located.parts[:-1]:
                 if create:
                     _make_folder(part, handle)
-                inner = os.open(part, _FOLDER_FLAGS, dir_fd=handle)
+                inner = _open_unlinked(part, FOLDER_FLAGS, handle, located)
                 os.close(handle)
                 handle = inner
-            yield (parts[-1] if parts else "."), handle
+            if located.parts and located.folder not in (None, Identity.of(os.fstat(handle))):
+                raise _changed(located)
+            yield (located.parts[-1] if located.parts else "."), handle
         finally:
             os.close(handle)
 
-    def open_file(self, target: Path) -> int:
+    def open_file(self, located: Located) -> int:
         """Open a located regular file for reading and give its descriptor."""
         # Without O_NONBLOCK the open of a named pipe would wait for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with self.folder_of(target) as (name, folder):
-            descriptor = os.open(name, flags, dir_fd=folder)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with self.folder_of(located) as (name, folder):
+            descriptor = _open_unlinked(name, flags, folder, located)
+        try:
+            facts = os.fstat(descriptor)
+            check_regular(located, facts)
+            check_unchanged(located, facts)
+        except BaseException:
             os.close(descriptor)
-            raise Refusal(f"Path '{self.name_of(target)}' is not a regular file.")
+            raise
         return descriptor
 
-    def note_change(self, target: Path) -> None:
+    def open_folder(self, located: Located) -> int:
+        """Open a located folder and give its descriptor; only where folders have handles."""
+        with self.folder_of(located) as (name, folder):
+            descriptor = _open_unlinked(name, FOLDER_FLAGS, folder, located)
+        try:
+            check_unchanged(located, os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def note_change(self, located: Located) -> None:
         """Remember that a path was written or created."""
-        name = self.name_of(target)
-        if name not in self.changed:
-            self.changed.append(name)
+        if located.name not in self.changed:
+            self.changed.append(located.name)
+
+
+def check_regular(located: Located, facts: os.stat_result) -> None:
+    """Refuse folders, pipes and devices."""
+    if not stat.S_ISREG(facts.st_mode):
+        raise Refusal(f"Path '{located.name}' is not a regular file.")
+
+
+def check_unchanged(located: Located, facts: os.stat_result | None) -> None:
+    """Refuse a file that is not the one that was located; `facts` is None where there is none now."""
+    found = Identity.of(facts) if facts is not None else None
+    if HAS_FOLDER_HANDLES and found != located.file:
+        raise _changed(located)
+
+
+def _changed(located: Located) -> Refusal:
+    return Refusal(f"Path '{located.written}' was replaced after it was checked; nothing was done. Try again.")
+
+
+def _open_unlinked(name: str, flags: int, folder: int | None, located: Located) -> int:
+    """Open one component of a resolved path: a link there was put there after it was resolved."""
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise _changed(located) from None
+        raise
+
+
+def _identity_at(path: Path) -> Identity | None:
+    try:
+        return Identity.of(os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _make_folder(name: str, parent: int) -> None:

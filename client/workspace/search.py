@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from client.workspace.folder import NOISE, Refusal, Workspace
+from client.workspace.folder import Identity, Located, Refusal, Workspace
+from client.workspace.walk import walk
 from policy.paths.classes import family_of
 from policy.shell.operands import picks_secrets
 
@@ -23,26 +24,26 @@ REGEX_TIMEOUT_S = 10.0
 
 
 def search_in_code(
-    workspace: Workspace, arguments: dict[str, Any], *, regex_timeout_s: float = REGEX_TIMEOUT_S
+    workspace: Workspace, arguments: dict[str, Any], located: Located, *, regex_timeout_s: float = REGEX_TIMEOUT_S
 ) -> dict[str, Any]:
     """Find the lines that hold a text or match a regular expression."""
     query = str(arguments["query"])
     if not query:
         raise Refusal("The query is empty.")
     if not arguments.get("regex", False):
-        return find(workspace, arguments)
+        return find(workspace, arguments, located)
     if len(query) > MAX_PATTERN_CHARS:
         raise Refusal(f"The regular expression is longer than {MAX_PATTERN_CHARS} characters.")
     _compile(arguments)
-    return _find_in_child(workspace, arguments, regex_timeout_s)
+    return _find_in_child(workspace, arguments, located, regex_timeout_s)
 
 
-def find(workspace: Workspace, arguments: dict[str, Any]) -> dict[str, Any]:
+def find(workspace: Workspace, arguments: dict[str, Any], located: Located) -> dict[str, Any]:
     """Search in this process; `total_matches` counts on when the list is full."""
     pattern, limit = _compile(arguments), int(arguments.get("max_results", 100))
     matches: list[dict[str, Any]] = []
     total = 0
-    for path, lines in _texts(workspace, arguments):
+    for path, lines in _texts(workspace, arguments, located):
         for number, line in enumerate(lines, start=1):
             found = pattern.search(line)
             if not found:
@@ -63,37 +64,34 @@ def _compile(arguments: dict[str, Any]) -> re.Pattern[str]:
         raise Refusal(f"The regular expression is not valid: {error}.") from error
 
 
-def _texts(workspace: Workspace, arguments: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    top = workspace.locate(str(arguments.get("path", ".")))
-    if not top.exists():
+def _texts(workspace: Workspace, arguments: dict[str, Any], top: Located) -> Iterator[tuple[str, list[str]]]:
+    if top.file is None:
         raise Refusal(f"There is no file or folder '{arguments.get('path')}'.")
     wanted = arguments.get("file_pattern")
+    is_folder = top.target.is_dir()
     # The policy asks before a search that names secrets; one that merely passes by must not read them.
-    may_read_secrets = top.is_file() or (wanted is not None and picks_secrets(wanted))
-    for target in [top] if top.is_file() else _files(top):
-        name = workspace.name_of(target)
-        if not may_read_secrets and family_of(name.split("/"), "read").read != "allow":
+    may_read_secrets = not is_folder or (wanted is not None and picks_secrets(wanted))
+    for located in _files(workspace, top) if is_folder else [top]:
+        if not may_read_secrets and family_of(located.parts, "read").read != "allow":
             continue
-        if wanted and not (fnmatch.fnmatch(target.name, wanted) or fnmatch.fnmatch(name, wanted)):
+        if wanted and not (fnmatch.fnmatch(located.parts[-1], wanted) or fnmatch.fnmatch(located.name, wanted)):
             continue
-        lines = _lines(workspace, target)
+        lines = _lines(workspace, located)
         if lines is not None:
-            yield name, lines
+            yield located.name, lines
 
 
-def _files(top: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(top):
-        folders[:] = sorted(name for name in folders if name not in NOISE)
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not path.is_symlink():
-                yield path
+def _files(workspace: Workspace, top: Located) -> Iterator[Located]:
+    for entry in walk(workspace, top):
+        if not entry.is_link and not entry.is_folder:
+            name = "/".join((*top.parts, *entry.parts))
+            yield Located(name, workspace.root / name, name, None, Identity.of(entry.facts))
 
 
-def _lines(workspace: Workspace, target: Path) -> list[str] | None:
+def _lines(workspace: Workspace, located: Located) -> list[str] | None:
     """Read a file as lines, or None when it is binary, too large or not readable."""
     try:
-        with os.fdopen(workspace.open_file(target), "rb") as file:
+        with os.fdopen(workspace.open_file(located), "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, Refusal):
         return None
@@ -102,9 +100,11 @@ def _lines(workspace: Workspace, target: Path) -> list[str] | None:
     return content.decode("utf-8", errors="replace").replace("\r\n", "\n").split("\n")
 
 
-def _find_in_child(workspace: Workspace, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+def _find_in_child(
+    workspace: Workspace, arguments: dict[str, Any], located: Located, timeout_s: float
+) -> dict[str, Any]:
     """Search in a child: a pattern that backtracks without end cannot be interrupted in this process."""
-    request = json.dumps({"root": str(workspace.root), "arguments": arguments})
+    request = json.dumps({"root": str(workspace.root), "arguments": arguments, "located": _as_json(located)})
     # -P keeps the current folder, which may hold anybody's json.py, off the import path.
     command = [sys.executable, "-P", "-m", "client.workspace.search"]
     try:
@@ -119,10 +119,18 @@ def _find_in_child(workspace: Workspace, arguments: dict[str, Any], timeout_s: f
     return reply
 
 
+def _as_json(located: Located) -> list[Any]:
+    identities = [[found.device, found.inode] if found else None for found in (located.folder, located.file)]
+    return [located.written, located.name, *identities]
+
+
 def _serve_parent() -> None:
     request = json.loads(sys.stdin.buffer.read())
+    workspace = Workspace(Path(request["root"]))
+    written, name, *identities = request["located"]
+    folder, file = (Identity(*found) if found else None for found in identities)
     try:
-        reply = find(Workspace(Path(request["root"])), request["arguments"])
+        reply = find(workspace, request["arguments"], Located(written, workspace.root / name, name, folder, file))
     except Refusal as refusal:
         reply = {"refusal": str(refusal)}
     sys.stdout.write(json.dumps(reply))

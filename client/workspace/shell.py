@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from client.workspace.folder import Refusal, Workspace, find_shell, reason_of
+from client.workspace.folder import Located, Refusal, Workspace, check_unchanged, find_shell, reason_of
+from client.workspace.request import ToolRequest
 
 DEFAULT_TIMEOUT_S = 60
 MAX_OUTPUT_BYTES = 200_000
@@ -26,26 +27,24 @@ _QUIET = {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "dumb", "GIT_TERMINAL_PROM
 
 def execute_command(
     workspace: Workspace,
-    arguments: dict[str, Any],
-    execution: Mapping[str, Any] | None = None,
+    request: ToolRequest,
+    folder: Located,
     time_left_s: float = float("inf"),
     slot: CommandSlot | None = None,
 ) -> dict[str, Any]:
-    """Run the command and report its exit code and output; `execution` is the contract of a call that was cleared.
-
-    `slot` lets another thread stop the command.
-    """
-    contract = execution or {}
-    folder = workspace.locate(str(arguments.get("cwd") or "."))
-    if not folder.is_dir():
-        raise Refusal(f"There is no folder '{arguments.get('cwd')}'.")
+    """Run the command in a located folder and report its exit code and output; `slot` lets another thread stop it."""
+    arguments, contract = request.arguments, request.execution or {}
+    if not folder.target.is_dir():
+        raise Refusal(f"There is no folder '{folder.written}'.")
+    with workspace.folder_of(folder) as (name, above):
+        check_unchanged(folder, os.stat(name, dir_fd=above, follow_symlinks=False))
     wanted_s = float(arguments.get("timeout") or contract.get("timeout_s") or DEFAULT_TIMEOUT_S)
     timeout_s = min(wanted_s, float(contract.get("timeout_s") or wanted_s), time_left_s)
     pipelines = _pipelines(str(arguments["command"]), bool(arguments.get("shell", False)), contract)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_RUNTIME__")}
     environment |= _QUIET | {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
     max_bytes = min(int(contract.get("max_output") or MAX_OUTPUT_BYTES), MAX_OUTPUT_BYTES)
-    run = _Run(str(folder), environment, timeout_s, max_bytes)
+    run = _Run(str(folder.target), environment, timeout_s, max_bytes)
     with (slot or CommandSlot()).holding(run):
         for pipeline in pipelines:
             run.run(pipeline)

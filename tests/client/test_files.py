@@ -1,13 +1,16 @@
 """read_file, write_file, list_files, create_directory: results in the shapes of the protocol, failures as sentences."""
 
+import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from policy.paths.classes import family_of
+from tests.client.tool_calls import execute
 
 
 @pytest.fixture
@@ -16,22 +19,36 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def run(workspace: Workspace, tool: str, **arguments: Any) -> dict[str, Any]:
-    outcome = WorkspaceExecutor(workspace).execute(tool, arguments)
+    outcome = execute(workspace, tool, arguments)
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
 
 
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def fail(workspace: Workspace, tool: str, **arguments: Any) -> str:
-    outcome = WorkspaceExecutor(workspace).execute(tool, arguments)
+    outcome = execute(workspace, tool, arguments)
     assert outcome.error is not None, outcome.result
     return outcome.error
 
 
 def test_read_gives_the_text_as_it_is(workspace: Workspace) -> None:
-    (workspace.root / "a.txt").write_bytes("один\r\ntwo\u2028still two\nthree".encode())
-    expected = {"success": True, "content": "один\r\ntwo\u2028still two\nthree", "lines_read": 3}
+    content = "один\r\ntwo\u2028still two\nthree"
+    (workspace.root / "a.txt").write_bytes(content.encode())
+    expected = {"success": True, "content": content, "lines_read": 3, "sha256": digest_of(content.encode())}
     assert run(workspace, "read_file", path="a.txt") == expected
+
+
+def test_digest_is_of_the_bytes_and_only_of_a_whole_read(workspace: Workspace) -> None:
+    content = ("строка\r\n" * 5_000).encode("cp1251")
+    (workspace.root / "a.txt").write_bytes(content)
+    whole = run(workspace, "read_file", path="a.txt", encoding="cp1251")
+    assert whole["sha256"] == digest_of(content)
+    assert "sha256" not in run(workspace, "read_file", path="a.txt", encoding="cp1251", end_line=9_000)
+    assert "sha256" not in run(workspace, "read_file", path="a.txt", encoding="cp1251", start_line=2)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +83,15 @@ def test_arguments_that_break_the_schema_are_refused(workspace: Workspace) -> No
 
 
 def test_write_creates_and_replaces_with_a_backup_out_of_sight(workspace: Workspace) -> None:
-    assert run(workspace, "write_file", path="a.txt", content="één") == {"success": True, "bytes_written": 5}
+    assert run(workspace, "write_file", path="a.txt", content="één") == {
+        "success": True,
+        "bytes_written": 5,
+        "sha256": digest_of("één".encode()),
+    }
     os.chmod(workspace.root / "a.txt", 0o700)
     result = run(workspace, "write_file", path="a.txt", content="two")
     assert (workspace.root / result["backup_path"]).read_text() == "één"
-    assert result["backup_path"].startswith(".agent-runtime/backups/a.txt.")
+    assert re.fullmatch(r"\.agent-runtime/backups/[0-9TZ]+/a\.txt", result["backup_path"])
     assert (workspace.root / ".agent-runtime/.gitignore").read_text() == "*\n"
     assert sorted(path.name for path in workspace.root.iterdir()) == [".agent-runtime", "a.txt"]
     assert (workspace.root / "a.txt").stat().st_mode & 0o777 == 0o700
@@ -139,3 +160,18 @@ def test_create_directory_reports_what_was_there(workspace: Workspace) -> None:
     assert "does not exist" in fail(workspace, "create_directory", path="p/q", recursive=False)
     (workspace.root / "file").write_text("")
     assert "not a folder" in fail(workspace, "create_directory", path="file")
+
+
+def test_backup_of_a_secret_is_a_secret_by_its_name(workspace: Workspace) -> None:
+    (workspace.root / "server.pem").write_text("old")
+    kept = run(workspace, "write_file", path="server.pem", content="new")["backup_path"]
+    assert family_of(kept.split("/"), "read").name == "secrets"
+
+
+def test_backups_are_not_led_elsewhere_by_a_link(workspace: Workspace) -> None:
+    (workspace.root / "a.txt").write_text("old")
+    (workspace.root / "elsewhere").mkdir()
+    (workspace.root / ".agent-runtime").symlink_to("elsewhere")
+    assert fail(workspace, "write_file", path="a.txt", content="new")
+    assert (workspace.root / "a.txt").read_text() == "old"
+    assert list((workspace.root / "elsewhere").iterdir()) == []

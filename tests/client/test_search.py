@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Refusal, Workspace
 from client.workspace.search import search_in_code
+from tests.client.tool_calls import execute
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def run(workspace: Workspace, **arguments: Any) -> dict[str, Any]:
-    outcome = WorkspaceExecutor(workspace).execute("search_in_code", arguments)
+    outcome = execute(workspace, "search_in_code", arguments)
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
@@ -67,7 +67,7 @@ def test_noise_binaries_links_and_secrets_are_left_out(workspace: Workspace) -> 
 def test_expression_without_end_is_stopped(workspace: Workspace) -> None:
     (workspace.root / "evil").write_text("a" * 60 + "!\n")
     with pytest.raises(Refusal, match="took longer than 1 seconds"):
-        search_in_code(workspace, {"query": "(a+)+$", "regex": True}, regex_timeout_s=1)
+        search_in_code(workspace, {"query": "(a+)+$", "regex": True}, workspace.locate("."), regex_timeout_s=1)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_expression_without_end_is_stopped(workspace: Workspace) -> None:
     ],
 )
 def test_failures_are_sentences(workspace: Workspace, arguments: dict[str, Any], part: str) -> None:
-    outcome = WorkspaceExecutor(workspace).execute("search_in_code", arguments)
+    outcome = execute(workspace, "search_in_code", arguments)
     assert outcome.error is not None
     assert part in outcome.error

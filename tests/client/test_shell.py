@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from client.workspace.executor import WorkspaceExecutor
-from client.workspace.folder import Refusal, Workspace
-from client.workspace.shell import CappedOutput, execute_command
+from client.workspace.folder import Workspace
+from client.workspace.request import ToolRequest
+from client.workspace.shell import CappedOutput
+from tests.client.tool_calls import execute
 
 
 @pytest.fixture
@@ -20,8 +22,10 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def run(workspace: Workspace, command: str, **arguments: Any) -> dict[str, Any]:
-    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": command, **arguments})
+def run(
+    workspace: Workspace, command: str, execution: dict[str, Any] | None = None, **arguments: Any
+) -> dict[str, Any]:
+    outcome = execute(workspace, "execute_command", {"command": command, **arguments}, execution=execution)
     assert outcome.error is None, outcome.error
     assert isinstance(outcome.result, dict)
     return outcome.result
@@ -49,8 +53,7 @@ def test_plain_words_run_without_a_shell(workspace: Workspace) -> None:
 
 def test_shell_syntax_runs_in_the_declared_shell(workspace: Workspace) -> None:
     assert run(workspace, "cat a.txt | wc -l && echo $((1+1))")["stdout"].split() == ["2", "2"]
-    through_shell = {"shell": True}
-    assert run(workspace, "exit 3", **through_shell)["exit_code"] == 3
+    assert run(workspace, "exit 3", shell=True)["exit_code"] == 3  # noqa: S604 a shell is the point
 
 
 def test_failing_command_is_a_result(workspace: Workspace) -> None:
@@ -63,7 +66,7 @@ def test_failing_command_is_a_result(workspace: Workspace) -> None:
 def test_command_runs_in_its_folder(workspace: Workspace) -> None:
     (workspace.root / "sub").mkdir()
     assert run(workspace, "pwd", cwd="sub")["stdout"].strip() == str(workspace.root / "sub")
-    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": "pwd", "cwd": "none"})
+    outcome = execute(workspace, "execute_command", {"command": "pwd", "cwd": "none"})
     assert outcome.error == "There is no folder 'none'."
 
 
@@ -95,7 +98,7 @@ def test_what_a_command_leaves_running_ends_with_it(workspace: Workspace) -> Non
 
 
 def test_time_left_of_the_task_bounds_a_command(workspace: Workspace) -> None:
-    outcome = WorkspaceExecutor(workspace).execute("execute_command", {"command": "sleep 100"}, None, 0.2)
+    outcome = execute(workspace, "execute_command", {"command": "sleep 100"}, time_left_s=0.2)
     assert isinstance(outcome.result, dict)
     assert outcome.result["timed_out"] is True
 
@@ -123,24 +126,27 @@ def test_cleared_pipelines_run_without_a_shell(workspace: Workspace) -> None:
         "env": {"EXTRA": "1"},
         "expected_shell": "no-such-shell",
     }
-    result = execute_command(workspace, {"command": "not looked at"}, contract)
+    result = run(workspace, "not looked at", execution=contract)
     assert result["stdout"] == "one\n$HOME; ls"
 
 
 def test_cleared_pipeline_whose_reader_leaves_early_ends(workspace: Workspace) -> None:
     contract = {"argv": [[["yes"], ["head", "-n", "1"]]], "timeout_s": 5}
-    assert execute_command(workspace, {"command": "yes | head -n 1"}, contract)["stdout"] == "y\n"
+    assert run(workspace, "yes | head -n 1", execution=contract)["stdout"] == "y\n"
 
 
 def test_command_cleared_for_another_shell_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(Refusal, match="cleared for the shell zsh"):
-        execute_command(workspace, {"command": "ls *"}, {"argv": None, "expected_shell": "zsh"})
+    contract = {"argv": None, "expected_shell": "zsh"}
+    outcome = execute(workspace, "execute_command", {"command": "ls *"}, execution=contract)
+    assert outcome.error == "The command was cleared for the shell zsh, which is not the shell here."
 
 
 def test_program_that_does_not_exist(workspace: Workspace) -> None:
     assert run(workspace, "no-such-program")["exit_code"] == 127
-    with pytest.raises(Refusal, match="cannot be started: no-such-program"):
-        execute_command(workspace, {"command": "x"}, {"argv": [[["cat", "a.txt"], ["no-such-program"]]]})
+    contract = {"argv": [[["cat", "a.txt"], ["no-such-program"]]]}
+    outcome = execute(workspace, "execute_command", {"command": "x"}, execution=contract)
+    assert outcome.error is not None
+    assert outcome.error.startswith("The command cannot be started: no-such-program")
 
 
 def test_undecodable_output_is_shown_with_marks(workspace: Workspace) -> None:
@@ -149,9 +155,10 @@ def test_undecodable_output_is_shown_with_marks(workspace: Workspace) -> None:
 
 def test_command_is_stopped_from_another_thread_with_all_that_it_started(workspace: Workspace) -> None:
     executor = WorkspaceExecutor(workspace)
-    command = {"command": "sleep 100 & echo $! > child; sleep 100; echo after > after"}
+    command = "sleep 100 & echo $! > child; sleep 100; echo after > after"
+    examined = executor.examine(ToolRequest("execute_command", {"command": command}))
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(executor.execute, "execute_command", command)
+        running = pool.submit(executor.execute, examined)
         child = int(wait_for_text(workspace.root / "child"))
         executor.stop()
         outcome = running.result(10)
@@ -164,7 +171,8 @@ def test_command_is_stopped_from_another_thread_with_all_that_it_started(workspa
 def test_nothing_is_stopped_when_nothing_runs(workspace: Workspace) -> None:
     executor = WorkspaceExecutor(workspace)
     executor.stop()
-    assert executor.execute("execute_command", {"command": "cat a.txt"}).result["success"] is True
+    examined = executor.examine(ToolRequest("execute_command", {"command": "cat a.txt"}))
+    assert executor.execute(examined).result["success"] is True
 
 
 def wait_for_text(path: Path) -> str:

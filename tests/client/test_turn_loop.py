@@ -81,7 +81,12 @@ def test_allowed_call_is_run_and_answered(root: Path) -> None:
         assert t.message(1) == {
             "type": "tool_result",
             "call_id": "c1",
-            "result": {"success": True, "content": "one\n", "lines_read": 1},
+            "result": {
+                "success": True,
+                "content": "one\n",
+                "lines_read": 1,
+                "sha256": "2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806",
+            },
         }
 
 
@@ -233,3 +238,55 @@ def test_agent_can_be_switched(root: Path) -> None:
     with talk(root, ApproveAll(), [switch, done()]) as t:
         t.loop.switch_agent("ask")
         assert t.message(0) == {"type": "switch_agent", "agent_type": "ask", "content": ""}
+
+
+def test_cleared_call_that_a_link_leads_to_a_secret_is_asked_here(root: Path) -> None:
+    (root / ".env").write_text("KEY=secret\n")
+    (root / "docs.md").symlink_to(".env")
+    replies: list[Reply] = [[calls("c1", "read_file", path="docs.md"), done("awaiting_tool")], [says("ok"), done()]]
+    for decider in (RejectAll(), ApproveAll()):
+        with talk(root, decider, *replies) as t:
+            assert t.loop.run_task("read") == "completed"
+            assert t.message(1)["error"].startswith("The client did not run this call without approval: 'docs.md'")
+            for part in ("danger high", "'docs.md' is a link and names '.env'", "rejected"):
+                assert part in t.output.getvalue()
+
+
+def test_link_makes_a_call_that_asks_too_dangerous_to_approve_unseen(root: Path) -> None:
+    (root / ".env").write_text("KEY=secret\n")
+    (root / "docs.md").symlink_to(".env")
+    ask = calls("c1", "write_file", asks=True, path="docs.md", content="x")
+    replies: list[Reply] = [[ask, done("awaiting_approval")], [status("c1", "rejected"), says("I stop."), done()]]
+    with talk(root, ApproveAll(), *replies) as t:
+        t.loop.run_task("write")
+        assert t.message(1)["decision"] == "reject"
+        assert (root / ".env").read_text() == "KEY=secret\n"
+
+
+def test_write_that_presumes_too_much_is_refused_before_a_person_is_asked(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="a.txt", content="x")
+    ask["metadata"]["precondition"] = {"must_not_exist": True}
+    with talk(root, NobodyDecides(), [ask, done("awaiting_approval")], [says("I read it."), done()]) as t:
+        t.loop.run_task("write")
+        error = "The file exists and was not read in this session: read it first."
+        assert t.message(1) == {"type": "tool_result", "call_id": "c1", "error": error}
+
+
+def test_refusal_of_a_call_that_only_a_decision_closes_is_its_rejection(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="../a.txt", content="x")
+    replies: list[Reply] = [
+        [ask, done("awaiting_approval")],
+        Refuse(409, {"detail": "This call needs a decision first.", "code": "approval_required"}),
+        [status("c1", "rejected"), says("I stop."), done()],
+    ]
+    with talk(root, NobodyDecides(), *replies) as t:
+        assert t.loop.run_task("write") == "completed"
+        assert t.message(2)["decision"] == "reject"
+        assert t.message(2)["feedback"] == "Path '../a.txt' leads out of the workspace."
+
+
+class NobodyDecides(RejectAll):
+    """Fails the test when a decision is asked for."""
+
+    def decide_call(self, call: Chunk) -> NoReturn:
+        raise AssertionError(call)

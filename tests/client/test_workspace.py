@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Refusal, Workspace
+from tests.client.tool_calls import execute
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_path_that_leads_out_is_refused(workspace: Workspace, path: str) -> None
 
 
 def test_absolute_path_inside_is_accepted(workspace: Workspace) -> None:
-    assert workspace.locate(str(workspace.root / "a.txt")) == workspace.root / "a.txt"
+    assert workspace.locate(str(workspace.root / "a.txt")).target == workspace.root / "a.txt"
 
 
 def test_neighbour_with_the_same_beginning_is_outside(workspace: Workspace) -> None:
@@ -55,7 +55,7 @@ def test_link_out_of_the_workspace_is_refused(workspace: Workspace, tool: str, a
     outside = workspace.root.parent / "outside"
     (workspace.root / "link").symlink_to(outside)
     (workspace.root / "file-link").symlink_to(outside / "secret.txt")
-    outcome = WorkspaceExecutor(workspace).execute(tool, arguments)
+    outcome = execute(workspace, tool, arguments)
     assert outcome.error is not None
     assert "out of the workspace" in outcome.error
     assert sorted(path.name for path in outside.iterdir()) == ["secret.txt"]
@@ -65,20 +65,20 @@ def test_link_out_of_the_workspace_is_refused(workspace: Workspace, tool: str, a
 def test_link_inside_the_workspace_is_followed(workspace: Workspace) -> None:
     (workspace.root / "real.txt").write_text("old")
     (workspace.root / "link.txt").symlink_to("real.txt")
-    assert WorkspaceExecutor(workspace).execute("write_file", {"path": "link.txt", "content": "new"}).error is None
+    assert execute(workspace, "write_file", {"path": "link.txt", "content": "new"}).error is None
     assert (workspace.root / "real.txt").read_text() == "new"
     assert (workspace.root / "link.txt").is_symlink()
 
 
 def test_link_that_points_to_itself_is_refused(workspace: Workspace) -> None:
     (workspace.root / "loop").symlink_to("loop")
-    assert WorkspaceExecutor(workspace).execute("read_file", {"path": "loop"}).error
+    assert execute(workspace, "read_file", {"path": "loop"}).error
 
 
 def test_dangling_link_out_creates_nothing(workspace: Workspace) -> None:
     target = workspace.root.parent / "outside" / "new.txt"
     (workspace.root / "link").symlink_to(target)
-    assert WorkspaceExecutor(workspace).execute("write_file", {"path": "link", "content": "x"}).error
+    assert execute(workspace, "write_file", {"path": "link", "content": "x"}).error
     assert not target.exists()
 
 
@@ -88,7 +88,7 @@ def test_folder_swapped_for_a_link_after_the_check_is_not_followed(workspace: Wo
     target = workspace.locate("sub/new.txt")
     (workspace.root / "sub").rmdir()
     (workspace.root / "sub").symlink_to(outside)
-    with pytest.raises(OSError), workspace.folder_of(target):
+    with pytest.raises(Refusal, match="was replaced"), workspace.folder_of(target):
         pass
 
 
@@ -111,7 +111,7 @@ def test_writes_stay_inside_while_a_folder_flickers_to_a_link(workspace: Workspa
     thread.start()
     try:
         for number in range(200):
-            WorkspaceExecutor(workspace).execute("write_file", {"path": f"sub/{number}.txt", "content": "x"})
+            execute(workspace, "write_file", {"path": f"sub/{number}.txt", "content": "x"})
     finally:
         stop.set()
         thread.join()
@@ -120,17 +120,12 @@ def test_writes_stay_inside_while_a_folder_flickers_to_a_link(workspace: Workspa
 
 def test_named_pipe_is_refused_at_once(workspace: Workspace) -> None:
     os.mkfifo(workspace.root / "pipe")
-    assert (
-        WorkspaceExecutor(workspace).execute("read_file", {"path": "pipe"}).error
-        == "Path 'pipe' is not a regular file."
-    )
-    assert WorkspaceExecutor(workspace).execute("write_file", {"path": "pipe", "content": "x"}).error
+    assert execute(workspace, "read_file", {"path": "pipe"}).error == "Path 'pipe' is not a regular file."
+    assert execute(workspace, "write_file", {"path": "pipe", "content": "x"}).error
 
 
 def test_own_folder_is_not_written_by_tool_calls(workspace: Workspace) -> None:
-    outcome = WorkspaceExecutor(workspace).execute(
-        "write_file", {"path": ".agent-runtime/x", "content": "", "create_dirs": True}
-    )
+    outcome = execute(workspace, "write_file", {"path": ".agent-runtime/x", "content": "", "create_dirs": True})
     assert outcome.error is not None
     assert "belongs to the terminal client" in outcome.error
 
