@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from agents.roster import AGENTS
+from agents.roster import ALONE, BY_LABEL, PLANNER, ROSTER, SPECIALISTS, WRITER, Agent
 from routing.keywords import best_agent
 
 Confidence = Literal["high", "medium", "low"]
@@ -15,9 +15,8 @@ MAX_REASON_CHARS = 300
 _MAX_REPLY_CHARS = 8_000
 _MAX_OBJECTS = 100
 
-_LABELS = {agent.label: agent.name for agent in AGENTS if agent.label}
-_AGENT_OF = {**_LABELS, **{name: name for name in _LABELS.values()}, "universal": "coder"}
-_LABEL_OF = {name: label for label, name in _LABELS.items()}
+_AGENT_OF = {**BY_LABEL, **{agent.name: agent for agent in SPECIALISTS}, ALONE.name: WRITER}
+"""Both label sets of the protocol: the classifier's own names, and the agents'."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ CLASSIFICATION_SCHEMA: dict[str, Any] = {
     "properties": {
         "reason": {"type": "string"},
         "is_atomic": {"type": "boolean"},
-        "agent": {"type": "string", "enum": list(_LABELS)},
+        "agent": {"type": "string", "enum": list(BY_LABEL)},
         "confidence": {"type": "string", "enum": list(get_args(Confidence))},
     },
     "required": ["reason", "is_atomic", "agent", "confidence"],
@@ -57,13 +56,17 @@ def read_classification(text: str) -> Classification | None:
 
 def classify_by_keywords(text: str) -> Classification:
     """Choose an agent without a model, from the words and the form of the request."""
-    agent = best_agent(text)
+    agent = ROSTER[best_agent(text)]
     reason = (
         "Keyword-based: Complex task detected, requires planning"
-        if agent == "architect"
-        else f"Keyword-based: Atomic task for {_LABEL_OF[agent]} agent"
+        if agent is PLANNER
+        else f"Keyword-based: Atomic task for {_label_of(agent)} agent"
     )
-    return Classification(agent, "low", reason, "keywords")
+    return Classification(agent.name, "low", reason, "keywords")
+
+
+def _label_of(agent: Agent) -> str:
+    return next(label for label, named in BY_LABEL.items() if named is agent)
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
@@ -89,13 +92,13 @@ def _objects(text: str) -> list[dict[str, Any]]:
 def _read_object(found: dict[str, Any]) -> Classification | None:
     label = found.get("agent")
     agent = _AGENT_OF.get(label.strip().lower()) if isinstance(label, str) else None
-    if agent is None or (_is_false(found.get("is_atomic")) and agent != "architect"):
+    if agent is None or (_is_false(found.get("is_atomic")) and agent is not PLANNER):
         return None
     said = found.get("confidence")
     confidence = said.strip().lower() if isinstance(said, str) else ""
     reason = found.get("reason") or found.get("reasoning")
     return Classification(
-        agent=agent,
+        agent=agent.name,
         confidence=_confidence(confidence),
         reason=(" ".join(reason.split()) if isinstance(reason, str) else "")[:MAX_REASON_CHARS],
         method="llm",

@@ -2,101 +2,170 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from errors import ConfigurationError
 from policy.decide import Rights
+from prompts.render import prompt_names
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import Tool
 
 
 @dataclass(frozen=True)
 class Agent:
-    """One agent: what the router, the policy, `GET /agents` and the prompts know about it."""
+    """One agent: what the router, the policy, `GET /agents`, the prompts and the plans know about it."""
 
     name: str
     when: str
     """One sentence for the router and for people: which requests are this agent's."""
     tools: frozenset[str]
     writes: Literal["any", "markdown", "none"] = "none"
-    label: str | None = None
-    """The classifier's name for it (protocol section 8), where it has one."""
+    role: Literal["router", "specialist", "alone"] = "specialist"
+    """router = hands requests over, alone = the only one in single-agent mode."""
+    label: str = ""
+    """The classifier's name for it (docs/protocol.md, Routing) where it is not its own."""
+    only: str = ""
+    """What it is for when it is denied a write or a command: `… agent can only <only>`."""
 
     @property
     def title(self) -> str:
         """Its name for people."""
         return self.name.capitalize()
 
+    @property
+    def plans(self) -> bool:
+        """Whether its work may be a plan; such an agent carries out no subtasks."""
+        return any(tool.effect == "plan" for tool in TOOLS if tool.name in self.tools)
+
+    @property
+    def runs_commands(self) -> bool:
+        """Whether it has a tool for commands."""
+        return any(tool.command is not None for tool in TOOLS if tool.name in self.tools)
+
     def rights(self, offered: frozenset[str]) -> Rights:
         """What the policy may let it do with the tools that it is offered now."""
-        return Rights(agent=self.name, title=self.title, tools=offered, writes=self.writes)
+        return Rights(
+            agent=self.name,
+            title=self.title,
+            tools=offered,
+            writes=self.writes,
+            only=self.only,
+            writers=_titles(agent for agent in SPECIALISTS if agent.writes == "any"),
+            runners=_titles(agent for agent in SPECIALISTS if agent.runs_commands),
+        )
 
     def offered(self, *, single: bool = False, in_plan: bool = False) -> tuple[Tool, ...]:
-        """Its tools in the order of the catalog, less those that this mode withholds (protocol sections 5 and 7)."""
-        withheld = {"create_plan", "switch_mode"} if single or in_plan else set()
-        return tuple(tool for tool in TOOLS if tool.name in self.tools - withheld)
+        """Its tools as its model sees them, in the order of the catalog, less those that this mode withholds.
+
+        Plans and switches need other agents: they are withheld in single-agent mode and inside a plan.
+        """
+        withheld = {"plan", "switch"} if single or in_plan else set()
+        mine = (tool for tool in TOOLS if tool.name in self.tools and tool.effect not in withheld)
+        return tuple(_naming_agents(tool, self) for tool in mine)
 
 
-_READING = frozenset({"read_file", "list_files", "search_in_code"})
-_FINISHING = frozenset({"attempt_completion", "ask_followup_question"})
-_LOCAL = frozenset({"echo", "calculator"})
-_WORKING = _READING | _FINISHING | {"write_file", "create_directory", "execute_command", "switch_mode"}
+def _granted(*, access: Literal["read", "write"]) -> frozenset[str]:
+    return frozenset(tool.name for tool in TOOLS if tool.access == access and tool.command is None)
+
+
+_READING = _granted(access="read")
+_WRITING = _granted(access="write")
+_DOCUMENTS = frozenset(
+    tool.name for tool in TOOLS if tool.changes_files and set((tool.paths or {}).values()) == {"file"}
+)
+"""The tools that say that they write files by name, so that the rule for Markdown can be applied."""
+_COMMANDS = frozenset(tool.name for tool in TOOLS if tool.command is not None)
+_LOCAL = frozenset(tool.name for tool in TOOLS if tool.runs == "local")
+_FINISHING = frozenset(tool.name for tool in TOOLS if tool.effect in ("complete", "question"))
+_PLANNING = frozenset(tool.name for tool in TOOLS if tool.effect == "plan")
+_SWITCHING = frozenset(tool.name for tool in TOOLS if tool.effect == "switch")
+_WORKING = _READING | _WRITING | _COMMANDS | _LOCAL | _FINISHING | _SWITCHING
 
 AGENTS: tuple[Agent, ...] = (
     Agent(
         name="orchestrator",
         when="Routes each request to the agent that fits it.",
         tools=_READING,
+        role="router",
     ),
     Agent(
         name="coder",
         when="Writes, changes and runs code: new files, features, refactorings, commands.",
-        tools=_WORKING | _LOCAL,
+        tools=_WORKING,
         writes="any",
         label="code",
     ),
     Agent(
         name="architect",
         when="Plans and designs: architecture, specifications, and plans for tasks of several steps.",
-        tools=_READING | _FINISHING | {"write_file", "create_plan", "switch_mode"},
+        tools=_READING | _DOCUMENTS | _FINISHING | _PLANNING | _SWITCHING,
         writes="markdown",
         label="plan",
     ),
     Agent(
         name="debug",
         when="Investigates errors, crashes and failing tests, and finds their cause.",
-        tools=_READING | _FINISHING | _LOCAL | {"execute_command", "switch_mode"},
-        label="debug",
+        tools=_READING | _COMMANDS | _LOCAL | _FINISHING | _SWITCHING,
+        only="analyze and suggest fixes",
     ),
     Agent(
         name="ask",
         when="Answers questions and explains code or concepts, without changing anything.",
-        tools=_READING | _FINISHING | {"switch_mode"},
+        tools=_READING | _FINISHING | _SWITCHING,
         label="explain",
+        only="read and explain",
     ),
     Agent(
         name="universal",
         when="Does every kind of work alone, when there is only one agent.",
-        tools=_WORKING | _LOCAL,
+        tools=_WORKING,
         writes="any",
+        role="alone",
     ),
 )
 
 ROSTER = {agent.name: agent for agent in AGENTS}
+ROUTER = next(agent for agent in AGENTS if agent.role == "router")
+ALONE = next(agent for agent in AGENTS if agent.role == "alone")
+SPECIALISTS = tuple(agent for agent in AGENTS if agent.role == "specialist")
+PLANNER = next(agent for agent in SPECIALISTS if agent.plans)
+WRITER = next(agent for agent in SPECIALISTS if agent.writes == "any")
+"""The agent that gets what nobody else is named for."""
+SUBTASK_AGENTS = tuple(agent for agent in SPECIALISTS if not agent.plans)
+BY_LABEL = {agent.label or agent.name: agent for agent in SPECIALISTS}
+"""The specialists by the classifier's name for them."""
 
 
 def agents_of(*, multi_agent: bool) -> tuple[Agent, ...]:
-    """The agents that a client may choose in this mode (protocol sections 3 and 6)."""
-    single = {"orchestrator", "universal"}
-    return tuple(a for a in AGENTS if (a.name != "universal" if multi_agent else a.name in single))
+    """The agents that a client may choose in this mode."""
+    return (ROUTER, *SPECIALISTS) if multi_agent else (ROUTER, ALONE)
+
+
+def _naming_agents(tool: Tool, agent: Agent | None = None) -> Tool:
+    named = SUBTASK_AGENTS if tool.effect == "plan" else agents_of(multi_agent=True)
+    return tool.naming_agents([other.name for other in named if other is not agent])
+
+
+def _titles(agents: Iterable[Agent]) -> str:
+    *first, last = [agent.title for agent in agents] or [""]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+CHECKED_TOOLS = {tool.name: _naming_agents(tool) for tool in TOOLS}
+"""The tools that calls are checked against: they may name every agent, because a switch to oneself has an answer."""
 
 
 def check_roster(agents: tuple[Agent, ...] = AGENTS) -> None:
-    """Stop the start-up when an agent names a tool that does not exist; the error names both."""
+    """Stop the start-up when an agent names a tool or has a prompt that does not exist; the error names both."""
     for agent in agents:
         for tool in sorted(agent.tools - BY_NAME.keys()):
             raise ConfigurationError(
                 f"Agent '{agent.name}' names the tool '{tool}', which tools/catalog.py does not have: "
                 "add the tool there or take it out of agents/roster.py."
+            )
+        if agent.role != "router" and agent.name not in prompt_names():
+            raise ConfigurationError(
+                f"Agent '{agent.name}' has no prompt: add prompts/{agent.name}.md or take it out of agents/roster.py."
             )

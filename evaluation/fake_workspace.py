@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from tools.create_directory import CREATE_DIRECTORY
+from tools.execute_command import EXECUTE_COMMAND
+from tools.list_files import LIST_FILES
+from tools.read_file import READ_FILE
+from tools.search_in_code import SEARCH_IN_CODE
+from tools.write_file import WRITE_FILE
 
 
 class Desk:
@@ -14,11 +21,22 @@ class Desk:
     def __init__(self, files: Mapping[str, str], commands: Mapping[str, Any] | None = None) -> None:
         self.files = dict(files)
         self._commands = dict(commands or {})
+        self._tools: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            READ_FILE.name: self._read_file,
+            WRITE_FILE.name: self._write_file,
+            LIST_FILES.name: self._list_files,
+            SEARCH_IN_CODE.name: self._search_in_code,
+            CREATE_DIRECTORY.name: self._create_directory,
+            EXECUTE_COMMAND.name: self._execute_command,
+        }
 
     def answer(self, tool_name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a call of a client's tool: what comes back resumes its interrupt."""
+        """Carry out a call of a client's tool: what comes back resumes its interrupt; an unknown tool is an error."""
+        tool = self._tools.get(tool_name)
+        if tool is None:
+            return {"error": f"This workspace has no tool '{tool_name}'."}
         try:
-            return {"result": getattr(self, f"_{tool_name}")(arguments)}
+            return {"result": tool(arguments)}
         except FileNotFoundError as error:
             return {"error": str(error)}
 

@@ -13,15 +13,19 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from agents.roster import ALONE
 from context import Context
 from evaluation.fake_workspace import Desk
 from evaluation.tasks import Task
 from graph.builder import build_graph
 from policy.decide import Environment, Facts
+from tools.catalog import TOOLS
+from tools.create_plan import CREATE_PLAN
 
 MAX_ROUNDS = 30
 MAX_SUPERSTEPS = 400
-NEVER_WRONG = frozenset({"read_file", "list_files", "search_in_code", "attempt_completion", "ask_followup_question"})
+NEVER_WRONG = frozenset(tool.name for tool in TOOLS if tool.access == "read" or tool.effect in ("complete", "question"))
+"""The tools whose use no task forbids: they look, or end the turn."""
 
 
 @dataclass
@@ -76,11 +80,11 @@ async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
         environment=environment,
         insist=insist,
         max_model_calls=MAX_ROUNDS,
-        multi_agent=task.agent != "universal",
+        multi_agent=task.agent != ALONE.name,
     )
     graph = build_graph(InMemorySaver())
     config: RunnableConfig = {"configurable": {"thread_id": uuid.uuid4().hex}, "recursion_limit": MAX_SUPERSTEPS}
-    planning = "create_plan" in task.tools
+    planning = CREATE_PLAN.name in task.tools
     step: Any = {
         "messages": [HumanMessage(task.text, id="user_1")],
         "agent": task.agent,

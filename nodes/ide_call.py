@@ -11,13 +11,7 @@ from agents.thread.tool_messages import tool_text
 from context import Context, context_of
 from policy.verdicts.sanitize import cap, clean_result
 from state import DecidedCall, tool_message
-
-READ_ON = {
-    "read_file": "\n[To read what was left out, call read_file with start_line and end_line.]",
-    "list_files": "\n[To see what was left out, list one folder, or give a pattern.]",
-    "search_in_code": "\n[To see what was left out, give a path, a file_pattern or fewer max_results.]",
-}
-"""How a model gets at the part of a result that was cut."""
+from tools.catalog import BY_NAME
 
 RESULT_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -39,7 +33,8 @@ def settled(call: DecidedCall, answer: Any, context: Context) -> Command[Literal
     whole = clean_result(tool_text(answer))
     content = cap(whole, context.max_tool_result_chars)
     if len(whole) > context.max_tool_result_chars:
-        content += READ_ON.get(call["tool_name"], "")
+        refetch = BY_NAME[call["tool_name"]].refetch
+        content += f"\n[{refetch}]" if refetch else ""
     message = tool_message(call["call_id"], call["tool_name"], content)
     if not answer.get("ended_by") and answer.get("decision") != "reject":
         message.additional_kwargs["untrusted"] = True

@@ -12,6 +12,7 @@ from agents.thread.tool_messages import plan_text
 from context import Context, context_of
 from nodes.plan_step import after_plan
 from state import DraftPlan, tool_message
+from tools.create_plan import CREATE_PLAN
 
 DECISION_SCHEMA = {
     "type": "object",
@@ -34,7 +35,7 @@ async def wait_for_decision(
         {
             "kind": "plan_review",
             "call_id": state["call_id"],
-            "tool_name": "create_plan",
+            "tool_name": CREATE_PLAN.name,
             "agent": state["agent"],
             "arguments": state["arguments"],
             "plan": plan,
@@ -44,7 +45,7 @@ async def wait_for_decision(
         response_schema=DECISION_SCHEMA,
     )
     context = context_of(runtime)
-    told = tool_message(state["call_id"], "create_plan", plan_text(plan["plan_id"], answer))
+    told = tool_message(state["call_id"], CREATE_PLAN.name, plan_text(plan["plan_id"], answer))
     decision = answer.get("decision")
     if decision == "approve":
         now = context.clock().isoformat()

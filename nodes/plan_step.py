@@ -10,11 +10,13 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agents.roster import ROUTER
 from agents.thread.compaction import NOTE_PREFIX
 from agents.thread.conversation import hidden_message, subtask_request
 from agents.thread.plans import next_subtask, plan_note, plan_summary, progress
 from context import Context, context_of
 from state import AgentState
+from tools.attempt_completion import ATTEMPT_COMPLETION
 
 
 async def advance(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist", "__end__"]]:
@@ -53,10 +55,10 @@ async def advance(state: AgentState, runtime: Runtime[Context]) -> Command[Liter
 
 
 def after_plan(chosen_by: str | None) -> dict[str, Any]:
-    """Who is current once a plan is over: the orchestrator again if it had chosen the architect (S23)."""
+    """Return the current agent once a plan is over: the router again if it had chosen the planner (S23)."""
     if chosen_by == "user":
         return {"plan": None}
-    return {"plan": None, "agent": "orchestrator", "chosen_by": "router"}
+    return {"plan": None, "agent": ROUTER.name, "chosen_by": "router"}
 
 
 def _end(state: AgentState, plan: dict[str, Any], status: str, context: Context, write: Any) -> Command[Any]:
@@ -98,7 +100,7 @@ def _result(messages: list[AnyMessage], subtask_id: str) -> tuple[str, int]:
             break
         own.append(message)
     for message in own:
-        if isinstance(message, ToolMessage) and message.name == "attempt_completion":
+        if isinstance(message, ToolMessage) and message.name == ATTEMPT_COMPLETION.name:
             return str(json.loads(str(message.text))["result"]), len(own)
         if isinstance(message, AIMessage) and str(message.text).strip():
             return str(message.text), len(own)

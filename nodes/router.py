@@ -13,7 +13,7 @@ from agents import custom_events
 from agents.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
 from agents.classification_cache import Routes
 from agents.model_call import Writer, call_model
-from agents.roster import AGENTS
+from agents.roster import ALONE, BY_LABEL, ROUTER
 from agents.thread.conversation import is_said_by_user, last_request
 from agents.thread.entry import enter
 from context import Context, context_of
@@ -30,17 +30,17 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
     """Classify while the orchestrator is current; a specialist stays until somebody switches (S2)."""
     context = context_of(runtime)
     update = enter(state)
-    current = state.get("agent") or "orchestrator"
-    if current != "orchestrator":
+    current = state.get("agent") or ROUTER.name
+    if current != ROUTER.name:
         return Command(update=update, goto="specialist")
     if not context.multi_agent:
-        reason = "Single-agent mode: only Universal agent available"
-        runtime.stream_writer(custom_events.switched(current, "universal", reason, "high", "single"))
-        return Command(update={**update, "agent": "universal", "chosen_by": "router"}, goto="specialist")
+        reason = f"Single-agent mode: only {ALONE.title} agent available"
+        runtime.stream_writer(custom_events.switched(current, ALONE.name, reason, "high", "single"))
+        return Command(update={**update, "agent": ALONE.name, "chosen_by": "router"}, goto="specialist")
     chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
     if not chosen.is_atomic:
         update["turn"] = {**update.get("turn", state.get("turn") or {}), "planning": True}
-    previous = state.get("previous_agent") or "orchestrator"
+    previous = state.get("previous_agent") or ROUTER.name
     if chosen.agent != previous:
         runtime.stream_writer(
             custom_events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method)
@@ -51,7 +51,7 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
 async def classify(messages: Sequence[BaseMessage], context: Context, write: Writer) -> Classification:
     """Ask the model; when it fails or answers nonsense, count keywords."""
     request, conversation = last_request(messages), conversation_text(messages)
-    prompt = classifier_prompt([(a.label, a.when) for a in AGENTS if a.label], reload=context.prompt_reload)
+    prompt = classifier_prompt([(label, a.when) for label, a in BY_LABEL.items()], reload=context.prompt_reload)
     routes = cast(Routes | None, context.routes)
     known = routes.find(prompt.text, conversation) if routes is not None else None
     if known is not None:
@@ -61,7 +61,7 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
             context,
             write,
             [SystemMessage(prompt.text), HumanMessage(conversation)],
-            agent="orchestrator",
+            agent=ROUTER.name,
             purpose="classifier",
             prompt_hash=prompt.hash,
             temperature=TEMPERATURE,

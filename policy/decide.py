@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from policy.file_guard import WRITE_TOOLS, check_cwd, check_path_call
+from policy.file_guard import check_cwd, check_paths
 from policy.findings import Findings, shown
-from policy.rules import COMMAND_TOOL, Rule, Rules
+from policy.rules import Rule, Rules
 from policy.shell.command import Examination, Finding, examine, reason_of
 from policy.shell.execution import execution_of
 from policy.shell.grants import granted_by, remember_options
@@ -18,20 +18,6 @@ from tools.catalog import BY_NAME
 from tools.tool import Tool
 
 __all__ = ["Call", "Environment", "Facts", "Profile", "Rights", "Writes", "decide"]
-
-_DENIALS: Mapping[tuple[str, str], str] = {
-    ("debug", "write_file"): (
-        "Debug agent cannot modify files. Debug agent can only analyze and suggest fixes. "
-        "For code changes, please switch to Coder agent."
-    ),
-    ("ask", "write_file"): (
-        "Ask agent cannot modify files. Ask agent can only read and explain. "
-        "For code changes, please switch to Coder agent."
-    ),
-    ("ask", "execute_command"): (
-        "Ask agent cannot execute commands. For running commands, please switch to Coder or Debug agent."
-    ),
-}
 
 _logger = logging.getLogger("policy")
 
@@ -45,7 +31,10 @@ def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
         reason = Reason("policy.error", "The policy could not judge this call")
         verdict = Verdict("ask", "high", (reason,), policy_version=rules.version, ask_reason=reason.text)
     if verdict.decision == "ask" and not facts.human:
-        return _refused_without_human(verdict, call)
+        return _refused(verdict, call, "nobody can approve in this run")
+    tool = BY_NAME.get(call.tool)
+    if verdict.decision == "ask" and tool is not None and tool.runs != "client":
+        return _refused(verdict, call, "nobody is asked about a tool that the runtime carries out")
     return verdict
 
 
@@ -56,51 +45,66 @@ def _judge(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
         reason = Reason("tool.unknown", f"Tool '{shown(call.tool)}' is not allowed for {agent.title} agent")
         return Verdict("deny", "normal", (reason,), policy_version=rules.version)
     found = Findings()
-    _check_rights(call, agent, found)
-    if call.tool == COMMAND_TOOL:
-        _check_command(call, facts, rules, found)
-    elif "path" in tool.parameters["properties"]:
-        check_path_call(call, agent, facts, rules, found)
-    else:
-        found.apply_rules(call.tool, None, rules.rules)
+    _check_rights(call, tool, agent, found)
+    if tool.command_argument is not None:
+        _check_command(call, tool, facts, rules, found)
+    if tool.command is None:
+        check_paths(call, tool, agent, facts, rules, found)
     return _concluded(call, tool, facts, rules, found)
 
 
-def _check_rights(call: Call, agent: Rights, found: Findings) -> None:
-    if call.tool in agent.tools and not (call.tool in WRITE_TOOLS and agent.writes == "none"):
-        return
-    general = f"Tool '{call.tool}' is not allowed for {agent.title} agent"
-    found.restrict("deny", Reason("agent.tool", _DENIALS.get((agent.agent, call.tool), general)))
+def _check_rights(call: Call, tool: Tool, agent: Rights, found: Findings) -> None:
+    if call.tool not in agent.tools or (tool.changes_files and agent.writes == "none"):
+        found.restrict("deny", Reason("agent.tool", _denial_of(call, tool, agent)))
 
 
-def _check_command(call: Call, facts: Facts, rules: Rules, found: Findings) -> None:
-    command = call.arguments.get("command")
+def _denial_of(call: Call, tool: Tool, agent: Rights) -> str:
+    """Word the denial of a tool; an agent that says what it is for also says who does the rest."""
+    if agent.only and tool.command is not None:
+        return f"{agent.title} agent cannot execute commands. {agent.who_runs}".strip()
+    if agent.only and tool.changes_files and "directory" not in (tool.paths or {}).values():
+        text = f"{agent.title} agent cannot modify files. {agent.title} agent can only {agent.only}."
+        return f"{text} {agent.who_writes}".strip()
+    return f"Tool '{call.tool}' is not allowed for {agent.title} agent"
+
+
+def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findings) -> None:
+    """Judge a command; one of a tool that does not state it as a command is never proven, only its harm is judged."""
+    command = call.arguments.get(tool.command_argument or "")
     if not isinstance(command, str):
         found.restrict("deny", Reason("tool.arguments", "Command is not allowed: it is missing or no text"))
         return
-    place = check_cwd(call.arguments.get("cwd"), facts, found)
+    place = check_cwd(_folder_of(call, tool), facts, found)
     examination = examine(command, place, facts.environment.shell, rules.profile)
     found.examination = examination
     if examination.catastrophe:
         text = f"Command is not allowed: {examination.catastrophe}"
         found.restrict("deny", Reason("command.catastrophic", text), "high")
-    _apply_tool_rules(rules.rules, found)
+    relevant = [rule for rule in rules.rules if call.tool in rule.tools] if tool.command else []
+    _apply_tool_rules(relevant, found)
     allowed: list[Decision] = []
     for number, finding in enumerate(examination.findings):
-        _apply_command_rules(number, finding, rules.rules, found)
-        allowed.append(_judge_segment(number, finding, examination, facts, rules, found))
+        _apply_command_rules(number, finding, relevant, found)
+        is_covered = _is_covered(call, finding, examination, facts, relevant, found)
+        allowed.append(_judge_segment(number, finding, examination, found, is_covered=is_covered))
     if examination.doubt is not None:
         found.restrict("ask", reason_of(examination.doubt), examination.doubt.danger)
-    found.is_granted = examination.doubt is None and bool(allowed)
+    found.is_granted = examination.doubt is None and bool(allowed) and tool.command is not None
     found.segments = tuple(
         Segment(finding.stage.argv, decision) for finding, decision in zip(examination.findings, allowed, strict=True)
     )
 
 
+def _folder_of(call: Call, tool: Tool) -> object:
+    """The folder in which a command runs, where the tool has an argument for it."""
+    names = [name for name, kind in (tool.paths or {}).items() if kind == "directory"]
+    return call.arguments.get(names[0]) if names else None
+
+
 def _apply_tool_rules(rules: Sequence[Rule], found: Findings) -> None:
     """A rule about every command also speaks about a line that cannot be parsed."""
     for rule in rules:
-        if rule.decision != "allow" and not rule.command and COMMAND_TOOL in rule.tools:
+        if rule.decision != "allow" and not rule.command:
             found.matched.append(Match(rule.id, rule.why))
             text = f"Command is not allowed: {rule.why}" if rule.decision == "deny" else rule.why
             found.restrict(rule.decision, Reason(f"rule.{rule.id}", text, rule=rule.id))
@@ -117,11 +121,11 @@ def _apply_command_rules(number: int, finding: Finding, rules: Sequence[Rule], f
 
 
 def _judge_segment(
-    number: int, finding: Finding, examination: Examination, facts: Facts, rules: Rules, found: Findings
+    number: int, finding: Finding, examination: Examination, found: Findings, *, is_covered: bool
 ) -> Decision:
     """Return what one segment gets on its own, and note its doubt when nothing grants it."""
     restricted = [decision for decision, reason, _ in found.restrictions if reason.segment == number]
-    if finding.doubt is not None and not _is_covered(finding, examination, facts, rules, found):
+    if finding.doubt is not None and not is_covered:
         found.restrict("ask", reason_of(finding.doubt, number), finding.doubt.danger)
         restricted.append("ask")
     if examination.catastrophe:
@@ -129,14 +133,16 @@ def _judge_segment(
     return strictest([*restricted, "ask"] if examination.doubt is not None else restricted)
 
 
-def _is_covered(finding: Finding, examination: Examination, facts: Facts, rules: Rules, found: Findings) -> bool:
-    if examination.doubt is not None:
+def _is_covered(
+    call: Call, finding: Finding, examination: Examination, facts: Facts, rules: Sequence[Rule], found: Findings
+) -> bool:
+    if examination.doubt is not None or finding.doubt is None:
         return False
-    for rule in rules.rules:
+    for rule in rules:
         if rule.decision == "allow" and rule.covers(finding):
             found.matched.append(Match(rule.id, rule.why))
             return True
-    granted = granted_by(finding, facts.session_rules)
+    granted = granted_by(finding, call.tool, facts.session_rules)
     if granted is None:
         return False
     found.matched.append(Match("session", f"`{granted}` was granted for this session."))
@@ -149,7 +155,7 @@ def _concluded(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findin
         found.restrict("ask", Reason("tool.default", tool.ask_reason))
         decision = "ask"
     ordered = sorted(found.restrictions, key=lambda entry: entry[0] != "deny")
-    danger: Danger = "normal" if call.tool in WRITE_TOOLS else "low"
+    danger: Danger = "normal" if tool.changes_files else "low"
     verdict = Verdict(
         decision=decision,
         danger=highest([danger, *(danger for _, _, danger in found.restrictions)]),
@@ -175,16 +181,20 @@ def _with_command_parts(verdict: Verdict, call: Call, examination: Examination, 
         reason.segment is not None and reason.code in {"command.project_code", "command.unknown"}
         for reason in verdict.reasons
     )
-    return replace(verdict, remember_options=remember_options(examination)) if from_segments_only else verdict
+    return (
+        replace(verdict, remember_options=remember_options(examination, call.tool)) if from_segments_only else verdict
+    )
 
 
-def _refused_without_human(verdict: Verdict, call: Call) -> Verdict:
+def _refused(verdict: Verdict, call: Call, why: str) -> Verdict:
+    """Turn a question that nobody can answer into a denial."""
     cause = verdict.reasons[0].text if verdict.reasons else verdict.ask_reason
-    missing = f"it needs a person's approval and nobody can approve in this run ({cause})"
+    tool = BY_NAME.get(call.tool)
     if verdict.path is not None:
         subject = f"Path '{shown(verdict.path)}'"
     else:
-        subject = "Command" if call.tool == COMMAND_TOOL else f"Tool '{shown(call.tool)}'"
-    reason = Reason("human.absent", f"{subject} is not allowed: {missing}")
+        subject = "Command" if tool is not None and tool.command else f"Tool '{shown(call.tool)}'"
+    text = f"{subject} is not allowed: it needs a person's approval and {why} ({cause})"
     segments = tuple(Segment(s.argv, "deny" if s.verdict == "ask" else s.verdict) for s in verdict.segments)
-    return replace(verdict, decision="deny", reasons=(reason, *verdict.reasons), segments=segments, remember_options=())
+    reasons = (Reason("human.absent", text), *verdict.reasons)
+    return replace(verdict, decision="deny", reasons=reasons, segments=segments, remember_options=())

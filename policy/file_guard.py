@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from policy.findings import Findings, shown
@@ -14,43 +13,58 @@ from policy.shell.operands import Place, picks_secrets
 from policy.verdicts.facts import Call, Facts, Rights
 from policy.verdicts.unproven import Doubt
 from policy.verdicts.verdict import Match, Reason
-
-WRITE_TOOLS = frozenset({"write_file", "create_directory"})
-FILE_TOOLS = frozenset({"read_file", "write_file"})
-_PATTERN_ARGUMENTS: Mapping[str, str] = {"search_in_code": "file_pattern", "list_files": "pattern"}
+from tools.tool import PathArgument, Reach, Tool
 
 
-def check_path_call(call: Call, agent: Rights, facts: Facts, rules: Rules, found: Findings) -> None:
-    """Judge the path of a file tool: its form, its class, the file rules of the agent, and the rules."""
-    raw = call.arguments.get("path", "." if call.tool == "search_in_code" else None)
-    if not isinstance(raw, str):
-        found.restrict("deny", Reason("tool.arguments", "Path is not allowed: it is missing or no text"))
-        return
-    kind: Literal["file", "directory"] = "file" if call.tool in FILE_TOOLS else "directory"
-    access: Literal["read", "write"] = "write" if call.tool in WRITE_TOOLS else "read"
-    try:
-        path = canonicalise(raw, kind, facts.environment.workspace_root)
-    except Doubt as doubt:
-        found.restrict("deny", Reason(doubt.code, f"Path '{shown(raw)}' is not allowed: {doubt.text}"), doubt.danger)
-        return
-    found.path = path
-    _guard(path, access, raw, facts, found)
-    if access == "write" and agent.writes == "markdown" and (path.extension != ".md" or kind == "directory"):
-        text = (
-            f"{agent.title} agent can only create/edit markdown (.md) files. File '{shown(raw)}' is not allowed. "
-            "For code changes, please switch to Coder agent."
-        )
-        found.restrict("deny", Reason("agent.file_rule", text))
-    _check_pattern(call, found)
-    found.apply_rules(call.tool, path.text, rules.rules)
-    if access == "write" and writes_granted(path.text, call.tool, facts.session_rules):
+def check_paths(call: Call, tool: Tool, agent: Rights, facts: Facts, rules: Rules, found: Findings) -> None:
+    """Judge every path of a call: its form, its class, the file rules of the agent, and the rules."""
+    access: Literal["read", "write"] = "write" if tool.access == "write" else "read"
+    paths: list[CanonicalPath] = []
+    for argument in tool.path_arguments(call.arguments):
+        path = _canonical(argument, facts, found)
+        if path is not None:
+            paths.append(path)
+            _guard(path, access, str(argument.value), facts, found)
+            _check_file_rule(path, argument, access, agent, found)
+    if access == "write" and agent.writes == "markdown" and not paths:
+        found.restrict("deny", Reason("agent.tool", f"Tool '{call.tool}' is not allowed for {agent.title} agent"))
+    for glob, reach in tool.glob_arguments(call.arguments):
+        _check_glob(glob, reach, found)
+    names = [path.text for path in paths]
+    found.apply_rules(call.tool, names, rules.rules)
+    if access == "write" and names and all(writes_granted(name, call.tool, facts.session_rules) for name in names):
         found.is_granted = True
         found.matched.append(Match("session", "Granted for the paths of a plan, in this session."))
 
 
+def _canonical(argument: PathArgument, facts: Facts, found: Findings) -> CanonicalPath | None:
+    raw = argument.value
+    if not isinstance(raw, str):
+        found.restrict("deny", Reason("tool.arguments", "Path is not allowed: it is missing or no text"))
+        return None
+    try:
+        path = canonicalise(raw, argument.kind, facts.environment.workspace_root)
+    except Doubt as doubt:
+        found.restrict("deny", Reason(doubt.code, f"Path '{shown(raw)}' is not allowed: {doubt.text}"), doubt.danger)
+        return None
+    return path
+
+
+def _check_file_rule(
+    path: CanonicalPath, argument: PathArgument, access: Literal["read", "write"], agent: Rights, found: Findings
+) -> None:
+    if access == "write" and agent.writes == "markdown" and (path.extension != ".md" or argument.kind == "directory"):
+        text = (
+            f"{agent.title} agent can only create/edit markdown (.md) files. "
+            f"File '{shown(argument.value)}' is not allowed. {agent.who_writes}"
+        )
+        found.restrict("deny", Reason("agent.file_rule", text.strip()))
+
+
 def _guard(path: CanonicalPath, access: Literal["read", "write"], raw: str, facts: Facts, found: Findings) -> None:
     family = path.family(access)
-    found.path_class = family.name
+    if found.path_class in (None, "ordinary"):
+        found.path, found.path_class = path, family.name
     decision = family.write if access == "write" else family.read
     if decision == "deny":
         code = "path.repository" if family.name == "repository" else "path.runtime_config"
@@ -74,17 +88,14 @@ def _seeds_repository(path: CanonicalPath) -> bool:
     return first in {"objects", "refs"} or (first in {"head", "config"} and len(path.components) == 1)
 
 
-def _check_pattern(call: Call, found: Findings) -> None:
-    """The globs of list_files and search_in_code are paths too."""
-    pattern = call.arguments.get(_PATTERN_ARGUMENTS.get(call.tool, ""))
-    if not isinstance(pattern, str) or not pattern:
-        return
-    parts = pattern.replace("\\", "/").split("/")
-    if pattern.startswith(("/", "\\", "~")) or ".." in parts or (len(pattern) > 1 and pattern[1] == ":"):
-        text = f"Path '{shown(pattern)}' is not allowed: the pattern leads out of the workspace"
+def _check_glob(glob: str, reach: Reach, found: Findings) -> None:
+    """A glob of file names is a path too."""
+    parts = glob.replace("\\", "/").split("/")
+    if glob.startswith(("/", "\\", "~")) or ".." in parts or (len(glob) > 1 and glob[1] == ":"):
+        text = f"Path '{shown(glob)}' is not allowed: the pattern leads out of the workspace"
         found.restrict("deny", Reason("path.outside", text), "high")
-    elif call.tool == "search_in_code" and picks_secrets(pattern):
-        found.restrict("ask", Reason("path.secret", f"'{shown(pattern)}' picks out files with secrets"), "high")
+    elif reach == "content" and picks_secrets(glob):
+        found.restrict("ask", Reason("path.secret", f"'{shown(glob)}' picks out files with secrets"), "high")
 
 
 def check_cwd(cwd: object, facts: Facts, found: Findings) -> Place:

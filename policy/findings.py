@@ -28,11 +28,14 @@ class Findings:
         """Note a restriction; nothing lifts it later."""
         self.restrictions.append((decision, reason, danger))
 
-    def apply_rules(self, tool: str, path: str | None, rules: Sequence[Rule]) -> None:
-        """Note what the rules say about a call that is no command."""
+    def apply_rules(self, tool: str, paths: Sequence[str], rules: Sequence[Rule]) -> None:
+        """Note what the rules say about a call and its paths: a rule restricts for one path, but grants only all."""
         for rule in rules:
-            if not rule.matches_path(tool, path):
+            places: Sequence[str | None] = paths or [None]
+            spoken = [path for path in places if rule.matches_path(tool, path)]
+            if not spoken or (rule.decision == "allow" and len(spoken) < len(places)):
                 continue
+            path = spoken[0]
             self.matched.append(Match(rule.id, rule.why))
             if rule.decision == "allow":
                 self.is_granted = True

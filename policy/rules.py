@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,12 +24,13 @@ from policy.verdicts.facts import Profile
 from policy.verdicts.sanitize import clean_result
 from policy.verdicts.unproven import Doubt
 from policy.verdicts.verdict import Decision
-from tools.catalog import BY_NAME
+from tools.catalog import BY_NAME, TOOLS
+from tools.tool import PathKind, Tool
 
 CODE_VERSION = 1
 """Raise it when the code judges differently although no table changed."""
 
-COMMAND_TOOL = "execute_command"
+COMMAND_TOOLS = frozenset(tool.name for tool in TOOLS if tool.command is not None)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Rule:
 
     def matches_words(self, argv: Sequence[str]) -> bool:
         """Say whether the rule speaks about a command with these words: its tokens are a prefix of them."""
-        if COMMAND_TOOL not in self.tools or len(argv) < len(self.command):
+        if len(argv) < len(self.command):
             return False
         return all(word in choice for word, choice in zip(argv, self.command, strict=False))
 
@@ -63,9 +64,10 @@ class Rule:
     def speaks_about(self, example: Example) -> bool:
         """Say whether the rule, alone, grants or restricts anything at an example."""
         if example.path is not None:
-            tool = min(self.tools)
-            kind: Literal["file", "directory"] = "file" if tool in {"read_file", "write_file"} else "directory"
-            return self.matches_path(tool, canonicalise(example.path, kind).text)
+            tool = BY_NAME[min(self.tools)]
+            kinds = {path.kind for path in tool.path_arguments({})}
+            kind: PathKind = "directory" if kinds == {"directory"} else "file"
+            return self.matches_path(tool.name, canonicalise(example.path, kind).text)
         examination = examine(example.command or "", shell="bash")  # noqa: S604 -- nothing is started
         if examination.doubt is not None:
             return False
@@ -116,6 +118,7 @@ def load_rules(operator_file: Path | None = None, profile: Profile = "standard")
 
 def _version(profile: Profile, texts: Sequence[str]) -> str:
     tables = [repr(path_classes.FAMILIES), repr([sorted(family.names) for family in always_ask.FAMILIES])]
+    tables.append(repr([(t.name, t.runs, t.access, t.paths, t.globs, t.command) for t in TOOLS]))
     content = "\0".join([str(CODE_VERSION), profile, COMMANDS_TEXT, *tables, *texts])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -160,11 +163,11 @@ def _compiled(written: Wish, where: str) -> Rule:
     for tool in sorted(tools):
         if tool not in BY_NAME:
             raise ConfigurationError(f"{where} names the unknown tool '{tool}'; there are {', '.join(BY_NAME)}")
-        if written.path is not None and "path" not in BY_NAME[tool].parameters["properties"]:
+        if written.path is not None and not _has_path(BY_NAME[tool]):
             raise ConfigurationError(f"{where} has a path, but the tool '{tool}' has none")
-    if written.command is not None and tools != {COMMAND_TOOL}:
-        raise ConfigurationError(f"{where} has a command, so its tool must be {COMMAND_TOOL}")
-    if written.decision == "allow" and COMMAND_TOOL in tools and written.command is None:
+    if written.command is not None and not tools <= COMMAND_TOOLS:
+        raise ConfigurationError(f"{where} has a command, so its tool must be {' or '.join(sorted(COMMAND_TOOLS))}")
+    if written.decision == "allow" and tools & COMMAND_TOOLS and written.command is None:
         raise ConfigurationError(f"{where} would allow every command; give it a command")
     for glob in written.path or []:
         if problem := check_glob(glob):
@@ -175,12 +178,17 @@ def _compiled(written: Wish, where: str) -> Rule:
     return Rule(written.id, tools, written.decision, written.why, tuple(written.path or []), tokens)
 
 
+def _has_path(tool: Tool) -> bool:
+    """Whether rules can speak about a path of the tool; the folder of a command is judged by its own guard."""
+    return tool.command is None and bool(tool.path_arguments(dict.fromkeys(tool.parameters["properties"], "")))
+
+
 def _prove(rule: Rule, written: WrittenRule, where: str) -> None:
     """Evaluate the rule's own examples, and for an allow rule the canaries that no rule may let run."""
     for label, examples, wanted in (("match", written.match, True), ("not_match", written.not_match, False)):
         for example in examples:
             shown = example.model_dump(exclude_none=True)
-            if len(shown) != 1 or (example.command is None) != (COMMAND_TOOL not in rule.tools):
+            if len(shown) != 1 or (example.command is None) != (not rule.tools & COMMAND_TOOLS):
                 raise ConfigurationError(f"{where}: the {label} example {shown} needs a path or a command, as its tool")
             try:
                 matches = rule.speaks_about(example)

@@ -103,7 +103,8 @@ def agent_prompt(
 
 def classifier_prompt(agents: Iterable[tuple[str, str]], *, reload: bool = False) -> Prompt:
     """Build the classifier's system prompt; `agents` are (label, when to use it)."""
-    return render("classifier", reload=reload, agents=_lines(agents))
+    known = list(agents)
+    return render("classifier", reload=reload, agents=_lines(known), labels="|".join(label for label, _ in known))
 
 
 def environment_lines(environment: Mapping[str, object] | None) -> str:

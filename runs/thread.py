@@ -120,7 +120,7 @@ def _thread_message(record: MessageRecord) -> AnyMessage:
     if record.role == "tool":
         message = tool_message(str(record.tool_call_id), record.name or "unknown", clean_result(record.content))
         # Whether a client's tool was run cannot be told from its message: marked as data it harms nobody.
-        if record.name in BY_NAME and BY_NAME[record.name].runs == "ide":
+        if record.name in BY_NAME and BY_NAME[record.name].runs == "client":
             message.additional_kwargs["untrusted"] = True
         return message
     calls = [

@@ -13,5 +13,6 @@ ASK_FOLLOWUP_QUESTION = Tool(
         required=["question", "suggestions"],
     ),
     runs="virtual",
-    default="allow",
+    access="none",
+    effect="question",
 )

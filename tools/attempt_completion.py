@@ -10,5 +10,6 @@ ATTEMPT_COMPLETION = Tool(
         required=["result"],
     ),
     runs="virtual",
-    default="allow",
+    access="none",
+    effect="complete",
 )

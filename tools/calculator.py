@@ -51,6 +51,6 @@ CALCULATOR = Tool(
     description="Compute an arithmetic expression such as `2 * (3 + 4)` exactly. Numbers only: it runs no command.",
     parameters=arguments_schema({"expr": {"type": "string"}}, required=["expr"]),
     runs="local",
-    default="allow",
+    access="none",
     execute=evaluate,
 )

@@ -9,7 +9,7 @@ CREATE_DIRECTORY = Tool(
         {"path": {"type": "string"}, "recursive": {"type": "boolean", "default": True}},
         required=["path"],
     ),
-    runs="ide",
-    default="ask",
+    access="write",
+    paths={"path": "directory"},
     ask_reason="Directory creation requires user approval",
 )

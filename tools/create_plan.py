@@ -18,7 +18,7 @@ CREATE_PLAN = Tool(
                     "properties": {
                         "title": {"type": "string"},
                         "description": {"type": "string"},
-                        "agent": {"type": "string", "enum": ["coder", "debug", "ask"]},
+                        "agent": {"type": "string"},
                         "estimated_time_minutes": {"type": "integer", "minimum": 1},
                         "dependencies": {"type": "array", "items": {"type": "integer", "minimum": 0}},
                     },
@@ -30,5 +30,7 @@ CREATE_PLAN = Tool(
         required=["title", "description", "subtasks"],
     ),
     runs="virtual",
-    default="allow",
+    access="none",
+    effect="plan",
+    agent_argument="agent",
 )

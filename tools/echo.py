@@ -7,6 +7,6 @@ ECHO = Tool(
     description="Self-test: gives a text back. It does no work and answers nobody; never part of a task.",
     parameters=arguments_schema({"text": {"type": "string"}}, required=["text"]),
     runs="local",
-    default="allow",
+    access="none",
     execute=lambda arguments: str(arguments["text"]),
 )

@@ -15,7 +15,8 @@ EXECUTE_COMMAND = Tool(
         },
         required=["command"],
     ),
-    runs="ide",
-    default="ask",
+    access="write",
+    command="command",
+    paths={"cwd": "directory"},
     ask_reason="Command execution requires user approval",
 )

@@ -1,4 +1,4 @@
-"""`list_files`: list the files and folders below a path of the workspace; `."""
+"""`list_files`: list the files and folders below a path of the workspace."""
 
 from tools.tool import Tool, arguments_schema
 
@@ -14,6 +14,8 @@ LIST_FILES = Tool(
         },
         required=["path"],
     ),
-    runs="ide",
-    default="allow",
+    access="read",
+    paths={"path": "directory"},
+    globs={"pattern": "names"},
+    refetch="To see what was left out, list one folder, or give a pattern.",
 )

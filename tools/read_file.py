@@ -14,6 +14,7 @@ READ_FILE = Tool(
         },
         required=["path"],
     ),
-    runs="ide",
-    default="allow",
+    access="read",
+    paths={"path": "file"},
+    refetch="To read what was left out, call read_file with start_line and end_line.",
 )

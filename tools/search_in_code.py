@@ -16,6 +16,8 @@ SEARCH_IN_CODE = Tool(
         },
         required=["query"],
     ),
-    runs="ide",
-    default="allow",
+    access="read",
+    paths={"path": "directory"},
+    globs={"file_pattern": "content"},
+    refetch="To see what was left out, give a path, a file_pattern or fewer max_results.",
 )

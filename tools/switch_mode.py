@@ -7,11 +7,13 @@ SWITCH_MODE = Tool(
     description="Hand the conversation to another agent, only when the task needs a tool or a right that you lack.",
     parameters=arguments_schema(
         {
-            "mode": {"type": "string", "enum": ["orchestrator", "coder", "architect", "debug", "ask"]},
+            "mode": {"type": "string"},
             "reason": {"type": "string", "default": "Task requires different agent capabilities"},
         },
         required=["mode"],
     ),
-    runs="local",
-    default="allow",
+    runs="virtual",
+    access="none",
+    effect="switch",
+    agent_argument="mode",
 )

@@ -15,7 +15,8 @@ WRITE_FILE = Tool(
         },
         required=["path", "content"],
     ),
-    runs="ide",
-    default="ask",
+    access="write",
+    paths={"path": "file"},
+    text="content",
     ask_reason="File modification requires user approval",
 )

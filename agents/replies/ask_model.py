@@ -20,6 +20,8 @@ from errors import ModelError
 from llm.chat_model import Reply, WrittenCall
 from llm.tool_calls import written_call
 from prompts.render import Prompt
+from tools.attempt_completion import ATTEMPT_COMPLETION
+from tools.create_plan import CREATE_PLAN
 from tools.tool import Tool
 
 _NUDGES: dict[Missing, str] = {
@@ -114,7 +116,7 @@ async def ask(
 def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) -> tuple[tuple[WrittenCall, ...], bool]:
     """The calls that insisting brought, and whether the first text has to count as the completion."""
     calls = second.calls if second else ()
-    if calls and missing in ("plan", "file") and all(call.name == "attempt_completion" for call in calls):
+    if calls and missing in ("plan", "file") and all(call.name == ATTEMPT_COMPLETION.name for call in calls):
         return (), False  # the model confirms that its text was the answer; it is not shown twice
     if calls or missing != "plan":
         return calls, not calls
@@ -124,7 +126,7 @@ def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) 
 
 
 def _plan_call(arguments: dict[str, Any]) -> WrittenCall:
-    return written_call("", "create_plan", json.dumps(arguments, ensure_ascii=False))
+    return written_call("", CREATE_PLAN.name, json.dumps(arguments, ensure_ascii=False))
 
 
 def _nudge(missing: Missing) -> HumanMessage:

@@ -13,7 +13,7 @@ from langgraph.graph import END
 from langgraph.types import Command, Send
 
 from agents.replies.virtual_tools import take_effect
-from agents.roster import Agent
+from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.tool_messages import AGAIN_THE_SAME, ONE_AT_A_TIME
 from context import Context
 from llm.chat_model import WrittenCall
@@ -108,7 +108,7 @@ def _problem(call: WrittenCall, offered: frozenset[str]) -> str | None:
     """Why the arguments cannot be used, as the model is told (S25)."""
     if call.arguments is None:
         return f"The arguments of this call are not valid JSON: {call.problem}"
-    misfit = BY_NAME[call.name].misfit(call.arguments) if call.name in offered else None
+    misfit = CHECKED_TOOLS[call.name].misfit(call.arguments) if call.name in offered else None
     return f"The arguments of this call do not fit the tool: {misfit}" if misfit else None
 
 
@@ -163,22 +163,22 @@ def is_circle(signs: Sequence[str]) -> bool:
 
 
 def _stage(tool_name: str) -> str:
-    """When a call's turn comes; a switch waits for the others like the virtual tools."""
-    return "virtual" if tool_name == "switch_mode" else BY_NAME[tool_name].runs
+    """When a call's turn comes: local tools first, then the client's, then one virtual tool."""
+    return BY_NAME[tool_name].runs
 
 
 def go_on(step: Step, state: AgentState, context: Context, write: Callable[[Any], None]) -> Step:
     """Send the next stage of the round to its nodes; with nothing left the model is asked again."""
     round_ = list(step.round if step.round is not None else state.get("round") or [])
     local = [call for call in round_ if _stage(call["tool_name"]) == "local"]
-    ide = [call for call in round_ if _stage(call["tool_name"]) == "ide"]
+    client = [call for call in round_ if _stage(call["tool_name"]) == "client"]
     step.round = []
     if local:
         step.round = [call for call in round_ if call not in local]
         step.goto = [Send("local_call", call) for call in local]
-    elif ide:
-        step.round = [call for call in round_ if call not in ide]
-        step.goto = [Send("approval" if c["verdict"]["verdict"] == "ask" else "ide_call", c) for c in ide]
+    elif client:
+        step.round = [call for call in round_ if call not in client]
+        step.goto = [Send("approval" if c["verdict"]["verdict"] == "ask" else "ide_call", c) for c in client]
     elif round_:
         effect = take_effect(round_[0], {**state, **step.update}, context, write)
         step.messages += effect.messages

@@ -7,14 +7,17 @@ from collections.abc import Collection
 from typing import Literal
 
 from agents.classification import classify_by_keywords
-from agents.roster import Agent
+from agents.roster import ROSTER, Agent
 from llm.tool_calls import CALL_HEAD
+from tools.catalog import TOOLS
+from tools.create_plan import CREATE_PLAN
 
 Missing = Literal["plan", "action", "file", "claim"]
 
 ANNOUNCEMENT_CHARS = 1200
 """A longer text says something itself, whatever its last sentence announces."""
 
+_WRITING = frozenset(tool.name for tool in TOOLS if tool.text is not None)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?…:])\s+|\n+")
 _OFFER = re.compile(
@@ -72,11 +75,12 @@ def missing_call(
         return "action"
     if is_question(text):
         return None
-    if needs_plan and "create_plan" in offered and "write_file" not in called:
+    has_written = not _WRITING.isdisjoint(called)
+    if needs_plan and CREATE_PLAN.name in offered and not has_written:
         return "plan"
     if announces_action(text):
         return "action"
-    if agent.writes != "any" or "write_file" in called or classify_by_keywords(request).agent != "coder":
+    if agent.writes != "any" or has_written or ROSTER[classify_by_keywords(request).agent].writes != "any":
         return None
     if _FENCE.search(text):
         return "file"

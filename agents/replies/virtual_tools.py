@@ -11,10 +11,11 @@ from langchain_core.messages import AnyMessage
 from langgraph.types import Send
 
 from agents import custom_events
-from agents.roster import ROSTER
+from agents.roster import ROSTER, ROUTER
 from agents.thread.plans import PlanInvalid, build_plan
 from context import Context
 from state import AgentState, DecidedCall, Turn, tool_message
+from tools.catalog import BY_NAME
 
 MAX_HOPS = 5
 
@@ -31,13 +32,13 @@ class Effect:
 def take_effect(call: DecidedCall, state: Any, context: Context, write: Callable[[Any], None]) -> Effect:
     """Carry out a virtual call after the other calls of its reply are settled."""
     state = cast(AgentState, state)
-    match call["tool_name"]:
-        case "attempt_completion":
+    match BY_NAME[call["tool_name"]].effect:
+        case "complete":
             return _complete(call, write)
-        case "ask_followup_question":
+        case "question":
             question = {"question": call["arguments"]["question"], "suggestions": call["arguments"]["suggestions"]}
             return Effect(goto=[Send("question", {"kind": "question", **call, **question})])
-        case "create_plan":
+        case "plan":
             return _plan(call, state, context)
         case _:
             return switch(call, state, context, write)
@@ -67,7 +68,7 @@ def switch(
     call_id, name = call["call_id"], call["tool_name"]
     target = call["arguments"]["mode"]
     reason = call["arguments"].get("reason") or "Agent requested switch"
-    current = state.get("agent") or "orchestrator"
+    current = state.get("agent") or ROUTER.name
     if target == current:
         return Effect([tool_message(call_id, name, f"You are the {target} agent already: go on with the task.")])
     turn = state.get("turn") or Turn()
@@ -88,7 +89,7 @@ def switch(
         "previous_agent": current,
         "turn": {**turn, "hops": hops + 1},
     }
-    if target != "orchestrator":
+    if target != ROUTER.name:
         write(custom_events.switched(current, target, reason, "medium", "agent"))
-    goto = "router" if target == "orchestrator" else "specialist"
+    goto = "router" if target == ROUTER.name else "specialist"
     return Effect([tool_message(call_id, name, f"Switched to {target} agent")], update, goto)

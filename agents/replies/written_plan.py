@@ -6,17 +6,22 @@ import json
 import re
 from typing import Any
 
+from agents.roster import BY_LABEL, CHECKED_TOOLS, SPECIALISTS, SUBTASK_AGENTS, WRITER
 from routing.keywords import best_agent, find_cues
-from tools.catalog import BY_NAME
+from tools.create_plan import CREATE_PLAN
 
 MINUTES = 10
 MAX_SUBTASKS = 50
 _TITLE_CHARS = 80
-_AGENTS = ("coder", "debug", "ask")
+_AGENT_OF = {**{label: agent.name for label, agent in BY_LABEL.items()}, **{a.name: a.name for a in SPECIALISTS}}
+_CARRIES_OUT = frozenset(agent.name for agent in SUBTASK_AGENTS)
+_NAMED = "|".join(map(re.escape, _AGENT_OF))
 _STEP = re.compile(
     r"^(?:#{1,6}\s*)?(?:\*\*)?\s*(?:(?:step|шаг|task|задача)\s*)?(\d{1,2})\s*[.):]\s*(.+)$", re.IGNORECASE
 )
-_TAG = re.compile(r"[\[(]\s*(coder|code|debug|ask|architect)\s*[\])]:?|\b(coder|debug|ask)\s*:\s*", re.IGNORECASE)
+_TAG = re.compile(
+    rf"[\[(]\s*({_NAMED})\s*[\])]:?|\b({'|'.join(sorted(map(re.escape, _CARRIES_OUT)))})\s*:\s*", re.IGNORECASE
+)
 _MINUTES = re.compile(r"\(?~?\s*(\d{1,3})\s*(?:min(?:ute)?s?|мин\w*)\.?\s*\)?", re.IGNORECASE)
 _SAYS_PLAN = re.compile(r"\b(plan|steps?|subtasks?|roadmap)\b|\b(план\w*|шаг\w*|этап\w*|подзадач\w*)\b", re.IGNORECASE)
 
@@ -55,7 +60,7 @@ def _as_arguments(value: Any) -> dict[str, Any] | None:
     """Take a JSON value for a plan when it is one, with what small models leave out filled in."""
     if not isinstance(value, dict):
         return None
-    inner = next((value[key] for key in ("plan", "create_plan") if isinstance(value.get(key), dict)), value)
+    inner = next((value[key] for key in ("plan", CREATE_PLAN.name) if isinstance(value.get(key), dict)), value)
     written = inner.get("subtasks") or inner.get("steps") or inner.get("tasks")
     title = inner.get("title") or inner.get("goal") or inner.get("name")
     if not isinstance(title, str) or not isinstance(written, list) or not written:
@@ -68,7 +73,7 @@ def _as_arguments(value: Any) -> dict[str, Any] | None:
         "description": description if isinstance(description, str) and description else title,
         "subtasks": [_completed(task) for task in written],
     }
-    return arguments if BY_NAME["create_plan"].misfit(arguments) is None else None
+    return arguments if CHECKED_TOOLS[CREATE_PLAN.name].misfit(arguments) is None else None
 
 
 def _completed(task: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _completed(task: dict[str, Any]) -> dict[str, Any]:
     completed = {
         "title": task.get("title") or str(description)[:_TITLE_CHARS],
         "description": description,
-        "agent": {"code": "coder", "explain": "ask"}.get(agent, agent) or agent_for(str(description)),
+        "agent": _AGENT_OF.get(agent, agent) or agent_for(str(description)),
         "estimated_time_minutes": minutes if isinstance(minutes, int) and minutes > 0 else MINUTES,
     }
     return completed | ({"dependencies": task["dependencies"]} if task.get("dependencies") else {})
@@ -99,17 +104,17 @@ def _steps(text: str) -> tuple[list[str], int]:
 def _subtask(step: str, index: int) -> dict[str, Any]:
     tag, minutes = _TAG.search(step), _MINUTES.search(step)
     description = _MINUTES.sub("", _TAG.sub("", step)).strip(" -–—:")
-    named = (tag[1] or tag[2]).lower() if tag else ""
+    named = _AGENT_OF[(tag[1] or tag[2]).lower()] if tag else ""
     return {
         "title": description[:_TITLE_CHARS],
         "description": description,
-        "agent": "coder" if named == "code" else named if named in _AGENTS else agent_for(description),
+        "agent": named if named in _CARRIES_OUT else agent_for(description),
         "estimated_time_minutes": int(minutes[1]) if minutes and int(minutes[1]) else MINUTES,
         "dependencies": [index - 1] if index else [],
     }
 
 
 def agent_for(description: str) -> str:
-    """Choose who carries out a step that names nobody; documents and designs are written by the coder."""
-    agent = best_agent(description) if find_cues(description) - {"smalltalk"} else "coder"
-    return agent if agent in _AGENTS else "coder"
+    """Choose the agent of a step that names none; documents and designs go to the one that may write."""
+    agent = best_agent(description) if find_cues(description) - {"smalltalk"} else WRITER.name
+    return agent if agent in _CARRIES_OUT else WRITER.name

@@ -9,8 +9,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from agents.thread.conversation import is_said_by_user
+from tools.catalog import TOOLS
 
-REFETCHABLE = frozenset({"read_file", "list_files", "search_in_code"})
+REFETCHABLE = frozenset(tool.name for tool in TOOLS if tool.refetch is not None)
 FULL = 0.8
 """The part of the model's window from which on room is made."""
 CLEARED_ENOUGH = 0.65

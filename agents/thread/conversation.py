@@ -7,14 +7,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from agents.roster import ROSTER, Agent
+from agents.roster import ALONE, ROSTER, Agent
 from state import AgentState
 
 
 def current_agent(state: AgentState) -> Agent:
     """The agent that works now: the subtask's while a plan executes, else the current one."""
     subtask = current_subtask(state)
-    return ROSTER[subtask["agent"] if subtask else state.get("agent") or "universal"]
+    return ROSTER[subtask["agent"] if subtask else state.get("agent") or ALONE.name]
 
 
 def current_subtask(state: AgentState) -> dict[str, Any] | None:

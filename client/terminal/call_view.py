@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from client.terminal.diff import diff_write
+from client.terminal.diff import FileDiff, diff_write
 from client.terminal.text import counted, entries, first_lines, shown
 from client.workspace.executor import ToolOutcome
 from client.workspace.folder import Workspace
+from tools.catalog import BY_NAME
 from wire.protocol import Chunk
 
 MAX_OUTPUT_LINES = 12
 MAX_OUTPUT_CHARS = 2_000
+_PHRASES: Mapping[str, Callable[[Any], str]] = {
+    "lines_read": lambda count: counted(count, "line"),
+    "bytes_written": lambda count: counted(count, "byte") + " written",
+    "total_count": lambda count: counted(count, "entry", "entries"),
+    "created": lambda is_new: "created" if is_new else "existed already",
+}
+"""What a result says, by the key that it has."""
 _BORDERS = {"low": "green", "normal": "yellow", "high": "red"}
 
 
 def call_line(tool_name: str, arguments: dict[str, Any]) -> Text:
     """Sum a call up on one line."""
     line = Text("● ", style="bold cyan") + shown(tool_name, "bold")
-    subject = arguments.get("path") or arguments.get("query") or ""
-    if tool_name == "execute_command":
-        return line + Text(" ") + shown(str(arguments.get("command", "")), "bold yellow")
-    line += Text(" ") + shown(str(subject))
+    command = _command_of(tool_name, arguments)
+    if command is not None:
+        return line + Text(" ") + shown(command, "bold yellow")
+    line += Text(" ") + shown(str(arguments.get("path") or arguments.get("query") or ""))
     if "start_line" in arguments or "end_line" in arguments:
         line.append(f" lines {arguments.get('start_line', 1)}-{arguments.get('end_line', '')}", "dim")
     return line
@@ -47,21 +56,31 @@ def call_panel(chunk: Chunk, arguments: dict[str, Any], workspace: Workspace, *,
 
 def is_cut(chunk: Chunk, arguments: dict[str, Any], workspace: Workspace) -> bool:
     """Whether the panel leaves something out that `whole` would show."""
-    return chunk.tool_name == "write_file" and _diff(arguments, workspace).is_cut
+    diff = _diff(str(chunk.tool_name), arguments, workspace)
+    return diff is not None and diff.is_cut
 
 
-def _diff(arguments: dict[str, Any], workspace: Workspace) -> Any:
-    path, content = str(arguments.get("path", "")), str(arguments.get("content", ""))
+def _command_of(tool_name: str, arguments: dict[str, Any]) -> str | None:
+    tool = BY_NAME.get(tool_name)
+    return str(arguments.get(tool.command, "")) if tool is not None and tool.command else None
+
+
+def _diff(tool_name: str, arguments: dict[str, Any], workspace: Workspace) -> FileDiff | None:
+    tool = BY_NAME.get(tool_name)
+    if tool is None or tool.text is None:
+        return None
+    path, content = str(arguments.get("path", "")), str(arguments.get(tool.text, ""))
     return diff_write(workspace, path, content, str(arguments.get("encoding", "utf-8")))
 
 
 def _subject(tool_name: str, arguments: dict[str, Any], workspace: Workspace, *, whole: bool) -> RenderableType:
-    if tool_name == "execute_command":
-        command = Text("$ ", style="dim") + shown(str(arguments.get("command", "")), "bold")
-        extra = {name: value for name, value in arguments.items() if name != "command"}
-        return Group(command, shown(_compact(extra), "dim")) if extra else command
-    if tool_name == "write_file":
-        diff = _diff(arguments, workspace)
+    command = _command_of(tool_name, arguments)
+    if command is not None:
+        line = Text("$ ", style="dim") + shown(command, "bold")
+        extra = {name: value for name, value in arguments.items() if name != BY_NAME[tool_name].command}
+        return Group(line, shown(_compact(extra), "dim")) if extra else line
+    diff = _diff(tool_name, arguments, workspace)
+    if diff is not None:
         head = shown(str(arguments.get("path", "")), "bold") + Text(f"  {diff.summary}", style="dim")
         return Group(head, diff.render(whole=whole))
     return shown(_compact(arguments))
@@ -100,16 +119,12 @@ def outcome_lines(tool_name: str, outcome: ToolOutcome) -> RenderableType:
     if outcome.error:
         return Text("  ✗ ", style="red") + shown(outcome.error, "red")
     result = outcome.result if isinstance(outcome.result, dict) else {}
-    if tool_name == "execute_command":
+    tool = BY_NAME.get(tool_name)
+    if tool is not None and tool.command:
         return _command_outcome(result)
-    if tool_name == "search_in_code":
+    if "matches" in result:
         return _search_outcome(result)
-    phrase = {
-        "read_file": counted(result.get("lines_read"), "line"),
-        "write_file": counted(result.get("bytes_written"), "byte") + " written",
-        "list_files": counted(result.get("total_count"), "entry", "entries"),
-        "create_directory": "created" if result.get("created") else "existed already",
-    }.get(tool_name, "done")
+    phrase = next((phrase(result[key]) for key, phrase in _PHRASES.items() if key in result), "done")
     if result.get("backup_path"):
         phrase += ", the old version is kept in " + str(result["backup_path"]).rpartition("/")[0]
     return Text("  ✓ ", style="green") + shown(phrase, "dim")

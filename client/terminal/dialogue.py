@@ -18,10 +18,10 @@ from client.terminal.call_view import call_panel, is_cut
 from client.terminal.text import entries, shown
 from client.time_limit import TimeLimit
 from client.workspace.folder import Workspace
+from tools.catalog import BY_NAME
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 _END_OF_TEXT = "."
-_EDITED_FIELD = {"write_file": "content", "execute_command": "command"}
 
 
 class AskPerson:
@@ -103,10 +103,11 @@ class AskPerson:
 
     def _edit(self, tool_name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """Let the person change the arguments; None when they gave up or wrote no valid JSON."""
-        field = _EDITED_FIELD.get(tool_name)
-        if field is not None:
-            suffix = PurePath(str(arguments.get("path", ""))).suffix if field == "content" else ".sh"
-            text = self._edit_text(str(arguments.get(field, "")), suffix, one_line=field == "command")
+        tool = BY_NAME.get(tool_name)
+        field = (tool.command or tool.text) if tool is not None else None
+        if tool is not None and field is not None:
+            suffix = ".sh" if tool.command else PurePath(str(arguments.get("path", ""))).suffix
+            text = self._edit_text(str(arguments.get(field, "")), suffix, one_line=tool.command is not None)
             return None if text is None else arguments | {field: text}
         text = self._edit_text(json.dumps(arguments, ensure_ascii=False, indent=2), ".json", one_line=False)
         if text is None:

@@ -14,6 +14,7 @@ from client.terminal.text import counted, entries, shown
 from client.view import TaskSummary
 from client.workspace.executor import ToolOutcome
 from client.workspace.folder import Workspace
+from tools.catalog import BY_NAME
 from wire.protocol import Chunk
 
 _SILENT_STATUSES = {"approved", "approved_with_edits", "rejected", "result_recorded"}
@@ -68,7 +69,8 @@ class Display:
         """See View; what asks or writes is shown in full."""
         name = str(call.tool_name)
         asks = call.requires_approval or (call.metadata or {}).get("verdict") == "ask"
-        shows_all = asks or name == "write_file"
+        tool = BY_NAME.get(name)
+        shows_all = asks or tool is None or tool.changes_files
         self.line(call_panel(call, arguments, self._workspace) if shows_all else call_line(name, arguments))
 
     def call_rejected(self, call: Chunk, feedback: str | None) -> None:  # noqa: ARG002 its panel is on the screen

@@ -13,13 +13,21 @@ from client.workspace.search import search_in_code
 from client.workspace.shell import CommandSlot, execute_command
 from policy.decide import Environment
 from tools.catalog import BY_NAME
+from tools.create_directory import CREATE_DIRECTORY
+from tools.execute_command import EXECUTE_COMMAND
+from tools.list_files import LIST_FILES
+from tools.read_file import READ_FILE
+from tools.search_in_code import SEARCH_IN_CODE
+from tools.write_file import WRITE_FILE
 
 _FILE_TOOLS = {
-    "read_file": read_file,
-    "list_files": list_files,
-    "create_directory": create_directory,
-    "search_in_code": search_in_code,
+    READ_FILE.name: read_file,
+    LIST_FILES.name: list_files,
+    CREATE_DIRECTORY.name: create_directory,
+    SEARCH_IN_CODE.name: search_in_code,
 }
+_KNOWN = frozenset({*_FILE_TOOLS, WRITE_FILE.name, EXECUTE_COMMAND.name})
+"""The tools that this client has code for; the server's catalog may hold more."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class WorkspaceExecutor:
             _check_arguments(request)
             located = self._locate(request)
             concerns = judge_target(request, located, Environment.read(self.environment()))
-            if request.precondition is not None and request.tool_name != "execute_command":
+            if request.precondition is not None and request.tool_name != EXECUTE_COMMAND.name:
                 request.precondition.check(bytes_of(self._workspace, located))
         except Refusal as refusal:
             return Examination(request, refusal=str(refusal))
@@ -101,24 +109,23 @@ class WorkspaceExecutor:
         self._slot.stop()
 
     def _locate(self, request: ToolRequest) -> Located:
-        if request.tool_name == "execute_command":
+        if request.tool_name == EXECUTE_COMMAND.name:
             return self._workspace.locate(str(request.arguments.get("cwd") or "."))
         path = str(request.arguments.get("path", "."))
         return self._workspace.locate_for_write(path) if writes(request.tool_name) else self._workspace.locate(path)
 
     def _run(self, request: ToolRequest, located: Located, time_left_s: float) -> dict[str, Any]:
-        if request.tool_name == "execute_command":
+        if request.tool_name == EXECUTE_COMMAND.name:
             return execute_command(self._workspace, request, located, time_left_s, self._slot)
-        if request.tool_name == "write_file":
+        if request.tool_name == WRITE_FILE.name:
             return write_file(self._workspace, request.arguments, located, request.precondition)
         return _FILE_TOOLS[request.tool_name](self._workspace, request.arguments, located)
 
 
 def _check_arguments(request: ToolRequest) -> None:
-    tool = BY_NAME.get(request.tool_name)
-    if tool is None or tool.runs != "ide":
+    if request.tool_name not in _KNOWN:
         raise Refusal(f"This client has no tool '{request.tool_name}'.")
-    misfit = tool.misfit(request.arguments)
+    misfit = BY_NAME[request.tool_name].misfit(request.arguments)
     if misfit:
         raise Refusal(f"The arguments do not fit {request.tool_name}: {misfit}.")
 

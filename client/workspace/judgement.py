@@ -17,7 +17,7 @@ def judge_target(request: ToolRequest, located: Located, environment: Environmen
     if not located.is_renamed:
         return ()
     leads = f"'{located.written}' is a link and names '{located.name}'"
-    if request.tool_name == "execute_command":
+    if BY_NAME[request.tool_name].command is not None:
         return (Concern(f"The folder {leads}.", "high"),)
     call = Call(request.tool_name, request.arguments | {"path": located.name})
     verdict = decide(call, _rights(request), Facts(environment=environment), _rules())
@@ -46,4 +46,4 @@ def _rules() -> Rules:
 def writes(tool_name: str) -> bool:
     """Whether a tool changes what its path names; one that is not known to only read does."""
     tool = BY_NAME.get(tool_name)
-    return tool is None or tool.default == "ask"
+    return tool is None or tool.access == "write"

@@ -33,8 +33,8 @@ _STRANGE = names_of(
 """Subcommands that download, delete, publish or run other programs."""
 
 
-def remember_options(examination: Examination) -> tuple[RememberOption, ...]:
-    """Propose one grant that would have covered the line, or nothing."""
+def remember_options(examination: Examination, tool: str) -> tuple[RememberOption, ...]:
+    """Propose one grant of this tool that would have covered the line, or nothing."""
     asking = [finding for finding in examination.findings if finding.doubt is not None]
     if examination.doubt is not None or examination.catastrophe or not asking:
         return ()
@@ -45,18 +45,18 @@ def remember_options(examination: Examination) -> tuple[RememberOption, ...]:
         grant = _grant_for(finding)
         if grant not in grants:
             grants.append(grant)
-    rule = {"tool": "execute_command", "commands": grants}
+    rule = {"tool": tool, "commands": grants}
     digest = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:8]
     label = ", ".join(f"`{' '.join(grant['prefix'])}`" for grant in grants) + ", in this session"
     return (RememberOption(f"command-{digest}", label, rule),)
 
 
-def granted_by(finding: Finding, session_rules: Iterable[Mapping[str, Any]]) -> str | None:
+def granted_by(finding: Finding, tool: str, session_rules: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the words of the session rule that covers a segment, or None."""
     if not _is_grantable(finding):
         return None
     for rule in session_rules:
-        if rule.get("tool") != "execute_command" or not isinstance(rule.get("commands"), list | tuple):
+        if rule.get("tool") != tool or not isinstance(rule.get("commands"), list | tuple):
             continue
         for grant in rule["commands"]:
             if isinstance(grant, Mapping) and _covers(grant, finding):

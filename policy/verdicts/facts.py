@@ -30,6 +30,22 @@ class Rights:
     """The agent's name in sentences, such as `Coder`."""
     tools: frozenset[str]
     writes: Writes
+    only: str = ""
+    """What an agent without the right to write is for, to complete `<Title> agent can only …`."""
+    writers: str = ""
+    """The agents that may write any file, such as `Coder`; empty where there is none."""
+    runners: str = ""
+    """The agents that may run commands, such as `Coder or Debug`."""
+
+    @property
+    def who_writes(self) -> str:
+        """Say which agent changes code; empty where none does."""
+        return f"For code changes, please switch to {self.writers} agent." if self.writers else ""
+
+    @property
+    def who_runs(self) -> str:
+        """Say which agent runs commands; empty where none does."""
+        return f"For running commands, please switch to {self.runners} agent." if self.runners else ""
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.roster import ROSTER
 from policy.decide import Call, Environment, Facts, Rights, decide
 from policy.rules import Rules, load_rules
 from policy.verdicts.verdict import Verdict
 
 CORPORA = Path(__file__).parent.parent / "corpora"
-READS = {"read_file", "list_files", "search_in_code"}
-VIRTUAL = {"attempt_completion", "ask_followup_question", "switch_mode"}
-WRITES = {"write_file", "create_directory", "execute_command"}
-
-AGENTS: Mapping[str, Rights] = {
-    "orchestrator": Rights("orchestrator", "Orchestrator", frozenset(READS), "none"),
-    "coder": Rights("coder", "Coder", frozenset(READS | VIRTUAL | WRITES), "any"),
-    "architect": Rights(
-        "architect", "Architect", frozenset(READS | VIRTUAL | {"write_file", "create_plan"}), "markdown"
-    ),
-    "debug": Rights("debug", "Debug", frozenset(READS | VIRTUAL | {"execute_command"}), "none"),
-    "ask": Rights("ask", "Ask", frozenset(READS | VIRTUAL), "none"),
-    "universal": Rights("universal", "Universal", frozenset(READS | VIRTUAL | WRITES | {"echo", "calculator"}), "any"),
-}
+AGENTS: Mapping[str, Rights] = {name: agent.rights(agent.tools) for name, agent in ROSTER.items()}
 BASH = Environment.read({"shell": "bash"})
 RULES = load_rules()
 

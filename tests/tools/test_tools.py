@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from agents.roster import AGENTS, check_roster
+from agents.roster import AGENTS, CHECKED_TOOLS, check_roster
 from errors import ConfigurationError
 from tools.calculator import evaluate
-from tools.catalog import BY_NAME, TOOLS
+from tools.catalog import TOOLS
 from tools.tool import Tool
 
 ORDER = [
@@ -52,7 +52,7 @@ def test_schemas_are_closed(tool: Tool) -> None:
     ],
 )
 def test_arguments_are_checked_strictly(name: str, arguments: dict[str, object], problem: str | None) -> None:
-    found = BY_NAME[name].misfit(arguments)
+    found = CHECKED_TOOLS[name].misfit(arguments)
     assert found == problem if problem is None else (found or "").startswith(problem)
 
 
