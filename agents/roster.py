@@ -8,7 +8,7 @@ from typing import Literal
 
 from errors import ConfigurationError
 from policy.decide import Rights
-from prompts.render import prompt_names
+from prompts.render import prompt_text
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import Tool
 
@@ -165,7 +165,8 @@ def check_roster(agents: tuple[Agent, ...] = AGENTS) -> None:
                 f"Agent '{agent.name}' names the tool '{tool}', which tools/catalog.py does not have: "
                 "add the tool there or take it out of agents/roster.py."
             )
-        if agent.role != "router" and agent.name not in prompt_names():
-            raise ConfigurationError(
-                f"Agent '{agent.name}' has no prompt: add prompts/{agent.name}.md or take it out of agents/roster.py."
-            )
+        if agent.role != "router":
+            try:
+                prompt_text(agent.name)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"Agent '{agent.name}' of agents/roster.py has no prompt. {error}") from error
