@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from client.question import Question
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
+_TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
 
 
 class Decider(Protocol):
-    """Answers what a run asks."""
+    """Answers what a run asks.
 
-    def decide_call(self, call: Chunk) -> HitlDecision:
+    A decider that waits for a person does so inside `question.open(...)`, which follows the session meanwhile and
+    raises QuestionClosed when somebody else settles the question.
+    """
+
+    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
         """Approve, edit or reject one tool call."""
         ...
 
-    def confirm(self, call: Chunk, question: str) -> bool:
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:
         """Let a call run that the server cleared and this client does not; its reasons are in the metadata."""
         ...
 
-    def decide_plan(self, plan: Chunk) -> PlanDecision:
+    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:
         """Approve, reject or modify one plan."""
         ...
 
-    def answer(self, suggestions: list[str]) -> str | None:
+    def answer(self, suggestions: list[str], question: Question) -> str | None:
         """Answer the question on the screen, or None to leave it open."""
         ...
 
@@ -40,7 +46,8 @@ def plan_decision(plan: Chunk, decision: str, feedback: str | None = None) -> Pl
     return PlanDecision(approval_request_id=plan.approval_request_id, decision=decision, feedback=feedback)
 
 
-def _is_dangerous(call: Chunk) -> bool:
+def is_dangerous(call: Chunk) -> bool:
+    """Whether the policy or this client judged a call to be of danger `high`."""
     return (call.metadata or {}).get("danger") == "high"
 
 
@@ -50,25 +57,21 @@ class ApproveAll:
     def __init__(self) -> None:
         self._answers_left = MAX_FIRST_SUGGESTIONS
 
-    def decide_call(self, call: Chunk) -> HitlDecision:
+    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 nobody is asked
         """See Decider."""
-        if _is_dangerous(call):
-            return hitl_decision(
-                call,
-                "reject",
-                feedback="This call is dangerous and no person is there to look at it. Find a safer way.",
-            )
+        if is_dangerous(call):
+            return hitl_decision(call, "reject", feedback=_TOO_DANGEROUS)
         return hitl_decision(call, "approve")
 
-    def confirm(self, call: Chunk, question: str) -> bool:  # noqa: ARG002 the same for every question
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 nobody is asked
         """See Decider."""
-        return not _is_dangerous(call)
+        return not is_dangerous(call)
 
-    def decide_plan(self, plan: Chunk) -> PlanDecision:
+    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 nobody is asked
         """See Decider."""
         return plan_decision(plan, "approve")
 
-    def answer(self, suggestions: list[str]) -> str | None:
+    def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 nobody is asked
         """See Decider."""
         if not suggestions or not self._answers_left:
             return None
@@ -79,18 +82,18 @@ class ApproveAll:
 class RejectAll:
     """`--approve none`: no to everything that asks; questions stay open."""
 
-    def decide_call(self, call: Chunk) -> HitlDecision:
+    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 nobody is asked
         """See Decider."""
         return hitl_decision(call, "reject", feedback="Nothing is approved in this run (--approve none).")
 
-    def confirm(self, call: Chunk, question: str) -> bool:  # noqa: ARG002 nobody is there to ask
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 nobody is asked
         """See Decider."""
         return False
 
-    def decide_plan(self, plan: Chunk) -> PlanDecision:
+    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 nobody is asked
         """See Decider."""
         return plan_decision(plan, "reject")
 
-    def answer(self, suggestions: list[str]) -> str | None:  # noqa: ARG002 the same for every question
+    def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 always the same
         """See Decider."""
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -81,7 +81,7 @@ class Session:
         while True:
             before = self.last_seq
             try:
-                with self._open_log(follow=True) as response:
+                with self._open_log(after=before, follow=True) as response:
                     if (yield from self._chunks(response, after=before)):
                         return
             except ServerUnreachable:
@@ -94,12 +94,30 @@ class Session:
                 )
             self.time_limit.sleep(min(0.1 * 2**failures, 2.0))
 
+    def log_after(
+        self, number: int, *, follow: bool, opened: Callable[[httpx.Response], None] | None = None
+    ) -> Iterator[tuple[int, Chunk]]:
+        """Yield (number, chunk) of the log after a number; with `follow` also what comes, without a time limit.
+
+        It leaves `last_seq` as it is. `opened` is given the response before it is read, for a caller that must
+        end the reading from another thread. Raises ServerUnreachable when the connection breaks.
+        """
+        with self._open_log(after=number, follow=follow, limited=False) as response:
+            if opened:
+                opened(response)
+            try:
+                for event in read_events(response.iter_bytes()):
+                    chunk = read_chunk(event.data) if event.data is not None else None
+                    if chunk is not None and (event.id or 0) > number:
+                        yield event.id or 0, chunk
+            except httpx.TransportError as error:
+                raise ServerUnreachable(f"The connection to {self.url} broke off.") from error
+
     def catch_up(self) -> None:
         """Skip what the log of an older session holds already."""
         try:
-            with self._open_log(follow=False) as response:
-                for event in read_events(response.iter_bytes()):
-                    self.last_seq = max(self.last_seq, event.id or 0)
+            for number, _ in self.log_after(self.last_seq, follow=False):
+                self.last_seq = max(self.last_seq, number)
         except ServerRefused as refusal:
             if refusal.status_code != 404:
                 raise
@@ -111,10 +129,11 @@ class Session:
         return bool(reply.get("cancelled"))
 
     @contextmanager
-    def _open_log(self, *, follow: bool) -> Iterator[httpx.Response]:
-        wanted = {"after": str(self.last_seq), "follow": str(follow).lower(), "protocol_version": "2"}
-        last = {"Last-Event-ID": str(self.last_seq)}
-        with self._open("GET", f"/sessions/{self.id}/stream", params=wanted, headers=last) as response:
+    def _open_log(self, *, after: int, follow: bool, limited: bool = True) -> Iterator[httpx.Response]:
+        wanted = {"after": str(after), "follow": str(follow).lower(), "protocol_version": "2"}
+        last = {"Last-Event-ID": str(after)}
+        path = f"/sessions/{self.id}/stream"
+        with self._open("GET", path, params=wanted, headers=last, limited=limited) as response:
             yield response
 
     @contextmanager
@@ -126,10 +145,12 @@ class Session:
         content: str | None = None,
         params: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
+        limited: bool = True,
     ) -> Iterator[httpx.Response]:
-        """Open a reply and translate what went wrong before its body."""
+        """Open a reply and translate what went wrong before its body; `limited` by the time that the task has left."""
         sent = (headers or {}) | ({"Content-Type": "application/json"} if content is not None else {})
-        silence_s = max(0.01, min(SILENCE_TIMEOUT_S, self.time_limit.left_s))
+        left_s = self.time_limit.left_s if limited else SILENCE_TIMEOUT_S
+        silence_s = max(0.01, min(SILENCE_TIMEOUT_S, left_s))
         timeout = httpx.Timeout(silence_s, connect=min(CONNECT_TIMEOUT_S, silence_s))
         try:
             with self._http.stream(
@@ -142,7 +163,8 @@ class Session:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ServerUnreachable(f"'{self.url}' is not an http address.") from error
         except httpx.TransportError as error:
-            self.time_limit.check()
+            if limited:
+                self.time_limit.check()
             raise ServerUnreachable(
                 f"The server at {self.url} cannot be reached; check the address and that it runs."
             ) from error
@@ -206,7 +228,7 @@ def _refusal(response: httpx.Response) -> ServerRefused:
     if status == 401:
         sentence = "The server does not accept this key; give the right one with --key."
     elif status == 429:
-        sentence = f"The server is asked too often; it wants {retry_after_s:.0f} seconds of rest."
+        sentence = f"The server limits the rate of requests; retry in {retry_after_s:.0f} s."
     elif isinstance(detail, str):
         sentence = f"The server refused ({status}): {detail}"
     elif isinstance(detail, list) and detail and isinstance(detail[0], dict):

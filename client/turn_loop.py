@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from client.decider import Decider, hitl_decision
+from client.question import ENDS, Question, QuestionClosed, Standing
 from client.session import ServerRefused, Session
 from client.time_limit import TimeUp
 from client.view import TaskSummary, View
@@ -16,7 +17,14 @@ from client.workspace.request import Examination, ToolRequest
 from wire.protocol import Chunk
 
 CANCEL_GRACE_S = 3.0
-_PASSED_BY = {"call_settled", "call_unknown", "approval_unknown", "approval_required", "digest_mismatch"}
+_PASSED_BY = {"call_settled", "call_unknown", "approval_unknown", "digest_mismatch"}
+
+
+@dataclass(frozen=True)
+class _OpenCall:
+    chunk: Chunk
+    seq: int
+    """Its place in the log."""
 
 
 class TurnLoop:
@@ -31,10 +39,11 @@ class TurnLoop:
         self._begin_task()
 
     def _begin_task(self) -> None:
-        self._calls: deque[Chunk] = deque()
+        self._calls: deque[_OpenCall] = deque()
         self._plan: Chunk | None = None
         self._suggestions: list[str] = []
         self._summary = TaskSummary()
+        self._is_cancelled = False
 
     def run_task(self, text: str, agent: str | None = None) -> str:
         """Carry one request through all its pauses and show how it ended; gives the outcome.
@@ -58,6 +67,8 @@ class TurnLoop:
             self._cancel("Cancelling; Ctrl-C again leaves at once.")
         except TimeUp as error:
             self._cancel(error.message)
+        if self._is_cancelled:
+            self._summary.outcome = "cancelled"
         self._summary.seconds = time.monotonic() - started
         self._view.task_ended(self._summary, self._session.id)
         return self._summary.outcome
@@ -68,98 +79,159 @@ class TurnLoop:
         self._session.time_limit.restart()
         self._send({"type": "switch_agent", "agent_type": agent, "content": ""})
 
+    def cancel(self) -> None:
+        """Cancel the task from another thread: a running command ends, an open question closes."""
+        self._is_cancelled = True
+        self._executor.stop()
+        self._session.cancel()
+
     def _settle_next(self) -> bool:
         """Settle one thing that the run waits for; False when it waits for nothing that is known here."""
         self._session.time_limit.check()
+        if self._is_cancelled:
+            return False
         if self._calls:
             self._settle(self._calls.popleft())
         elif self._plan is not None and self._summary.outcome == "awaiting_plan":
-            decision = self._decider.decide_plan(self._plan)
-            self._plan = None
-            self._send_or_note(decision.model_dump(exclude_none=True))
+            self._settle_plan(self._plan)
         elif self._summary.outcome == "awaiting_answer":
-            answer = self._decider.answer(self._suggestions)
-            if answer is None:
-                return False
-            self._send({"type": "user_message", "content": answer})
+            return self._settle_question()
         else:
             return False
         return True
 
-    def _settle(self, call: Chunk) -> None:
+    def _settle_plan(self, plan: Chunk) -> None:
+        self._plan = None
+        question = Question(self._session, plan.approval_request_id, self._session.last_seq)
+        try:
+            decision = self._decider.decide_plan(plan, question)
+        except QuestionClosed as closed:
+            self._close(question, closed)
+        else:
+            self._deliver(question, decision.model_dump(exclude_none=True))
+
+    def _settle_question(self) -> bool:
+        """Answer the agent's question; False when it stays open."""
+        question = Question(self._session, None, self._session.last_seq)
+        try:
+            answer = self._decider.answer(self._suggestions, question)
+        except QuestionClosed as closed:
+            self._close(question, closed)
+            return True
+        if answer is None:
+            return False
+        self._send({"type": "user_message", "content": answer})
+        return True
+
+    def _settle(self, offered: _OpenCall) -> None:
         """Examine a call, decide it where it asks, run it, and send what came of it."""
-        offered, request = call, ToolRequest.of(call)
+        request = ToolRequest.of(offered.chunk)
         examination = self._executor.examine(request)
-        call = examination.explained(offered)
+        call = examination.explained(offered.chunk)
         self._view.call_proposed(call, request.arguments)
+        question = Question(self._session, call.call_id, offered.seq)
         if examination.refusal is not None:
-            self._answer(call, ToolOutcome(error=examination.refusal))
+            self._answer(question, call, ToolOutcome(error=examination.refusal))
             return
         if call.requires_approval:
-            decision = self._decider.decide_call(call)
-            if decision.decision == "reject":
-                self._summary.rejected += 1
-                self._view.call_rejected(call, decision.feedback)
-            chunks = self._send_or_note(decision.model_dump(exclude_none=True))
-            if any((chunk.metadata or {}).get("code") == "decision_invalid" for chunk in chunks):
-                self._calls.appendleft(offered)
+            approval = self._approval(call, question)
+            if approval is None:
                 return
-            settled = _approval_of(chunks, call)
-            if settled is None:
-                return
-            arguments = (settled.metadata or {}).get("arguments") or request.arguments
+            arguments = (approval.metadata or {}).get("arguments") or request.arguments
             if arguments != request.arguments:
-                edited = self._examine_edited(call, replace(request, arguments=dict(arguments)))
+                edited = self._examine_edited(question, call, replace(request, arguments=dict(arguments)))
                 if edited is None:
                     return
                 examination = edited
-        elif examination.concerns and not self._is_confirmed(call, examination):
+        elif examination.concerns and not self._is_confirmed(question, call, examination):
             return
-        self._answer(call, self._executor.execute(examination, self._session.time_limit.left_s))
+        self._answer(question, call, self._executor.execute(examination, self._session.time_limit.left_s))
 
-    def _examine_edited(self, call: Chunk, request: ToolRequest) -> Examination | None:
+    def _examine_edited(self, question: Question, call: Chunk, request: ToolRequest) -> Examination | None:
         """Examine what the person made of a call; what they have not seen yet is asked."""
         examination = self._executor.examine(request)
         call = examination.explained(call)
         if examination.concerns:
             self._view.call_proposed(call, request.arguments)
-            if not self._is_confirmed(call, examination):
+            if not self._is_confirmed(question, call, examination):
                 return None
         return examination
 
-    def _is_confirmed(self, call: Chunk, examination: Examination) -> bool:
+    def _is_confirmed(self, question: Question, call: Chunk, examination: Examination) -> bool:
         """Ask the person about a call that the server cleared; a refusal is the call's result."""
         found = " ".join(concern.text for concern in examination.concerns)
-        if self._decider.confirm(call, "The server cleared this call; run it all the same?"):
-            return True
+        try:
+            if self._decider.confirm(call, "The server cleared this call; run it all the same?", question):
+                return True
+        except QuestionClosed as closed:
+            self._close(question, closed)
+            return False
         self._summary.rejected += 1
-        self._answer(call, ToolOutcome(error=f"The client did not run this call without approval: {found}"))
+        self._answer(question, call, ToolOutcome(error=f"The client did not run this call without approval: {found}"))
         return False
 
-    def _answer(self, call: Chunk, outcome: ToolOutcome) -> None:
+    def _answer(self, question: Question, call: Chunk, outcome: ToolOutcome) -> None:
         """Send the result of a call; where only a decision can close it, the error is the feedback of a rejection."""
         self._summary.changed += [path for path in outcome.changed if path not in self._summary.changed]
         self._view.call_finished(call, outcome)
         try:
-            self._send(outcome.as_message(str(call.call_id)))
+            self._deliver(question, outcome.as_message(str(call.call_id)))
         except ServerRefused as refusal:
-            if refusal.error_code == "approval_required" and outcome.error is not None:
-                decision = hitl_decision(call, "reject", feedback=outcome.error)
-                self._send_or_note(decision.model_dump(exclude_none=True))
-            elif refusal.error_code in _PASSED_BY:
-                self._view.warn(refusal.message)
-            else:
+            if refusal.error_code != "approval_required" or outcome.error is None:
                 raise
+            decision = hitl_decision(call, "reject", feedback=outcome.error)
+            self._deliver(question, decision.model_dump(exclude_none=True))
 
-    def _send_or_note(self, message: dict[str, Any]) -> list[Chunk]:
-        """Send a decision or a result; when somebody else was first, say so and go on."""
+    def _approval(self, call: Chunk, question: Question) -> Chunk | None:
+        """Have a call decided; gives the status that clears it to run, None when it must not run."""
+        while True:
+            try:
+                decision = self._decider.decide_call(call, question)
+            except QuestionClosed as closed:
+                return self._close(question, closed).approval
+            if decision.decision == "reject":
+                self._view.call_rejected(call, decision.feedback)
+            standing, is_invalid = self._deliver(question, decision.model_dump(exclude_none=True))
+            self._summary.rejected += decision.decision == "reject" and standing.approval is None
+            if not is_invalid:
+                return standing.approval
+
+    def _close(self, question: Question, closed: QuestionClosed) -> Standing:
+        self._view.question_closed(closed.reason)
+        return self._read_on(question)
+
+    def _deliver(self, question: Question, message: dict[str, Any]) -> tuple[Standing, bool]:
+        """Send a decision or a result; when somebody else was first, read on to what came of theirs.
+
+        Gives how the matter stands, and whether the decision was invalid and has to be made again.
+        """
+        before, outcome = self._session.last_seq, self._summary.outcome
         try:
-            return self._send(message)
+            chunks = self._send(message)
         except ServerRefused as refusal:
             if refusal.error_code not in _PASSED_BY:
                 raise
+            self._summary.outcome = outcome
             self._view.warn(refusal.message)
-            return []
+            return self._read_on(question), False
+        codes = {(chunk.metadata or {}).get("code") for chunk in chunks if chunk.type == "error"}
+        if codes & _PASSED_BY:
+            return self._read_on(question), False
+        return question.standing(enumerate(chunks, before + 1)), "decision_invalid" in codes
+
+    def _read_on(self, question: Question) -> Standing:
+        """Show what the log holds since the question was asked, up to `done` when a run goes on."""
+        entries = list(self._session.log_after(question.after, follow=False))
+        fresh = [(seq, chunk) for seq, chunk in entries if seq > self._session.last_seq]
+        for seq, chunk in fresh:
+            self._session.last_seq = seq
+            self._take(chunk)
+        if fresh and fresh[-1][1].type != "done":
+            for chunk in self._session.follow():
+                self._take(chunk)
+                entries.append((self._session.last_seq, chunk))
+        self._view.reply_ended()
+        return question.standing(entries)
 
     def _send(self, message: dict[str, Any]) -> list[Chunk]:
         """Send one message, show what comes, and keep what is to be settled."""
@@ -169,19 +241,16 @@ class TurnLoop:
             self._take(chunk)
             chunks.append(chunk)
         self._view.reply_ended()
-        self._close_turn(chunks)
-        return chunks
-
-    def _close_turn(self, chunks: list[Chunk]) -> None:
         if self._summary.outcome == "completed" and any(chunk.type == "error" for chunk in chunks):
             self._summary.outcome = "failed"
+        return chunks
 
     def _take(self, chunk: Chunk) -> None:
         self._view.show(chunk)
         metadata = chunk.metadata or {}
         match chunk.type:
             case "tool_call":
-                self._calls.append(chunk)
+                self._calls.append(_OpenCall(chunk, self._session.last_seq))
             case "plan_approval_required":
                 self._plan = chunk
             case "assistant_message" if chunk.is_final:
@@ -190,6 +259,8 @@ class TurnLoop:
                 self._summary.outcome = metadata.get("outcome") or "failed"
                 usage = metadata.get("usage") or {}
                 self._summary.usage.update({name: count for name, count in usage.items() if isinstance(count, int)})
+                if self._summary.outcome in ENDS:
+                    self._calls.clear()
 
     def _cancel(self, sentence: str) -> None:
         """Cancel the run and show what it still had to say; the outcome is cancelled whatever the server answers."""
@@ -207,12 +278,3 @@ class TurnLoop:
         finally:
             self._calls.clear()
             self._summary.outcome = "cancelled"
-
-
-def _approval_of(chunks: list[Chunk], call: Chunk) -> Chunk | None:
-    """Find the status chunk that clears a call to run."""
-    for chunk in chunks:
-        metadata = chunk.metadata or {}
-        if metadata.get("call_id") == call.call_id and metadata.get("status") in ("approved", "approved_with_edits"):
-            return chunk
-    return None

@@ -46,6 +46,10 @@ class View(Protocol):
         """A call has run."""
         ...
 
+    def question_closed(self, reason: str) -> None:
+        """Somebody else settled what was being asked; the reason is one sentence."""
+        ...
+
     def warn(self, sentence: str) -> None:
         """Say something of the client itself that the user should notice."""
         ...

@@ -81,6 +81,10 @@ class Display:
         """See View."""
         self.line(outcome_lines(str(call.tool_name), outcome))
 
+    def question_closed(self, reason: str) -> None:
+        """See View."""
+        self.warn(f"Settled elsewhere: {reason}")
+
     def task_ended(self, summary: TaskSummary, session_id: str) -> None:
         """See View."""
         self.line(summary_panel(summary, session_id))

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.prompt import Prompt
 from rich.text import Text
 
 from client.decider import ApproveAll, Decider, RejectAll
-from client.own_server import Address, own_server, sqlite_url
+from client.own_server import Address, own_server, sqlite_url, state_folder
 from client.session import ServerRefused, Session
 from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
+from client.terminal.keyboard import Keyboard
 from client.terminal.text import shown
 from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
@@ -27,6 +27,7 @@ from errors import ConfigurationError
 from settings import Settings
 
 Approve = Literal["ask", "all", "none"]
+_COMMANDS = ("/agent", "/help", "/quit")
 _HELP = "Write a request; /agent NAME chooses an agent, /quit or Ctrl-D leaves, Ctrl-C cancels a run."
 
 
@@ -55,24 +56,27 @@ def run_chat(options: ChatOptions, console: Console) -> int:
         raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
     time_limit = TimeLimit(options.timeout_s)
     display = Display(console, workspace)
-    decider = _decider(options.approve, console, workspace, time_limit)
+    keyboard = Keyboard(state_folder() / "history", _COMMANDS) if sys.stdin.isatty() else None
+    decider = _decider(options.approve, console, keyboard, workspace, time_limit)
     with _address(options) as address:
         session = Session(address.url, address.key, time_limit, options.session)
         with contextlib.closing(session):
             if options.session:
                 session.catch_up()
             loop = TurnLoop(session, decider, display, WorkspaceExecutor(workspace))
-            if options.message is not None:
-                return 0 if loop.run_task(options.message, options.agent) == "completed" else 1
-            _converse(loop, display, workspace, options.agent)
+            if options.message is not None or keyboard is None:
+                return 0 if loop.run_task(options.message or "", options.agent) == "completed" else 1
+            _converse(loop, display, keyboard, workspace, options.agent)
             return 0
 
 
-def _decider(approve: Approve, console: Console, workspace: Workspace, time_limit: TimeLimit) -> Decider:
+def _decider(
+    approve: Approve, console: Console, keyboard: Keyboard | None, workspace: Workspace, time_limit: TimeLimit
+) -> Decider:
     if approve == "all":
         return ApproveAll()
-    if approve == "ask" and sys.stdin.isatty():
-        return AskPerson(console, workspace, time_limit)
+    if approve == "ask" and keyboard is not None:
+        return AskPerson(console, keyboard, workspace, time_limit)
     if approve == "ask":
         console.print(Text("There is no terminal to ask at: nothing that asks is approved (--approve none).", "yellow"))
     return RejectAll()
@@ -88,13 +92,13 @@ def _address(options: ChatOptions) -> Iterator[Address]:
         yield address
 
 
-def _converse(loop: TurnLoop, display: Display, workspace: Workspace, agent: str | None) -> None:
+def _converse(loop: TurnLoop, display: Display, keyboard: Keyboard, workspace: Workspace, agent: str | None) -> None:
     """Read requests from the person until they leave; what the server refuses is shown, and the talk goes on."""
     display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
     display.note(_HELP)
     while True:
         try:
-            text = Prompt.ask("[bold green]You[/bold green]", console=display.console).strip()
+            text = keyboard.request("You").strip()
         except (EOFError, KeyboardInterrupt):
             display.note("Goodbye.")
             return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +46,10 @@ class Person:
     def type(self, line: str) -> None:
         os.write(self._terminal, line.encode() + b"\n")
 
+    def send(self, text: str) -> None:
+        """Write to the terminal as it is: pastes, escape sequences, keys without Enter."""
+        os.write(self._terminal, text.encode())
+
     def press_control_c(self) -> None:
         self._process.send_signal(signal.SIGINT)
 
@@ -69,10 +76,11 @@ class Person:
 
 
 @contextmanager
-def at_terminal(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Person]:
-    """Start `agent-runtime` with these arguments on a terminal of 100 columns."""
+def at_terminal(*arguments: str, environment: Mapping[str, str] | None = None, columns: int = 100) -> Iterator[Person]:
+    """Start `agent-runtime` with these arguments on a terminal."""
     ours, theirs = pty.openpty()
-    settings = {"COLUMNS": "100", "LINES": "40", "TERM": "xterm"} | dict(environment or {})
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    settings = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm"} | dict(environment or {})
     base = {name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")}
     process = subprocess.Popen(
         [COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=base | settings, start_new_session=True

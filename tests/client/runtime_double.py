@@ -27,6 +27,8 @@ class Refuse:
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    logged: Sequence[Chunk_] = ()
+    """What somebody else's request put into the log before."""
 
 
 Reply = Sequence[Chunk_ | Marker] | Refuse
@@ -200,6 +202,8 @@ def _handler(double: RuntimeDouble) -> type[BaseHTTPRequestHandler]:
                 double.received.append(json.loads(body))
                 reply = double.replies.pop(0)
                 if isinstance(reply, Refuse):
+                    for item in reply.logged:
+                        double.record(item)
                     self._json(reply.status, reply.body, reply.headers)
                 else:
                     self._stream(double.play(reply))

@@ -55,7 +55,8 @@ def test_approve(tmp_path: Path) -> None:
         person.wait_for("+original")
         person.wait_for("Decision")
         person.type("")  # a stray Enter decides nothing
-        person.wait_for("Please select")
+        person.wait_for("Please type one of")
+        person.wait_for("Decision")
         person.type("a")
         person.wait_for("All done.")
         assert person.leave() == 0
@@ -81,19 +82,19 @@ def test_reject_with_a_reason(tmp_path: Path) -> None:
         assert not (tmp_path / "b.txt").exists()
 
 
-def test_edit_without_an_editor(tmp_path: Path) -> None:
-    edited = {"path": "b.txt", "content": "first\nsecond\n"}
+def test_text_is_edited_in_place_without_an_editor(tmp_path: Path) -> None:
+    edited = {"path": "b.txt", "content": "original\nsecond"}
     approved: Reply = [status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool")]
     with chat(tmp_path, write_call(), approved, END) as (person, double):
         person.wait_for("Decision")
         person.type("e")
-        person.wait_for("Write the new text")
-        for line in ("first", "second", "."):
-            person.type(line)
+        person.wait_for("Alt-Enter ends")
+        person.wait_for("original")
+        person.send("second\x1b\r")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert double.messages[1]["modified_arguments"] == edited
-        assert (tmp_path / "b.txt").read_text() == "first\nsecond\n"
+        assert (tmp_path / "b.txt").read_text() == "original\nsecond"
 
 
 def test_edit_in_the_editor(tmp_path: Path) -> None:
@@ -117,8 +118,8 @@ def test_edit_a_command(tmp_path: Path) -> None:
         person.wait_for("$ echo one")
         person.wait_for("Decision")
         person.type("e")
-        person.wait_for("New command")
-        person.type("echo two")
+        person.wait_for("Edit: echo one")
+        person.type("\x7f\x7f\x7ftwo")
         person.wait_for("│ two")
         assert person.leave() == 0
         assert double.messages[1]["modified_arguments"] == {"command": "echo two"}
@@ -178,6 +179,7 @@ def test_long_diff_can_be_shown_whole(tmp_path: Path) -> None:
     with chat(tmp_path, [call, done("awaiting_approval")], APPROVED, END) as (person, _):
         person.wait_for("more lines")
         person.wait_for("show all")
+        person.wait_for("Decision")
         person.type("s")
         person.wait_for("+line 199")
         person.wait_for("Decision")
@@ -218,6 +220,7 @@ def test_question_is_answered_by_number_or_in_words(tmp_path: Path) -> None:
         person.wait_for("2. blue")
         person.wait_for("Your answer")
         person.type("2")
+        person.wait_for("1. red")
         person.wait_for("Your answer")
         person.type("green")
         person.wait_for("All done.")
@@ -237,6 +240,7 @@ def test_control_c_cancels_the_run_and_a_conversation_goes_on(tmp_path: Path) ->
         person.wait_for("You")
         person.type("/help")
         person.wait_for("/quit")
+        person.wait_for("You:")
         person.type("again")
         person.wait_for("All done.")
         person.wait_for("You")
@@ -261,8 +265,10 @@ def test_agent_is_chosen_in_a_conversation(tmp_path: Path) -> None:
         person.wait_for("You")
         person.type("/agent ask")
         person.wait_for("coder → ask")
+        person.wait_for("You")
         person.type("hello")
         person.wait_for("All done.")
+        person.wait_for("You")
         person.type("/quit")
         assert person.leave() == 0
         assert double.messages[0]["agent_type"] == "ask"

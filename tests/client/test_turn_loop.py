@@ -1,6 +1,8 @@
 """One task against a scripted runtime: pauses, decisions, results, ends."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from client.decider import ApproveAll, Decider, RejectAll
+from client.question import Question
 from client.session import Session
 from client.terminal.display import Display
 from client.time_limit import TimeLimit
@@ -19,6 +22,7 @@ from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from tests.client.runtime_double import (
     KEY,
+    Chunk_,
     Refuse,
     Reply,
     RuntimeDouble,
@@ -179,13 +183,75 @@ def test_error_chunk_fails_the_task(root: Path) -> None:
         assert "✗ The model is gone." in t.output.getvalue()
 
 
-def test_call_that_somebody_else_settled_is_left_alone(root: Path) -> None:
+def settled_elsewhere(*logged: Chunk_) -> Refuse:
+    return Refuse(409, {"detail": "Decided before.", "code": "call_settled"}, logged=logged)
+
+
+def test_answer_is_shown_when_somebody_else_rejected_the_call(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
-    refusal = Refuse(409, {"detail": "Rejected before.", "code": "call_settled"})
-    with talk(root, ApproveAll(), [ask, done("awaiting_approval")], refusal) as t:
-        assert t.loop.run_task("x") == "failed"
-        assert "Rejected before." in t.output.getvalue()
+    elsewhere = settled_elsewhere(status("c1", "rejected"), says("Then not."), done())
+    with talk(root, ApproveAll(), [ask, done("awaiting_approval")], elsewhere) as t:
+        assert t.loop.run_task("x") == "completed"
+        assert "Decided before." in t.output.getvalue()
+        assert "Then not." in t.output.getvalue()
         assert not (root / "b.txt").exists()
+
+
+def test_call_runs_once_with_the_arguments_that_somebody_else_approved(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="original")
+    edited = {"path": "b.txt", "content": "edited"}
+    elsewhere = settled_elsewhere(status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool"))
+    with talk(root, RejectAll(), [ask, done("awaiting_approval")], elsewhere, [says("ok"), done()]) as t:
+        assert t.loop.run_task("x") == "completed"
+        assert (root / "b.txt").read_text() == "edited"
+        assert [message["type"] for message in t.double.messages] == ["user_message", "hitl_decision", "tool_result"]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [status("c1", "result_recorded"), done("awaiting_approval")],
+        [says("It has run."), done()],
+        [calls("c2", "read_file", path="a.txt"), done("awaiting_tool")],
+    ],
+)
+def test_call_that_has_run_elsewhere_does_not_run_again(root: Path, after: list[Chunk_]) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
+    elsewhere = settled_elsewhere(status("c1", "approved"), done("awaiting_tool"), *after)
+    with talk(root, RejectAll(), [ask, done("awaiting_approval")], elsewhere, [says("ok"), done()]) as t:
+        t.loop.run_task("x")
+        assert not (root / "b.txt").exists()
+
+
+def test_other_calls_of_a_round_that_is_over_are_not_asked(root: Path) -> None:
+    asks = [calls(name, "create_directory", asks=True, path=name) for name in ("c1", "c2")]
+    with talk(root, ApproveAll(), [*asks, done("awaiting_approval")], settled_elsewhere(says("New."), done())) as t:
+        assert t.loop.run_task("x") == "completed"
+        assert [message.get("call_id") for message in t.double.messages] == [None, "c1"]
+
+
+def test_error_chunk_of_a_settled_call_is_read_on_like_a_refusal(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
+    told = chunk("error", error="Decided before.", metadata={"code": "call_settled", "call_id": "c1"})
+    late: Reply = [told, done("awaiting_tool")]
+    with talk(root, ApproveAll(), [ask, done("awaiting_approval")], late) as t:
+        t.loop.run_task("x")
+        assert not (root / "b.txt").exists()
+        assert t.double.stream_requests
+
+
+def test_cancel_from_another_thread_ends_the_command_and_the_task(root: Path) -> None:
+    call = calls("c1", "execute_command", command="echo started > started; sleep 100")
+    late: Reply = [status("c1", "already_settled"), done("cancelled")]
+    with talk(root, ApproveAll(), [call, done("awaiting_tool")], late) as t, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(t.loop.run_task, "x")
+        deadline = time.monotonic() + 10
+        while not (root / "started").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        t.loop.cancel()
+        assert running.result(20) == "cancelled"
+        assert t.double.cancels == 1
 
 
 def test_time_limit_cancels_the_run(root: Path) -> None:
@@ -198,7 +264,7 @@ def test_time_limit_cancels_the_run(root: Path) -> None:
 
 def test_interrupt_cancels_the_run_and_shows_its_end(root: Path) -> None:
     class InterruptedPerson(ApproveAll):
-        def decide_call(self, call: Chunk) -> NoReturn:
+        def decide_call(self, call: Chunk, question: Question) -> NoReturn:  # noqa: ARG002 nobody is asked
             raise KeyboardInterrupt(call.call_id)
 
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
@@ -211,9 +277,9 @@ def test_interrupt_cancels_the_run_and_shows_its_end(root: Path) -> None:
 
 def test_edited_arguments_of_the_status_are_what_runs(root: Path) -> None:
     class Editor(ApproveAll):
-        def decide_call(self, call: Chunk) -> HitlDecision:
+        def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
             edited = {"path": "b.txt", "content": "edited"}
-            decision = super().decide_call(call)
+            decision = super().decide_call(call, question)
             return decision.model_copy(update={"decision": "edit", "modified_arguments": edited})
 
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="original")
@@ -288,5 +354,5 @@ def test_refusal_of_a_call_that_only_a_decision_closes_is_its_rejection(root: Pa
 class NobodyDecides(RejectAll):
     """Fails the test when a decision is asked for."""
 
-    def decide_call(self, call: Chunk) -> NoReturn:
+    def decide_call(self, call: Chunk, question: Question) -> NoReturn:  # noqa: ARG002 nobody is asked
         raise AssertionError(call)
