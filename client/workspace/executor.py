@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from client.workspace.files import bytes_of, create_directory, list_files, read_file, write_file
 from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.judgement import judge_target, writes
-from client.workspace.request import Examination, ToolRequest
+from client.workspace.operands import commands_of, link_concerns
+from client.workspace.request import Concern, Examination, ToolRequest
 from client.workspace.search import search_in_code
 from client.workspace.shell import CommandSlot, execute_command
 from policy.decide import Environment
@@ -82,6 +83,7 @@ class WorkspaceExecutor:
             _check_arguments(request)
             located = self._locate(request)
             concerns = judge_target(request, located, Environment.read(self.environment()))
+            concerns += self._command_concerns(request, located)
             if request.precondition is not None and request.tool_name != EXECUTE_COMMAND.name:
                 request.precondition.check(bytes_of(self._workspace, located))
         except Refusal as refusal:
@@ -97,7 +99,7 @@ class WorkspaceExecutor:
             return ToolOutcome(error=examination.refusal)
         self._workspace.changed = []
         try:
-            result = self._run(request, located, time_left_s)
+            result = self._run(examination, located, time_left_s)
         except Refusal as refusal:
             return ToolOutcome(error=str(refusal))
         except OSError as error:
@@ -114,8 +116,20 @@ class WorkspaceExecutor:
         path = str(request.arguments.get("path", "."))
         return self._workspace.locate_for_write(path) if writes(request.tool_name) else self._workspace.locate(path)
 
-    def _run(self, request: ToolRequest, located: Located, time_left_s: float) -> dict[str, Any]:
+    def _command_concerns(self, request: ToolRequest, folder: Located) -> tuple[Concern, ...]:
+        """Look at a command that nobody looks at: what a person approves is the command as it stands."""
+        if request.tool_name != EXECUTE_COMMAND.name or request.is_asked:
+            return ()
+        commands = commands_of(request, folder)
+        if commands is None:
+            return (Concern("The parts of this command cannot be told apart, so its operands cannot be checked."),)
+        return link_concerns(self._workspace, commands)
+
+    def _run(self, examination: Examination, located: Located, time_left_s: float) -> dict[str, Any]:
+        request = examination.request
         if request.tool_name == EXECUTE_COMMAND.name:
+            if set(self._command_concerns(request, located)) - set(examination.concerns):
+                raise Refusal("A link appeared in the operands after the command was checked; nothing was run.")
             return execute_command(self._workspace, request, located, time_left_s, self._slot)
         if request.tool_name == WRITE_FILE.name:
             return write_file(self._workspace, request.arguments, located, request.precondition)

@@ -16,7 +16,7 @@ from typing import Any
 
 from client.workspace.folder import Located, Refusal, Workspace, check_regular, check_unchanged
 from client.workspace.precondition import Precondition, sha256_of
-from client.workspace.walk import Entry, walk
+from client.workspace.walk import Entry, Extent, walk
 
 MAX_READ_CHARS = 2_000_000
 MAX_LISTED = 5_000
@@ -168,14 +168,10 @@ def list_files(workspace: Workspace, arguments: dict[str, Any], located: Located
     if not located.target.is_dir():
         raise Refusal(f"'{path}' is a file, not a folder.")
     pattern = arguments.get("pattern")
+    extent = Extent(bool(arguments.get("recursive", False)), bool(arguments.get("include_hidden", False)))
     shown = [
         entry
-        for entry in walk(
-            workspace,
-            located,
-            recursive=bool(arguments.get("recursive", False)),
-            hidden=bool(arguments.get("include_hidden", False)),
-        )
+        for entry in walk(workspace, located, extent)
         if pattern is None or fnmatch.fnmatch(entry.name, pattern) or fnmatch.fnmatch(entry.below, pattern)
     ]
     items = [_describe(located, entry) for entry in shown[:MAX_LISTED]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from client.workspace.variables import path_outside
 from policy.paths.classes import CONFIG_DIRECTORY
 
 OWN_FOLDER = CONFIG_DIRECTORY
@@ -75,13 +76,19 @@ class Workspace:
 
     def environment(self) -> dict[str, Any]:
         """Describe this machine as the protocol's `environment`."""
-        shell = find_shell()
+        shell = self.shell()
         declared = {
             "os": {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux"),
             "workspace_root": self.root.as_posix(),
             "has_git": (self.root / ".git").exists(),
         }
         return declared | ({"shell": shell.name.removesuffix(".exe")} if shell else {})
+
+    def shell(self) -> Path | None:
+        """Find the shell in which commands run: bash when there is one, else sh; never one of the workspace."""
+        path = path_outside(self.root)
+        found = shutil.which("bash", path=path) or shutil.which("sh", path=path)
+        return Path(found) if found else None
 
     def locate(self, path: str) -> Located:
         """Resolve a tool call's path, links included, or refuse it when it leads out of the workspace."""
@@ -215,12 +222,6 @@ def _make_folder(name: str, parent: int) -> None:
         os.mkdir(name, dir_fd=parent)
     except FileExistsError:
         return
-
-
-def find_shell() -> Path | None:
-    """Find the shell in which commands run: bash when there is one, else sh."""
-    found = shutil.which("bash") or shutil.which("sh")
-    return Path(found) if found else None
 
 
 def reason_of(error: Exception) -> str:

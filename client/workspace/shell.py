@@ -15,14 +15,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from client.workspace.folder import Located, Refusal, Workspace, check_unchanged, find_shell, reason_of
+from client.workspace.folder import Located, Refusal, Workspace, check_unchanged, reason_of
 from client.workspace.request import ToolRequest
+from client.workspace.variables import command_environment
 
 DEFAULT_TIMEOUT_S = 60
 MAX_OUTPUT_BYTES = 200_000
 _HEAD_SHARE = 0.3
 _SHELL_SYNTAX = re.compile(r"[|&;<>()$`\\\"'*?\[\]{}!#~=\n%]")
-_QUIET = {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "dumb", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def execute_command(
@@ -40,9 +40,9 @@ def execute_command(
         check_unchanged(folder, os.stat(name, dir_fd=above, follow_symlinks=False))
     wanted_s = float(arguments.get("timeout") or contract.get("timeout_s") or DEFAULT_TIMEOUT_S)
     timeout_s = min(wanted_s, float(contract.get("timeout_s") or wanted_s), time_left_s)
-    pipelines = _pipelines(str(arguments["command"]), bool(arguments.get("shell", False)), contract)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_RUNTIME__")}
-    environment |= _QUIET | {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
+    hints = {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
+    environment = command_environment(workspace.root, is_asked=request.is_asked, hints=hints)
+    pipelines = _pipelines(workspace, request, environment)
     max_bytes = min(int(contract.get("max_output") or MAX_OUTPUT_BYTES), MAX_OUTPUT_BYTES)
     run = _Run(str(folder.target), environment, timeout_s, max_bytes)
     with (slot or CommandSlot()).holding(run):
@@ -76,11 +76,13 @@ class CommandSlot:
                 self._run.stop()
 
 
-def _pipelines(command: str, wants_shell: bool, contract: Mapping[str, Any]) -> list[list[list[str]]]:
+def _pipelines(workspace: Workspace, request: ToolRequest, environment: Mapping[str, str]) -> list[list[list[str]]]:
     """Choose what to start, one pipeline after the other: the cleared words, the plain words, or the shell."""
+    command, wants_shell = str(request.arguments["command"]), bool(request.arguments.get("shell", False))
+    contract = request.execution or {}
     if not command.strip() or "\0" in command:
         raise Refusal("The command is empty or not a command.")
-    shell = find_shell()
+    shell = workspace.shell()
     expected = contract.get("expected_shell")
     argv = contract.get("argv")
     if argv:
@@ -89,7 +91,7 @@ def _pipelines(command: str, wants_shell: bool, contract: Mapping[str, Any]) -> 
         raise Refusal(f"The command was cleared for the shell {expected}, which is not the shell here.")
     if not wants_shell and not _SHELL_SYNTAX.search(command):
         words = command.split()
-        if shell is None or shutil.which(words[0]):
+        if shell is None or shutil.which(words[0], path=environment.get("PATH")):
             return [[words]]
     if shell is None:
         if wants_shell:

@@ -43,42 +43,53 @@ class Entry:
         return stat.S_ISDIR(self.facts.st_mode)
 
 
-def walk(workspace: Workspace, top: Located, *, recursive: bool = True, hidden: bool = True) -> Iterator[Entry]:
+@dataclass(frozen=True)
+class Extent:
+    """How far a walk goes."""
+
+    recursive: bool = True
+    hidden: bool = True
+    noise: frozenset[str] = NOISE
+    """Folders that are named and not entered."""
+
+
+def walk(workspace: Workspace, top: Located, extent: Extent | None = None) -> Iterator[Entry]:
     """Yield what a located folder holds, each folder before its content; the client's own folder is left out."""
+    extent = extent or Extent()
     if not HAS_FOLDER_HANDLES:
-        yield from _walk(str(top.target), (), recursive=recursive, hidden=hidden)
+        yield from _walk(str(top.target), (), extent)
         return
     handle = workspace.open_folder(top)
     try:
-        yield from _walk(handle, (), recursive=recursive, hidden=hidden)
+        yield from _walk(handle, (), extent)
     finally:
         os.close(handle)
 
 
-def _walk(folder: int | str, above: tuple[str, ...], *, recursive: bool, hidden: bool) -> Iterator[Entry]:
+def _walk(folder: int | str, above: tuple[str, ...], extent: Extent) -> Iterator[Entry]:
     for name in sorted(os.listdir(folder)):
-        if name == OWN_FOLDER or (name.startswith(".") and not hidden):
+        if name == OWN_FOLDER or (name.startswith(".") and not extent.hidden):
             continue
         try:
             entry = Entry((*above, name), _look_at(name, folder))
         except FileNotFoundError:
             continue
         yield entry
-        if recursive and entry.is_folder and name not in NOISE:
-            yield from _enter(name, folder, entry.parts, hidden=hidden)
+        if extent.recursive and entry.is_folder and name not in extent.noise:
+            yield from _enter(name, folder, entry.parts, extent)
 
 
-def _enter(name: str, folder: int | str, above: tuple[str, ...], *, hidden: bool) -> Iterator[Entry]:
+def _enter(name: str, folder: int | str, above: tuple[str, ...], extent: Extent) -> Iterator[Entry]:
     """Walk one folder further down; one that cannot be opened, or was just replaced by a link, stays closed."""
     if isinstance(folder, str):
-        yield from _walk(os.path.join(folder, name), above, recursive=True, hidden=hidden)
+        yield from _walk(os.path.join(folder, name), above, extent)
         return
     try:
         inner = os.open(name, FOLDER_FLAGS, dir_fd=folder)
     except OSError:
         return
     try:
-        yield from _walk(inner, above, recursive=True, hidden=hidden)
+        yield from _walk(inner, above, extent)
     finally:
         os.close(inner)
 

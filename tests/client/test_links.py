@@ -146,7 +146,7 @@ def test_command_folder_swapped_after_approval_runs_nothing(workspace: Workspace
     executor = WorkspaceExecutor(workspace)
     examined = executor.examine(ToolRequest("execute_command", {"command": "touch ran", "cwd": "docs"}))
     swap_folder_for_link(workspace.root)
-    assert "was replaced" in str(executor.execute(examined).error)
+    assert "nothing was run" in str(executor.execute(examined).error)
     assert not (workspace.root / "secrets/ran").exists()
 
 
