@@ -25,7 +25,7 @@ from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
 from settings import Settings
 from storage.checkpoints import Checkpoints
-from storage.database import open_database
+from storage.connect import open_database
 from storage.schema import migrate
 
 DRAIN_S = 8.0

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from json_text import storable
 from storage.clock import stamp
+from storage.columns import read, stored
 from storage.database import Transaction
 
 AuditEvent = Literal[
@@ -34,30 +34,20 @@ AuditEvent = Literal[
 class AuditEntry:
     """One entry (protocol section 6, audit)."""
 
+    at: str = field(default_factory=stamp, kw_only=True)
     event: AuditEvent
     actor: str = "agent"
+    run_id: str | None = field(default=None, kw_only=True)
     agent: str | None = None
     call_id: str | None = None
     tool_name: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
-    run_id: str | None = None
-    at: str = field(default_factory=stamp)
 
 
 async def append(tx: Transaction, session_id: str, entries: Sequence[AuditEntry], *, run_id: str | None = None) -> None:
     """Append entries in order."""
     rows = [
-        {
-            "session_id": session_id,
-            "at": entry.at,
-            "event": entry.event,
-            "actor": entry.actor,
-            "run_id": entry.run_id or run_id,
-            "agent": entry.agent,
-            "call_id": entry.call_id,
-            "tool_name": storable(entry.tool_name),
-            "details": json.dumps(storable(entry.details), ensure_ascii=False),
-        }
+        {"session_id": session_id, **stored(AuditEntry, {**vars(entry), "run_id": entry.run_id or run_id})}
         for entry in entries
     ]
     if rows:
@@ -66,9 +56,8 @@ async def append(tx: Transaction, session_id: str, entries: Sequence[AuditEntry]
 
 async def listing(tx: Transaction, session_id: str, limit: int, offset: int) -> list[dict[str, Any]]:
     """The entries of a session, oldest first."""
-    names = ("id", "at", "event", "actor", "run_id", "agent", "call_id", "tool_name")
     rows = await tx.rows("list_audit", session_id=session_id, limit=limit, offset=offset)
-    return [{**dict(zip(names, row[:8], strict=True)), "details": json.loads(row[8])} for row in rows]
+    return [{"id": row.id, **vars(read(AuditEntry, row))} for row in rows]
 
 
 async def switches(tx: Transaction, session_id: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from json_text import storable
 from storage.clock import stamp
+from storage.columns import read, stored, stored_value
 from storage.database import Transaction
 
 CallState = Literal[
@@ -26,7 +27,7 @@ _ENDS: dict[EndedBy, tuple[CallState, CallState]] = {
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One row; JSON columns are read."""
+    """One row."""
 
     session_id: str
     call_id: str
@@ -40,28 +41,19 @@ class CallRecord:
     verdict: dict[str, Any]
     digest: str
     state: CallState
-    decision: str | None
-    decided_at: str | None
-    decided_by: str | None
-    edited_arguments: dict[str, Any] | None
-    feedback: str | None
-    remembered: bool
-    result: Any
-    error: str | None
-    ended_by: EndedBy | None
-    undecided: bool
     created_at: str
-    expires_at: str | None
-    settled_at: str | None
-
-    @classmethod
-    def read(cls, row: tuple[Any, ...]) -> CallRecord:
-        """Make it from the columns of `find_call`."""
-        values = list(row)
-        for index in (8, 9, 15, 18):
-            values[index] = json.loads(values[index]) if values[index] is not None else None
-        values[17], values[21] = bool(values[17]), bool(values[21])
-        return cls(*values)
+    decision: str | None = None
+    decided_at: str | None = None
+    decided_by: str | None = None
+    edited_arguments: dict[str, Any] | None = None
+    feedback: str | None = None
+    remembered: bool = False
+    result: Any = None
+    error: str | None = None
+    ended_by: EndedBy | None = None
+    undecided: bool = False
+    expires_at: str | None = None
+    settled_at: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -86,38 +78,33 @@ class CallRecord:
         }
 
 
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(storable(value), ensure_ascii=False)
-
-
 async def find(tx: Transaction, session_id: str, call_id: str) -> CallRecord | None:
     """One call."""
     row = await tx.row("find_call", session_id=session_id, call_id=call_id)
-    return CallRecord.read(row) if row else None
+    return read(CallRecord, row) if row else None
 
 
 async def open_calls(tx: Transaction, session_id: str) -> list[CallRecord]:
     """The open calls of a session, oldest first."""
-    return [CallRecord.read(row) for row in await tx.rows("open_calls", session_id=session_id)]
+    return [read(CallRecord, row) for row in await tx.rows("open_calls", session_id=session_id)]
 
 
 async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
     """All calls of the newest pause of a run."""
-    return [CallRecord.read(row) for row in await tx.rows("calls_of_round", run_id=run_id)]
+    return [read(CallRecord, row) for row in await tx.rows("calls_of_round", run_id=run_id)]
 
 
 async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set[str]:
     """Which of these ids the session has used."""
-    return {row[0] for row in await tx.rows("used_call_ids", session_id=session_id, ids=json.dumps(list(call_ids)))}
+    return {
+        row.call_id for row in await tx.rows("used_call_ids", session_id=session_id, ids=json.dumps(list(call_ids)))
+    }
 
 
 async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]:
-    """Add records (`arguments`, `verdict` and `result` as JSON values); the ids of those that were new."""
-    rows = [
-        {**r, "arguments": _json(r["arguments"]), "verdict": _json(r["verdict"]), "result": _json(r.get("result"))}
-        for r in records
-    ]
-    return {row[0] for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
+    """Add records, given by the fields of CallRecord; the ids of those that were new."""
+    rows = [stored(CallRecord, record) for record in records]
+    return {row.call_id for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
 
 
 async def decide(
@@ -139,7 +126,7 @@ async def decide(
         state=state,
         decision=decision,
         decided_by=by,
-        edited_arguments=_json(edited_arguments),
+        edited_arguments=stored_value(edited_arguments),
         feedback=storable(feedback),
         remembered=int(remembered),
         now=stamp(),
@@ -155,7 +142,7 @@ async def record_result(tx: Transaction, call: CallRecord, result: Any, error: s
         session_id=call.session_id,
         call_id=call.call_id,
         state=state,
-        result=_json(result),
+        result=stored_value(result),
         error=storable(error),
         now=stamp(),
     )
@@ -170,7 +157,7 @@ async def record_implicit(tx: Transaction, call: CallRecord, result: Any, error:
         call_id=call.call_id,
         state="rejected" if error else "done",
         decision="implicit_reject" if error else "implicit_approve",
-        result=_json(result),
+        result=stored_value(result),
         error=storable(error),
         now=stamp(),
     )
@@ -188,14 +175,15 @@ async def end_all(tx: Transaction, session_id: str, ended_by: EndedBy) -> list[t
         other_state=other_state,
         now=stamp(),
     )
-    return [(call_id, tool_name, kind) for call_id, tool_name, _state, kind in rows]
+    return [(row.call_id, row.tool_name, row.kind) for row in rows]
 
 
 async def expire(tx: Transaction, session_id: str) -> list[tuple[str, str, str]]:
     """Expire the pending calls of a session whose time is over: (call id, tool, kind) of each."""
-    return [(row[0], row[1], row[2]) for row in await tx.rows("expire_calls", session_id=session_id, now=stamp())]
+    rows = await tx.rows("expire_calls", session_id=session_id, now=stamp())
+    return [(row.call_id, row.tool_name, row.kind) for row in rows]
 
 
 async def sessions_with_expired(tx: Transaction) -> list[str]:
     """Sessions in which an approval's time is over."""
-    return [row[0] for row in await tx.rows("sessions_with_expired_calls", now=stamp())]
+    return [row.session_id for row in await tx.rows("sessions_with_expired_calls", now=stamp())]

@@ -49,7 +49,7 @@ async def append(
         row = await tx.row("number_events", session_id=session_id, count=len(texts), **fence)
     if row is None:
         raise RunLost
-    first = int(row[0]) - len(texts) + 1
+    first = row.last_seq - len(texts) + 1
     if tx.dialect == "sqlite":
         await tx.run("insert_events", first_seq=first, chunks=json.dumps(texts), **common)
     return [Event(first + index, request_id, json.loads(text)) for index, text in enumerate(texts)]
@@ -58,7 +58,7 @@ async def append(
 async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:
     """The next events after a number, at most `limit`."""
     rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
-    return [Event(int(seq), request_id, json.loads(chunk)) for seq, request_id, chunk in rows]
+    return [Event(row.seq, row.request_id, json.loads(row.chunk)) for row in rows]
 
 
 async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
@@ -66,7 +66,7 @@ async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
     rows = await tx.rows(
         "events_of_run", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
     )
-    return [Event(int(seq), request_id, json.loads(chunk)) for seq, request_id, chunk in rows]
+    return [Event(row.seq, row.request_id, json.loads(row.chunk)) for row in rows]
 
 
 async def void_from(tx: Transaction, run: Run, after: int) -> int | None:
@@ -85,7 +85,7 @@ async def oldest(tx: Transaction, session_id: str) -> int | None:
 
 async def trim(tx: Transaction, keep: int) -> list[str]:
     """Forget the oldest events of logs longer than `keep`; returns the sessions."""
-    overlong = [row[0] for row in await tx.rows("overlong_logs", keep=keep)]
+    overlong = [row.id for row in await tx.rows("overlong_logs", keep=keep)]
     for session_id in overlong:
         await tx.run("trim_log", session_id=session_id, keep=keep)
     return overlong

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from storage.columns import stored
 from storage.database import Transaction
 
 
-async def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
-    """Add rows (the columns of the table as keys), once each."""
+@dataclass(frozen=True)
+class LlmCall:
+    """One row."""
+
+    id: str
+    session_id: str
+    run_id: str
+    request_id: str
+    agent: str
+    purpose: str
+    model: str | None
+    started_at: str
+    duration_ms: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    tool_calls: int
+    prompt_hash: str
+    outcome: str
+    error: str | None
+
+
+async def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows, given by the fields of LlmCall, once each."""
     if rows:
-        await tx.run("insert_llm_calls", rows=json.dumps(list(rows)))
+        await tx.run("insert_llm_calls", rows=json.dumps([stored(LlmCall, row) for row in rows]))

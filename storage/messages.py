@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from json_text import storable
 from storage.clock import stamp
+from storage.columns import read, stored
 from storage.database import Transaction
 
 Role = Literal["user", "assistant", "tool"]
@@ -33,34 +33,13 @@ async def append(
     """Append messages in order; one whose id is there stays as it is."""
     if not messages:
         return
-    rows = [
-        {
-            "n": number,
-            "id": message.id,
-            "run_id": run_id,
-            "role": message.role,
-            "content": storable(message.content),
-            "name": message.name,
-            "tool_call_id": message.tool_call_id,
-            "tool_calls": json.dumps(storable(message.tool_calls), ensure_ascii=False) if message.tool_calls else None,
-            "created_at": message.created_at or stamp(),
-        }
-        for number, message in enumerate(messages, start=1)
-    ]
+    rows = []
+    for number, message in enumerate(messages, start=1):
+        filled = {"tool_calls": message.tool_calls or None, "created_at": message.created_at or stamp()}
+        rows.append({"position": number, "run_id": run_id, **stored(MessageRecord, {**vars(message), **filled})})
     await tx.run("insert_messages", session_id=session_id, rows=json.dumps(rows))
 
 
 async def history(tx: Transaction, session_id: str) -> list[MessageRecord]:
     """The whole history, oldest first."""
-    return [
-        MessageRecord(
-            id=row[0],
-            role=row[1],
-            content=row[2],
-            name=row[3],
-            tool_call_id=row[4],
-            tool_calls=json.loads(row[5]) if row[5] else None,
-            created_at=row[6],
-        )
-        for row in await tx.rows("list_messages", session_id=session_id)
-    ]
+    return [read(MessageRecord, row) for row in await tx.rows("list_messages", session_id=session_id)]

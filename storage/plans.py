@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.clock import stamp
+from storage.columns import read
 from storage.database import Transaction
 
 
@@ -20,10 +21,6 @@ class PlanRecord:
     status: str
     replaces: str | None
     created_at: str
-
-
-def _read(row: tuple[Any, ...] | None) -> PlanRecord | None:
-    return PlanRecord(row[0], row[1], json.loads(row[2]), row[3], row[4], row[5]) if row else None
 
 
 async def add(tx: Transaction, session_id: str, call_id: str, summary: dict[str, Any], replaces: str | None) -> None:
@@ -43,12 +40,14 @@ async def add(tx: Transaction, session_id: str, call_id: str, summary: dict[str,
 
 async def find(tx: Transaction, session_id: str, plan_id: str) -> PlanRecord | None:
     """One plan of a session."""
-    return _read(await tx.row("find_plan", session_id=session_id, plan_id=plan_id))
+    row = await tx.row("find_plan", session_id=session_id, plan_id=plan_id)
+    return read(PlanRecord, row) if row else None
 
 
 async def active(tx: Transaction, session_id: str) -> PlanRecord | None:
     """The plan that waits or executes."""
-    return _read(await tx.row("active_plan", session_id=session_id))
+    row = await tx.row("active_plan", session_id=session_id)
+    return read(PlanRecord, row) if row else None
 
 
 async def set_status(tx: Transaction, plan_id: str, status: str) -> None:

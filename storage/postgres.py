@@ -42,10 +42,11 @@ class PostgresDatabase(Database):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, statements: Any) -> None:
         from psycopg_pool import AsyncConnectionPool
 
         self.conninfo = conninfo
+        self._statements = statements
         self.name = f"agent-runtime-{secrets.token_hex(6)}"
         self.pool: Any = AsyncConnectionPool(
             conninfo,
@@ -62,8 +63,15 @@ class PostgresDatabase(Database):
     @property
     def options(self) -> dict[str, Any]:
         """How every connection of this process is opened."""
+        from psycopg.rows import namedtuple_row
+
         seconds = max(2, round(CONNECT_TIMEOUT_S))
-        return {"autocommit": True, "application_name": self.name, "connect_timeout": seconds, **KEEPALIVES}
+        own = {"autocommit": True, "application_name": self.name, "row_factory": namedtuple_row}
+        return {**own, "connect_timeout": seconds, **KEEPALIVES}
+
+    def on(self, connection: Any) -> Transaction:
+        """Run named statements on a connection that was opened with `options`."""
+        return Transaction(connection, "postgresql", self._statements)
 
     async def open(self) -> None:
         """Connect, or raise ConfigurationError when nobody answers."""
@@ -84,7 +92,7 @@ class PostgresDatabase(Database):
         """See Database."""
         with postgres_errors():
             async with self.pool.connection() as connection:
-                yield Transaction(connection, "postgresql")
+                yield self.on(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

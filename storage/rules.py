@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.clock import stamp
+from storage.columns import read
 from storage.database import Transaction
 
 
@@ -25,8 +26,7 @@ class SessionRule:
 
 async def listing(tx: Transaction, session_id: str) -> list[SessionRule]:
     """What the session remembers, oldest first."""
-    rows = await tx.rows("list_rules", session_id=session_id)
-    return [SessionRule(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
+    return [read(SessionRule, row) for row in await tx.rows("list_rules", session_id=session_id)]
 
 
 async def add(tx: Transaction, session_id: str, tool_name: str, label: str, rule: dict[str, Any], call_id: str) -> str:

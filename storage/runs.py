@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from errors import RunLost
 from storage.clock import stamp
+from storage.columns import read
 from storage.database import ADVISORY_NAMESPACE, Transaction
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
@@ -31,25 +32,17 @@ class Run:
     cancel_requested: bool
     error: str | None
 
-    @classmethod
-    def read(cls, row: tuple[Any, ...]) -> Run:
-        """Make it from the columns of `find_run`."""
-        values = list(row)
-        values[3] = json.loads(values[3])
-        values[8] = bool(values[8])
-        return cls(*values)
-
 
 async def active(tx: Transaction, session_id: str) -> Run | None:
     """The running run of a session, else its paused one."""
     row = await tx.row("active_run", session_id=session_id)
-    return Run.read(row) if row else None
+    return read(Run, row) if row else None
 
 
 async def find(tx: Transaction, run_id: str) -> Run | None:
     """One run."""
     row = await tx.row("find_run", run_id=run_id)
-    return Run.read(row) if row else None
+    return read(Run, row) if row else None
 
 
 async def start(tx: Transaction, run: Run) -> bool:
@@ -100,7 +93,7 @@ async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None 
 async def orphans(tx: Transaction, worker: int) -> list[Run]:
     """Running runs whose worker is gone."""
     rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE, lease_s=LEASE_S, stale_s=STALE_S)
-    return [Run.read(row) for row in rows]
+    return [read(Run, row) for row in rows]
 
 
 async def end_paused(tx: Transaction, session_id: str, status: RunStatus) -> bool:

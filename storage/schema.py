@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigurationError
-from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK, read_url
+from storage.address import read_url
+from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 
-HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+"""The newest revision: revisions are numbered, and a file begins with its number."""
 LOCK_POLL_S = 0.1
 LOCK_WAIT_S = 60.0
 

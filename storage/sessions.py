@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from errors import SessionUnknown
 from storage.clock import stamp
+from storage.columns import COMPUTED, read
 from storage.database import Transaction
 
 
@@ -29,14 +30,7 @@ class Session:
     last_switch_at: str | None
     environment: dict[str, Any] | None
     last_seq: int
-    message_count: int
-
-    @classmethod
-    def read(cls, row: tuple[Any, ...]) -> Session:
-        """Make it from the columns of `find_session`."""
-        values = list(row)
-        values[12] = json.loads(values[12]) if values[12] else None
-        return cls(*values)
+    message_count: int = field(metadata=COMPUTED)
 
 
 async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = False) -> Session:
@@ -50,7 +44,7 @@ async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = Fal
 async def find_any(tx: Transaction, session_id: str, *, lock: bool = False) -> Session | None:
     """The session whoever owns it, deleted or not; `lock` holds it until the transaction ends."""
     row = await tx.row("lock_session" if lock else "find_session", session_id=session_id)
-    return Session.read(row) if row else None
+    return read(Session, row) if row else None
 
 
 async def create(tx: Transaction, session_id: str, owner: str) -> bool:
@@ -83,12 +77,12 @@ async def hard_delete(tx: Transaction, session_id: str) -> None:
 
 async def sweep(tx: Transaction, before: str) -> list[str]:
     """Hide sessions idle since before; each comes back with its next message. Returns which."""
-    return [row[0] for row in await tx.rows("sweep_sessions", before=before, now=stamp())]
+    return [row.id for row in await tx.rows("sweep_sessions", before=before, now=stamp())]
 
 
 async def purgeable(tx: Transaction, before: str) -> list[str]:
     """Sessions deleted before that time."""
-    return [row[0] for row in await tx.rows("purgeable_sessions", before=before)]
+    return [row.id for row in await tx.rows("purgeable_sessions", before=before)]
 
 
 async def describe(tx: Transaction, session_id: str, title: str | None, description: str | None) -> None:
@@ -102,13 +96,13 @@ async def listing(tx: Transaction, owner: str, limit: int, offset: int) -> tuple
     rows = await tx.rows("list_sessions", owner=owner, limit=limit, offset=offset)
     found = [
         {
-            "id": row[0],
-            "title": row[1],
-            "message_count": row[4],
-            "last_activity": row[2],
+            "id": row.id,
+            "title": row.title,
+            "message_count": row.message_count,
+            "last_activity": row.last_activity,
             "is_active": True,
-            "current_agent": row[3],
-            "status": "running" if row[5] else waits.get(row[6], "idle"),
+            "current_agent": row.current_agent,
+            "status": "running" if row.is_running else waits.get(row.waits_for, "idle"),
         }
         for row in rows
     ]

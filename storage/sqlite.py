@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,9 @@ class SqliteDatabase(Database):
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, statements: Any) -> None:
         self.path = path
+        self._statements = statements
         self._connection: Any = None
         self._guard = asyncio.Lock()
         self._file_lock: Any = None
@@ -45,6 +48,7 @@ class SqliteDatabase(Database):
         Path(self.path).absolute().parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
         self._file_lock = _lock_file(self.path)
         self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=10)
+        self._connection.row_factory = _named
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
             await self._connection.execute(f"pragma {pragma}")
 
@@ -53,7 +57,7 @@ class SqliteDatabase(Database):
         """See Database."""
         async with self._guard:
             with sqlite_errors():
-                yield Transaction(self._connection, "sqlite")
+                yield Transaction(self._connection, "sqlite", self._statements)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -62,7 +66,7 @@ class SqliteDatabase(Database):
             try:
                 with sqlite_errors():
                     await self._connection.execute("begin immediate")
-                    yield Transaction(self._connection, "sqlite")
+                    yield Transaction(self._connection, "sqlite", self._statements)
                     await self._connection.execute("commit")
             except BaseException:
                 # The connection works its statements off in order: this comes after whatever was cut off.
@@ -79,6 +83,16 @@ class SqliteDatabase(Database):
             await self._connection.close()
         if self._file_lock is not None:
             self._file_lock.close()
+
+
+@cache
+def _row_type(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names, rename=True)
+
+
+def _named(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+    """Make a named tuple, as psycopg's `namedtuple_row` does."""
+    return _row_type(tuple(column[0] for column in cursor.description))._make(row)
 
 
 def _lock_file(path: str) -> Any:

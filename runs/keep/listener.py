@@ -11,7 +11,7 @@ from typing import Any
 from errors import ConfigurationError, NotReady
 from runs.engine import Engine
 from storage import runs
-from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.database import ADVISORY_NAMESPACE
 from storage.postgres import PostgresDatabase, postgres_errors
 
 CHANNEL = "agent_runtime"
@@ -69,7 +69,7 @@ class Listener:
             is_locked = await self._lock(connection)
             await connection.execute(f"listen {CHANNEL}")
             # The lease comes back together with the lock, before anybody could take the runs of this process for dead.
-            await runs.renew_leases(Transaction(connection, "postgresql"), self._engine.worker)
+            await runs.renew_leases(self._database.on(connection), self._engine.worker)
             self._hears_since = time.monotonic()
             self._heard.set()
             self._engine.live.announce_all()

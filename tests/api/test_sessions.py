@@ -10,8 +10,8 @@ import httpx
 import psycopg
 import pytest
 
+from storage.address import read_url
 from storage.clock import stamp
-from storage.database import read_url
 from tests.openai_stub import OpenAIStub
 from tests.protocol.talk import WRITE, Talk, talking
 

@@ -12,7 +12,8 @@ import pytest
 
 from errors import ConfigurationError, NotReady
 from storage import sessions
-from storage.database import open_database, read_url
+from storage.address import read_url
+from storage.connect import open_database
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.schema import migrate
 from storage.sqlite import SqliteDatabase
@@ -102,8 +103,8 @@ async def test_a_cancelled_transaction_leaves_nothing_behind(db_url: str) -> Non
 async def test_a_file_that_another_program_holds_is_not_ready_and_then_served(tmp_path: Path) -> None:
     path = tmp_path / "held.db"
     await migrate(f"sqlite:///{path}")
-    database = SqliteDatabase(str(path))
-    await database.open()
+    database = await open_database(f"sqlite:///{path}")
+    assert isinstance(database, SqliteDatabase)
     try:
         await database._connection.execute("pragma busy_timeout=50")
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -119,10 +120,10 @@ async def test_a_file_that_another_program_holds_is_not_ready_and_then_served(tm
 
 
 async def test_one_process_serves_a_file(tmp_path: Path) -> None:
-    first = SqliteDatabase(str(tmp_path / "one.db"))
-    await first.open()
+    url = f"sqlite:///{tmp_path / 'one.db'}"
+    first = await open_database(url)
     try:
         with pytest.raises(ConfigurationError, match="Another process"):
-            await SqliteDatabase(str(tmp_path / "one.db")).open()
+            await open_database(url)
     finally:
         await first.close()

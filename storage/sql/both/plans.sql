@@ -8,12 +8,12 @@ on conflict (plan_id) do nothing;
 
 -- name: find_plan(session_id, plan_id)^
 -- One plan.
-select plan_id, call_id, summary, status, replaces, created_at from plans
+select {{plans}} from plans
 where session_id = :session_id and plan_id = :plan_id;
 
 -- name: active_plan(session_id)^
 -- The plan that waits for its decision or executes.
-select plan_id, call_id, summary, status, replaces, created_at from plans
+select {{plans}} from plans
 where session_id = :session_id and status in ('draft', 'executing') order by version desc limit 1;
 
 -- name: set_plan_status(plan_id, status, now)!

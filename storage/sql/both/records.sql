@@ -1,6 +1,6 @@
 -- name: list_rules(session_id)
 -- What was remembered for the session.
-select id, tool_name, label, rule, created_at, call_id from session_rules
+select {{session_rules}} from session_rules
 where session_id = :session_id order by created_at, id;
 
 -- name: add_rule(rule_id, session_id, tool_name, label, rule, call_id, now)!
@@ -18,7 +18,7 @@ delete from session_rules where session_id = :session_id;
 
 -- name: list_audit(session_id, limit, offset)
 -- The audit of a session, oldest first.
-select id, at, event, actor, run_id, agent, call_id, tool_name, details from audit_log
+select id, {{audit_log}} from audit_log
 where session_id = :session_id order by id limit :limit offset :offset;
 
 -- name: count_audit(session_id)$

@@ -1,12 +1,12 @@
 -- name: active_run(session_id)^
 -- The run that is running or paused.
-select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
+select {{runs}}
 from runs where session_id = :session_id and status in ('running', 'paused')
 order by case status when 'running' then 0 else 1 end limit 1;
 
 -- name: find_run(run_id)^
 -- One run.
-select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
+select {{runs}}
 from runs where id = :run_id;
 
 -- name: last_run_status(session_id)$

@@ -1,7 +1,6 @@
 -- name: find_session(session_id)^
 -- One session, deleted ones too.
-select id, owner, title, description, created_at, last_activity, deleted_at, swept_at, current_agent,
-       agent_chosen_by, switch_count, last_switch_at, environment, last_seq,
+select {{sessions}},
        coalesce((select max(position) from messages where session_id = sessions.id), 0) as message_count
 from sessions where id = :session_id;
 

@@ -1,23 +1,17 @@
 -- name: find_call(session_id, call_id)^
 -- One call.
-select session_id, call_id, run_id, round, interrupt_id, kind, agent, tool_name, arguments, verdict, digest, state,
-       decision, decided_at, decided_by, edited_arguments, feedback, remembered, result, error, ended_by, undecided,
-       created_at, expires_at, settled_at
+select {{tool_calls}}
 from tool_calls where session_id = :session_id and call_id = :call_id;
 
 -- name: open_calls(session_id)
 -- The calls that wait for a decision, a result or an answer, oldest first.
-select session_id, call_id, run_id, round, interrupt_id, kind, agent, tool_name, arguments, verdict, digest, state,
-       decision, decided_at, decided_by, edited_arguments, feedback, remembered, result, error, ended_by, undecided,
-       created_at, expires_at, settled_at
+select {{tool_calls}}
 from tool_calls where session_id = :session_id and state in ('pending', 'approved', 'edited', 'executing')
 order by created_at, call_id;
 
 -- name: calls_of_round(run_id)
 -- All calls of the newest round of a run.
-select session_id, call_id, run_id, round, interrupt_id, kind, agent, tool_name, arguments, verdict, digest, state,
-       decision, decided_at, decided_by, edited_arguments, feedback, remembered, result, error, ended_by, undecided,
-       created_at, expires_at, settled_at
+select {{tool_calls}}
 from tool_calls where run_id = :run_id and interrupt_id is not null
   and round = (select max(round) from tool_calls where run_id = :run_id and interrupt_id is not null);
 

@@ -42,8 +42,7 @@ select id, pg_notify('agent_runtime', 'orphans ' || current_setting('application
 -- name: orphaned_runs(worker, namespace, lease_s, stale_s)
 -- Running runs that nobody drives: handed over, or their lease is over, or their worker holds its advisory lock no more
 -- and renews no leases either. A lock alone says little: a restart of the database takes the locks of the living too.
-select r.id, r.session_id, r.request_id, r.input, r.status, r.worker, r.attempt, r.protocol_version,
-       r.cancel_requested, r.error
+select {{runs}}
 from runs r
 where r.status = 'running' and r.worker <> :worker
   and (r.lease_until < extract(epoch from clock_timestamp())

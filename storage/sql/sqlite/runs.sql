@@ -35,7 +35,7 @@ where id = :run_id and attempt = :attempt and status = 'running' returning id;
 
 -- name: orphaned_runs(worker, namespace, lease_s, stale_s)
 -- Running runs of earlier processes: one process at a time serves a file. (The other parameters are PostgreSQL's.)
-select id, session_id, request_id, input, status, worker, attempt, protocol_version, cancel_requested, error
+select {{runs}}
 from runs
 where status = 'running' and worker <> :worker and :namespace is not null and :lease_s > :stale_s
 order by updated_at limit 100;

@@ -1,0 +1,86 @@
+"""Rows as frozen dataclasses: the fields of one are the one list of a table's columns, and say how each is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from json_text import storable
+
+Kind = Literal["plain", "flag", "json"]
+COMPUTED: Mapping[str, bool] = {"computed": True}
+"""Metadata of a field that a statement computes: read with the row, not a column of the table."""
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of a record: flags are stored as 0 and 1, everything that is no scalar as JSON text."""
+
+    name: str
+    kind: Kind
+    default: Any
+    """The value of a row that does not say it, or MISSING."""
+    is_computed: bool
+
+
+@cache
+def columns_of(record: Any) -> tuple[Column, ...]:
+    """The columns of a record's table, in the order of its fields."""
+    hints = get_type_hints(record)
+    found = []
+    for field in fields(record):
+        default = field.default_factory if field.default_factory is not MISSING else field.default
+        found.append(Column(field.name, _kind(hints[field.name]), default, bool(field.metadata.get("computed"))))
+    return tuple(found)
+
+
+def _kind(hint: Any) -> Kind:
+    parts = set(get_args(hint)) - {NoneType} if get_origin(hint) in (Union, UnionType) else {hint}
+    if parts == {bool}:
+        return "flag"
+    return "plain" if all(part in (str, int, float) or get_origin(part) is Literal for part in parts) else "json"
+
+
+def names_of(record: type) -> str:
+    """The columns as a statement lists them."""
+    return ", ".join(column.name for column in columns_of(record) if not column.is_computed)
+
+
+def read(record: Callable[..., Record], row: Any) -> Record:
+    """Make a record from a row that has its columns, by name."""
+    return record(**{column.name: _loaded(column.kind, getattr(row, column.name)) for column in columns_of(record)})
+
+
+def _loaded(kind: Kind, value: Any) -> Any:
+    if value is None or kind == "plain":
+        return value
+    return bool(value) if kind == "flag" else json.loads(value)
+
+
+def stored(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by field as the table stores them; a field that is left out takes its default, KeyError without one."""
+    return {
+        column.name: stored_value(_value(column, values), column.kind)
+        for column in columns_of(record)
+        if not column.is_computed
+    }
+
+
+def _value(column: Column, values: Mapping[str, Any]) -> Any:
+    if column.name in values or column.default is MISSING:
+        return values[column.name]
+    return column.default() if callable(column.default) else column.default
+
+
+def stored_value(value: Any, kind: Kind = "json") -> Any:
+    """One value as it is stored; None is null, also where JSON is kept."""
+    if value is None:
+        return None
+    if kind == "flag":
+        return int(value)
+    return storable(value) if kind == "plain" else json.dumps(storable(value), ensure_ascii=False)

@@ -1,0 +1,21 @@
+"""Opening: which database a `DB_URL` names, and the connection to it."""
+
+from __future__ import annotations
+
+from storage.address import read_url
+from storage.database import Database
+from storage.postgres import PostgresDatabase
+from storage.sqlite import SqliteDatabase
+from storage.statements import statements
+
+
+async def open_database(url: str) -> Database:
+    """Connect to the database of `DB_URL`; its schema is not touched (`storage.schema.migrate` does that)."""
+    address = read_url(url)
+    database: PostgresDatabase | SqliteDatabase
+    if address.dialect == "postgresql":
+        database = PostgresDatabase(address.target, statements("postgresql"))
+    else:
+        database = SqliteDatabase(address.target, statements("sqlite"))
+    await database.open()
+    return database

@@ -1,0 +1,52 @@
+"""The named statements of `sql/`, with the columns of each table filled in from its record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aiosql
+
+from storage.audit import AuditEntry
+from storage.calls import CallRecord
+from storage.columns import columns_of, names_of
+from storage.database import Dialect
+from storage.llm_calls import LlmCall
+from storage.messages import MessageRecord
+from storage.plans import PlanRecord
+from storage.rules import SessionRule
+from storage.runs import Run
+from storage.sessions import Session
+
+RECORDS: Mapping[str, type] = {
+    "sessions": Session,
+    "runs": Run,
+    "tool_calls": CallRecord,
+    "messages": MessageRecord,
+    "plans": PlanRecord,
+    "session_rules": SessionRule,
+    "audit_log": AuditEntry,
+    "llm_calls": LlmCall,
+}
+"""Which record lists the columns of which table."""
+_SQL = Path(__file__).parent / "sql"
+_PLACEHOLDER = re.compile(r"\{\{(values of )?(\w+)\}\}")
+
+
+@cache
+def statements(dialect: Dialect) -> Any:
+    """Every statement of a dialect as a method; a name that occurs twice is an error."""
+    files = [*sorted((_SQL / "both").glob("*.sql")), *sorted((_SQL / dialect).glob("*.sql"))]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return aiosql.from_str(_PLACEHOLDER.sub(_columns, text), "apsycopg" if dialect == "postgresql" else "aiosqlite")
+
+
+def _columns(found: re.Match[str]) -> str:
+    """`{{table}}` lists the columns; `{{values of table}}` reads them from the JSON object `r.value`."""
+    record = RECORDS[found[2]]
+    if not found[1]:
+        return names_of(record)
+    return ", ".join(f"r.value ->> '{column.name}'" for column in columns_of(record) if not column.is_computed)
