@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from policy.decide import Call, Environment, Facts, Rights, decide  # noqa: E402
 from policy.rules import load_rules  # noqa: E402
+from tests.policy.test_fuzz import HOSTILE_TEXTS  # noqa: E402
 
 REPETITIONS = 20
 CODER = Rights("coder", "Coder", frozenset({"read_file", "write_file", "execute_command"}), "any")
@@ -39,6 +40,7 @@ def main() -> None:
     groups = {
         "ordinary commands": commands,
         "a line of 20 commands": [Call("execute_command", {"command": longest})],
+        "texts made to be slow": [Call("execute_command", {"command": text}) for text in HOSTILE_TEXTS],
         "file calls": [Call("write_file", {"path": f"lib/src/a{n}.dart", "content": "x"}) for n in range(50)],
     }
     print(f"{'verdicts':24} {'median ms':>10} {'p95 ms':>10} {'max ms':>10}")

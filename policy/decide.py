@@ -75,7 +75,8 @@ def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Fi
         found.restrict("deny", Reason("tool.arguments", "Command is not allowed: it is missing or no text"))
         return
     place = check_cwd(_folder_of(call, tool), facts, found)
-    examination = examine(command, place, facts.environment.shell, rules.profile)
+    has_git = facts.environment.has_git
+    examination = examine(command, place, facts.environment.shell, rules.profile, has_git=has_git)
     found.examination = examination
     if examination.catastrophe:
         text = f"Command is not allowed: {examination.catastrophe}"

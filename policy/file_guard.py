@@ -100,17 +100,18 @@ def _check_glob(glob: str, reach: Reach, found: Findings) -> None:
 
 def check_cwd(cwd: object, facts: Facts, found: Findings) -> Place:
     """Judge the directory of a command and return it."""
+    root = facts.environment.workspace_root
     if cwd is None:
-        return Place()
+        return Place(root=root)
     if not isinstance(cwd, str):
         found.restrict("deny", Reason("tool.arguments", "Command is not allowed: its cwd is no text"))
         return Place()
     try:
-        path = canonicalise(cwd, "directory", facts.environment.workspace_root)
+        path = canonicalise(cwd, "directory", root)
     except Doubt as doubt:
         found.restrict("deny", Reason(doubt.code, f"Path '{shown(cwd)}' is not allowed: {doubt.text}"), doubt.danger)
         return Place()
     family = path.family("read")
     if family.read != "allow":
         found.restrict("ask", Reason(_class_code(family), f"'{shown(cwd)}' is {family.what}"), "high")
-    return Place(path.components)
+    return Place(path.components, root)

@@ -53,7 +53,7 @@ def extension_of(name: str) -> str:
 def canonicalise(path: str, kind: Literal["file", "directory"], workspace_root: str | None = None) -> CanonicalPath:
     """Return the canonical form of a path; raise a Doubt that says why it is not allowed."""
     _check_characters(path)
-    relative = _relativised(path, workspace_root)
+    relative = relativised(path, workspace_root)
     if relative.startswith(_FORBIDDEN_STARTS):
         raise Doubt("path.absolute", "the path must be relative to the workspace", danger="high")
     parts = relative.replace("\\", "/").split("/")
@@ -86,7 +86,7 @@ def _check_characters(path: str) -> None:
             raise Doubt("path.character", "the path holds an invisible or misleading character", danger="high")
 
 
-def _relativised(path: str, workspace_root: str | None) -> str:
+def relativised(path: str, workspace_root: str | None) -> str:
     """Cut the workspace root off an absolute path below it; leave every other path as it is."""
     if not workspace_root or not re.match(r"[/\\]|[A-Za-z]:[/\\]", path):
         return path

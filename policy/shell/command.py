@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from policy.shell.additions import additions_of
 from policy.shell.always_ask import ALWAYS_ASK
-from policy.shell.forms import FORMS, check_version
+from policy.shell.execution import needs_shell
+from policy.shell.forms.catalog import FORMS
+from policy.shell.forms.plain import check_version
 from policy.shell.hard_deny import catastrophe_in
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, outside_or_secret
 from policy.shell.parser import Stage, read_line
-from policy.shell.readonly import command_of
+from policy.shell.readonly import ReadCommand, command_of
 from policy.verdicts.facts import POSIX_SHELLS, Profile
 from policy.verdicts.unproven import Doubt
 from policy.verdicts.verdict import Reason, Segment, Verdict, highest
@@ -33,6 +36,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class _Setting:
+    """What is the same for every segment of a line."""
+
+    shell: str | None
+    profile: Profile
+    has_git: bool | None
+
+
+@dataclass(frozen=True)
 class Examination:
     """What is known about a whole line."""
 
@@ -43,15 +55,21 @@ class Examination:
 
 
 def examine(
-    command: str, place: Place | None = None, shell: str | None = None, profile: Profile = "standard"
+    command: str,
+    place: Place | None = None,
+    shell: str | None = None,
+    profile: Profile = "standard",
+    *,
+    has_git: bool | None = None,
 ) -> Examination:
-    """Take a command line apart and look at each segment."""
+    """Take a command line apart and look at each segment; `has_git` is what the client says of its workspace."""
     try:
         stages = read_line(command)
     except Doubt as doubt:
         return Examination(doubt=doubt, catastrophe=catastrophe_in(command, None))
     catastrophe = catastrophe_in(command, [stage.argv for stage in stages])
-    return Examination(_findings(stages, place or Place(), profile), _line_doubt(stages, shell), catastrophe)
+    findings = _findings(stages, place or Place(), _Setting(shell, profile, has_git))
+    return Examination(findings, _line_doubt(stages, shell), catastrophe)
 
 
 def classify(command: str, cwd: str | None = None, shell: str | None = None, profile: Profile = "standard") -> Verdict:
@@ -105,11 +123,15 @@ def _line_doubt(stages: Sequence[Stage], shell: str | None) -> Doubt | None:
     return None
 
 
-def _findings(stages: Sequence[Stage], start: Place, profile: Profile) -> tuple[Finding, ...]:
+def _findings(stages: Sequence[Stage], start: Place, setting: _Setting) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     place, has_moved = start, bool(start.components)
+    by_shell = needs_shell(stages)
     for stage in stages:
-        doubt = _doubt_of(stage, place, has_moved, profile)
+        doubt = _doubt_of(stage, place, has_moved, setting)
+        if doubt is None and by_shell and (additions := additions_of(stage)).are_required:
+            text = f"It reads only with {additions.words[0]}, which cannot be added to a line that needs a shell"
+            doubt = Doubt("command.option", text, stage.words[0].span)
         outside = doubt is not None and any(outside_or_secret(word.value, place) for word in stage.words[1:])
         findings.append(Finding(stage, place, doubt, leads_outside=outside))
         if stage.argv[0] in {"cd", "pushd", "popd", "chdir"}:
@@ -118,17 +140,17 @@ def _findings(stages: Sequence[Stage], start: Place, profile: Profile) -> tuple[
     return tuple(findings)
 
 
-def _doubt_of(stage: Stage, place: Place, has_moved: bool, profile: Profile) -> Doubt | None:
+def _doubt_of(stage: Stage, place: Place, has_moved: bool, setting: _Setting) -> Doubt | None:
     try:
-        _check(stage.words, place, has_moved, profile)
+        _check(stage.words, place, has_moved, setting)
     except Doubt as doubt:
         return doubt.at(stage.words[0].span)
     return None
 
 
-def _check(words: Sequence[Word], place: Place, has_moved: bool, profile: Profile) -> None:
+def _check(words: Sequence[Word], place: Place, has_moved: bool, setting: _Setting) -> None:
     name = words[0]
-    if name.raw != name.value or not _BARE_NAME.fullmatch(name.raw):
+    if name.raw != "[" and (name.raw != name.value or not _BARE_NAME.fullmatch(name.raw)):
         known = ALWAYS_ASK.get(name.value.rpartition("/")[2])
         if known and known.is_lasting:
             raise Doubt(known.code, f"{name.value} {known.text}", name.span, known.danger, lasting=True)
@@ -139,14 +161,13 @@ def _check(words: Sequence[Word], place: Place, has_moved: bool, profile: Profil
         raise _unknown(words)
     command, taken = found
     arguments = words[taken:]
+    _check_marks(command, arguments, setting.shell)
     if command.form == "version":
-        if command.name == "git" and (len(arguments) != 1 or arguments[0].value != "--version"):
-            raise _unknown(words)
-        if not arguments or arguments[0].value != "--version":
+        if len(arguments) != 1 or arguments[0].value != "--version":
             raise _unknown(words)
         check_version(command.name, arguments)
     elif command.name.startswith("git "):
-        _check_git(name, has_moved, profile)
+        _check_git(name, has_moved, setting)
         command.check(arguments, place)
     elif command.form:
         FORMS[command.form](arguments, place)
@@ -154,11 +175,27 @@ def _check(words: Sequence[Word], place: Place, has_moved: bool, profile: Profil
         command.check(arguments, place)
 
 
-def _check_git(name: Word, has_moved: bool, profile: Profile) -> None:
+def _check_marks(command: ReadCommand, arguments: Sequence[Word], shell: str | None) -> None:
+    """Signs that mean something only to one program: `!` and `\\(` to find, `=` to test, `@{u}` to git."""
+    for word in arguments:
+        if word.raw in {"!", "!="} and command.form not in {"find", "test", "bracket"}:
+            raise Doubt("shell.history", "A lone ! is history expansion or a negation", word.span)
+        if word.raw in {"\\(", "\\)", "\\!"} and command.form != "find":
+            raise Doubt("shell.backslash", "An unquoted backslash hides what the shell runs", word.span)
+        if word.raw in {"=", "=="} and (command.form not in {"test", "bracket"} or (shell, word.raw) == ("zsh", "==")):
+            raise Doubt("shell.expansion", "A leading = is expanded by zsh", word.span)
+        if word.has_braces and not command.name.startswith("git "):
+            raise Doubt("shell.brace", "Braces are expanded by the shell", word.span)
+
+
+def _check_git(name: Word, has_moved: bool, setting: _Setting) -> None:
     if has_moved:
         text = "In another directory git may trust the configuration of another repository"
         raise Doubt("command.git_directory", text, name.span)
-    if profile == "strict":
+    if setting.has_git is False:
+        text = "The workspace is no git repository, so git would read one above it"
+        raise Doubt("command.git_directory", text, name.span)
+    if setting.profile == "strict":
         raise Doubt("command.strict", "The strict profile asks before git reads", name.span)
 
 

@@ -13,9 +13,14 @@ from policy.verdicts.verdict import ReasonCode
 MAX_LENGTH = 4096
 
 _BLANKS = re.compile(r"[ \t]+")
-_REDIRECT = re.compile(r"(?:2>&1|[12]?>/dev/null|&>/dev/null)(?=[ \t\n;|&]|\Z)")
+_REDIRECT = re.compile(r"(?:2>&1|(?:[12]?|&)>[ \t]*/dev/null)(?=[ \t\n;|&]|\Z)")
+_COMMENT = re.compile(r"#[^\n]*[ \t\n]*\Z")
+"""Only as the last thing of the whole text: nothing may follow that a reader takes for a part of the comment."""
 _OPERATOR = re.compile(r"&&|\|\||;|\n|\|(?!&)")
 _PLAIN = re.compile(r"[^\x00-\x20\x7f'\"\\$`&|;<>(){}\x80-\U0010ffff]+|[\x80-\U0010ffff]+")
+_REFLOG = re.compile(r"(?<=@)\{(?:[A-Za-z0-9_-]|\.(?!\.))+\}")
+"""`@{u}`, `stash@{0}`: no comma and no `..`, so no shell expands these braces."""
+_FIND_MARKS = {"\\(": "(", "\\)": ")", "\\!": "!"}
 _SINGLE = re.compile(r"'([^']*)'")
 _DOUBLE = re.compile(r'"((?:[^"\\$`!]|\\(?![$`"\\\n]))*)"')
 
@@ -45,6 +50,8 @@ class Word:
     end: int
     is_glob: bool = False
     """An unquoted `*`, `?` or `[`: the shell may replace the word by file names."""
+    has_braces: bool = False
+    """Unquoted braces, as in `@{u}`: plain text to every shell, but only git revisions need them."""
 
     @property
     def span(self) -> tuple[int, int]:
@@ -92,21 +99,31 @@ def tokens_of(command: str) -> list[Token]:
             place, after_blank = operator.end(), True
         elif not after_blank and command[place] not in "<>(){}&":
             raise Doubt("shell.syntax", "Two parts of the line touch", (place, place + 1))
+        elif after_blank and _COMMENT.match(command, place):
+            break
         else:
-            word = _word(command, place)
+            word = _find_mark(command, place) or _word(command, place)
             tokens.append(Token("word", word))
             place, after_blank = word.end, False
     return tokens
 
 
 def _token(kind: Literal["operator", "redirect"], command: str, start: int, end: int) -> Token:
-    raw = command[start:end]
+    raw = re.sub(r"[ \t]", "", command[start:end])
     return Token(kind, Word(raw, raw, start, end))
+
+
+def _find_mark(command: str, start: int) -> Word | None:
+    """Read `\\(`, `\\)` or `\\!` as a word of its own."""
+    raw = command[start : start + 2]
+    if raw in _FIND_MARKS and command[start + 2 : start + 3] in {"", " ", "\t", "\n", ";", "|", "&"}:
+        return Word(raw, _FIND_MARKS[raw], start, start + 2)
+    return None
 
 
 def _word(command: str, start: int) -> Word:
     """Read one word: plain parts, '…' and "…" that touch."""
-    place, values, glob_at = start, [], -1
+    place, values, glob_at, has_braces = start, [], -1, False
     while place < len(command):
         if plain := _PLAIN.match(command, place):
             text = plain.group()
@@ -114,6 +131,9 @@ def _word(command: str, start: int) -> Word:
                 glob_at = place + found.start()
             values.append(text)
             place = plain.end()
+        elif braces := _REFLOG.match(command, place):
+            values.append(braces.group())
+            place, has_braces = braces.end(), True
         elif quoted := _SINGLE.match(command, place) or _DOUBLE.match(command, place):
             values.append(quoted.group(1))
             place = quoted.end()
@@ -121,8 +141,9 @@ def _word(command: str, start: int) -> Word:
             break
         else:
             raise _refusal(command, place)
-    word = Word(command[start:place], "".join(values), start, place, glob_at >= 0)
-    _check_edges(word, glob_at == start)
+    raw = command[start:place]
+    word = Word(raw, "".join(values), start, place, glob_at >= 0 and raw != "[", has_braces)
+    _check_edges(word, glob_at == start and raw != "[")
     return word
 
 
@@ -157,11 +178,11 @@ def _check_edges(word: Word, glob_first: bool) -> None:
     first = word.raw[:1]
     if first == "~" or re.search(r"[=:]~", word.raw):
         raise Doubt("shell.tilde", "A leading ~ leads out of the workspace", word.span)
-    if first == "!" and word.raw != "!":
+    if first == "!" and word.raw not in {"!", "!="}:
         raise Doubt("shell.history", "A leading ! is history expansion or a negation", word.span)
     if first == "#":
-        raise Doubt("shell.comment", "Comments are not part of the provable command language", word.span)
-    if first == "=":
+        raise Doubt("shell.comment", "A comment can only be proved at the end of the text", word.span)
+    if first == "=" and word.raw not in {"=", "=="}:
         raise Doubt("shell.expansion", "A leading = is expanded by zsh", word.span)
     if glob_first:
         text = "A word that begins with a wildcard may become an option: a file can be named like one"

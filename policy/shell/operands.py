@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from policy.paths.canonical import relativised
 from policy.paths.classes import family_of, wildcard_may_meet_secret
 from policy.paths.globs import component_matches
 from policy.shell.lexer import Word
@@ -24,17 +25,29 @@ class Place:
     """Where a command runs: the directory below the workspace, as components."""
 
     components: tuple[str, ...] = ()
+    root: str | None = None
+    """The declared `workspace_root`: an absolute path below it is a path of the workspace."""
 
     def below(self, directory: str) -> Place:
         """Return the place after `cd directory`."""
-        return Place((*self.components, *(part for part in directory.split("/") if part not in {"", "."})))
+        base, value = self.resolved(directory)
+        parts = (part for part in value.split("/") if part not in {"", "."})
+        return replace(self, components=(*base.components, *parts))
+
+    def resolved(self, value: str) -> tuple[Place, str]:
+        """Return an operand as a relative path, and the place that it is relative to."""
+        relative = relativised(value, self.root) if value.startswith("/") and "\\" not in value else value
+        return (self, value) if relative == value else (replace(self, components=()), relative)
 
 
 def check_path(word: Word, value: str, place: Place, *, reads_content: bool = True) -> None:
     """Raise a Doubt unless a value is a relative path inside the workspace that names no secret."""
     if value == "-":
         return
+    place, value = place.resolved(value)
     _check_shape(word, value)
+    if value.startswith("@"):
+        raise Doubt("command.operand", "Some programs read their arguments from a file named behind @", word.span)
     if ":" in value:
         raise Doubt("command.operand", "A colon in a path names a drive, a host or a data stream", word.span)
     if any(_SHORT_NAME.match(part) for part in value.split("/")):
@@ -55,9 +68,10 @@ def check_revision(word: Word, value: str, place: Place) -> None:
         if value.startswith(("/", "(", ":")):
             raise Doubt("command.operand", "This pathspec of git may reach outside the workspace", word.span)
     for part in value.split(":"):
-        _check_shape(word, part)
-        _check_class(word, part, place)
-        _check_wildcards(word, part.split("/"))
+        base, path = place.resolved(part)
+        _check_shape(word, path)
+        _check_class(word, path, base)
+        _check_wildcards(word, path.split("/"))
 
 
 def check_range(word: Word, value: str, place: Place) -> None:
@@ -96,9 +110,10 @@ def outside_or_secret(value: str, place: Place) -> bool:
     for part in {value, value.partition("=")[2]} - {""}:
         word = Word(part, part, 0, len(part))
         try:
-            _check_shape(word, part)
-            for piece in part.split(":"):
-                _check_class(word, piece, place)
+            base, path = place.resolved(part)
+            _check_shape(word, path)
+            for piece in path.split(":"):
+                _check_class(word, piece, base)
                 _check_wildcards(word, piece.split("/"))
         except Doubt as doubt:
             if doubt.lasting:

@@ -11,14 +11,17 @@ from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_pattern, check_range, check_revision, check_text
 from policy.verdicts.unproven import Doubt
 
-ValueKind = Literal["TEXT", "NUM", "SIGNED", "PATH", "GLOB", "RANGE", "FORMAT", "REV"]
-"""What a value is: free text, a number, a number with a sign, a path, a glob of names, lines of a file, ..."""
+ValueKind = Literal["TEXT", "NUM", "DIGITS", "SIGNED", "PATH", "GLOB", "RANGE", "FORMAT", "REV", "KEY"]
+"""What a value is: free text, a number with a unit or without, a number with a sign, a path, a glob of names, lines
+of a file, a git format, a git revision, a sort key that may begin with `-` where it is attached."""
 
 _KINDS: frozenset[str] = frozenset(get_args(ValueKind))
-_ENTRY = re.compile(r"(--?[^=\[\s]+|-#)(?:=([A-Z]+)|\[=([A-Z]+)\])?")
+_ENTRY = re.compile(r"(--?[^=:\[\s]+|-#)(?:([=:])([A-Z]+)|\[=([A-Z]+)\])?")
 _NUMBER = re.compile(r"[0-9]+[A-Za-z%]*")
 _SIGNED = re.compile(r"[-+]?[0-9]+[A-Za-z]*")
-_SIGNATURE = re.compile(r"%G|%\([^)]*sign")
+_KEY = re.compile(r"-?[A-Za-z][A-Za-z0-9:.]*")
+_SIGNATURE = re.compile(r"%[-+ ]?G|%\([^)]*sign")
+_FORMAT_NAME = re.compile(r"oneline|short|medium|full|fuller|reference|email|raw|mboxrd|.*%.*|t?format:.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Option:
     value: ValueKind | None = None
     is_optional: bool = False
     """An optional value is attached (`--color=auto`, `-M50`), never the next word."""
+    is_alone: bool = False
+    """The option stands in a word of its own and its value is the next word, whatever follows its letter."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,15 @@ class OptionList:
 
     @classmethod
     def parse(cls, text: str) -> OptionList:
-        """Read a list such as `-a --all -n=NUM --lines=NUM --color[=TEXT] -#`."""
+        """Read a list such as `-a --all -n=NUM --lines=NUM -I:TEXT --color[=TEXT] -#`."""
         options: dict[str, Option] = {}
         for entry in text.split():
             found = _ENTRY.fullmatch(entry)
-            kind = found and (found.group(2) or found.group(3))
+            kind = found and (found.group(3) or found.group(4))
             if not found or (kind and kind not in _KINDS) or found.group(1) in options:
                 raise ValueError(f"'{entry}' is not an entry of an option list, or it stands there twice")
-            options[found.group(1)] = Option(found.group(1), kind, is_optional=bool(found.group(3)))  # type: ignore[arg-type]
+            name, is_optional, is_alone = found.group(1), bool(found.group(4)), found.group(2) == ":"
+            options[name] = Option(name, kind, is_optional, is_alone)  # type: ignore[arg-type]
         return cls({name: option for name, option in options.items() if name != "-#"}, "-#" in options)
 
 
@@ -59,35 +65,34 @@ class Reading:
     operands: list[Word] = field(default_factory=list)
     given: set[str] = field(default_factory=set)
     values: list[tuple[Option, Word, str]] = field(default_factory=list)
+    letters: list[tuple[str, Word, int]] = field(default_factory=list)
+    """Each short option with the word and the index at which it stands."""
 
 
 def read_options(allowed: OptionList, words: Sequence[Word], place: Place) -> Reading:
     """Take the words after the name apart; raise a Doubt at an unlisted option or a value that is not clean."""
+    reading = take_apart(allowed, words)
+    for option, word, value in reading.values:
+        _check_value(option, word, value, place)
+    return reading
+
+
+def take_apart(allowed: OptionList, words: Sequence[Word]) -> Reading:
+    """Tell options, their values and operands apart; raise a Doubt at an unlisted option."""
     reading = Reading()
     queue = list(reversed(words))
     while queue:
         word = queue.pop()
-        if word.raw == "!":
-            raise Doubt("shell.history", "A lone ! is history expansion or a negation", word.span)
         if word.value == "--":
-            _take_operands(reading, queue)
+            reading.operands += reversed(queue)
+            queue.clear()
         elif word.value.startswith("--"):
             _read_long(allowed, word, queue, reading)
         elif word.value.startswith("-") and word.value != "-":
             _read_short(allowed, word, queue, reading)
         else:
             reading.operands.append(word)
-    for option, word, value in reading.values:
-        _check_value(option, word, value, place)
     return reading
-
-
-def _take_operands(reading: Reading, queue: list[Word]) -> None:
-    while queue:
-        word = queue.pop()
-        if word.raw == "!":
-            raise Doubt("shell.history", "A lone ! is history expansion or a negation", word.span)
-        reading.operands.append(word)
 
 
 def _unlisted(name: str, word: Word) -> Doubt:
@@ -122,6 +127,10 @@ def _read_short(allowed: OptionList, word: Word, queue: list[Word], reading: Rea
         if option is None:
             raise _unlisted(f"-{letter}", word)
         reading.given.add(option.name)
+        reading.letters.append((option.name, word, place))
+        if option.is_alone and len(cluster) > 1:
+            text = f"The value of {option.name} is the next word, so the option must stand alone"
+            raise Doubt("command.option", text, word.span)
         if option.value is not None:
             attached = cluster[place:]
             if attached:
@@ -139,10 +148,10 @@ def _next_value(option: Option, word: Word, queue: list[Word]) -> tuple[Word, st
 
 
 def _check_value(option: Option, word: Word, value: str, place: Place) -> None:
-    if value.startswith("-") and not (option.value == "SIGNED" and _SIGNED.fullmatch(value)):
+    is_number = option.value == "SIGNED" and _SIGNED.fullmatch(value)
+    is_attached_key = option.value == "KEY" and word.value != value
+    if value.startswith("-") and not is_number and not is_attached_key:
         raise Doubt("command.option", f"The value of {option.name} looks like an option", word.span)
-    if word.raw == "!":
-        raise Doubt("shell.history", "A lone ! is history expansion or a negation", word.span)
     match option.value:
         case "PATH":
             check_path(word, value, place)
@@ -154,6 +163,12 @@ def _check_value(option: Option, word: Word, value: str, place: Place) -> None:
             check_pattern(word, value)
         case "FORMAT" if _SIGNATURE.search(value):
             raise Doubt("command.option", "A format with a signature starts another program", word.span)
+        case "FORMAT" if not _FORMAT_NAME.fullmatch(value):
+            raise Doubt("command.option", "This format may be defined by the repository", word.span)
+        case "KEY" if not _KEY.fullmatch(value):
+            raise Doubt("command.option", f"The value of {option.name} is not a sort key", word.span)
+        case "DIGITS" if not (value.isascii() and value.isdigit()):
+            raise Doubt("command.option", f"The value of {option.name} is not a number", word.span)
         case "NUM" if not _NUMBER.fullmatch(value):
             raise Doubt("command.option", f"The value of {option.name} is not a number", word.span)
         case "SIGNED" if not _SIGNED.fullmatch(value):

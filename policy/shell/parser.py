@@ -18,14 +18,16 @@ _LANGUAGE = Language(tree_sitter_bash.language())
 
 _NAMED = names_of(
     "program list pipeline command command_name word string string_content raw_string number concatenation "
-    "redirected_statement file_redirect file_descriptor"
+    "redirected_statement file_redirect file_descriptor comment test_command"
 )
 _PUNCTUATION = frozenset({"&&", "||", ";", "|", "\n", '"', ">", ">&", "&>"})
+_CONDITION = names_of("unary_expression binary_expression test_operator extglob_pattern word string raw_string number")
+_CONDITION_MARKS = frozenset({"[", "]", "!", "=", "==", "!="})
+"""What stands inside `[ … ]`; `[[ … ]]` is another language and stays outside."""
 _OUTSIDE: dict[str, tuple[ReasonCode, str]] = {
     "variable_assignment": ("shell.assignment", "An assignment changes what the command means"),
     "declaration_command": ("shell.assignment", "An assignment changes what later commands mean"),
     "unset_command": ("shell.assignment", "Unsetting a variable changes what later commands mean"),
-    "comment": ("shell.comment", "Comments are not part of the provable command language"),
     "negated_command": ("shell.history", "A leading ! is history expansion or a negation"),
 }
 _WORDS = frozenset({"word", "string", "raw_string", "number", "concatenation"})
@@ -51,6 +53,8 @@ def read_line(command: str) -> tuple[Stage, ...]:
     check_text(command)
     tokens = tokens_of(command)
     stages = _stages(tokens)
+    if not stages:
+        raise Doubt("shell.syntax", "The line holds no command")
     if len(stages) > MAX_SEGMENTS:
         raise Doubt("shell.segments", f"The line has more than {MAX_SEGMENTS} commands")
     _confirm(command, stages)
@@ -104,6 +108,9 @@ def _walk(root: Node, leaves: list[Node], commands: list[list[tuple[int, int]]],
     stack = [root]
     while stack:
         node = stack.pop()
+        if node.type == "test_command":
+            commands.append(_condition(node, leaves))
+            continue
         if node.is_missing or (node.type not in _NAMED if node.is_named else node.type not in _PUNCTUATION):
             code, text = _OUTSIDE.get(node.type, ("shell.syntax", "The line uses a construct that cannot be proved"))
             span = (node.start_byte, node.end_byte) if is_ascii else None
@@ -117,10 +124,30 @@ def _walk(root: Node, leaves: list[Node], commands: list[list[tuple[int, int]]],
         stack.extend(reversed(node.children))
 
 
+def _condition(root: Node, leaves: list[Node]) -> list[tuple[int, int]]:
+    """Return the spans of the words of `[ … ]`."""
+    spans: list[tuple[int, int]] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        is_word = node.type in _WORDS or node.child_count == 0
+        known = node.type in _CONDITION if node.is_named else node.type in _CONDITION_MARKS
+        if node.is_missing or not (known or node is root):
+            raise Doubt("shell.syntax", "The condition uses a construct that cannot be proved")
+        if is_word:
+            spans.append((node.start_byte, node.end_byte))
+            leaves.append(node)
+        else:
+            stack.extend(reversed(node.children))
+    return spans
+
+
 def _check_gaps(source: bytes, leaves: list[Node]) -> None:
     """Bytes that no leaf covers must be blanks; a line feed only where one cannot end a command."""
     place, free = 0, True
     for leaf in leaves:
+        if leaf.type == "comment":
+            return
         gap = source[place : leaf.start_byte]
         if gap.strip(b" \t\n" if free else b" \t"):
             raise Doubt("shell.syntax", "A part of the line belongs to no word")

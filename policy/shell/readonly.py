@@ -15,7 +15,7 @@ from policy.shell.options import OptionList, Reading, read_options
 from policy.verdicts.unproven import Doubt
 
 OperandKind = Literal["paths", "names", "text", "pattern", "revisions", "pattern-revisions", "none"]
-Form = Literal["echo", "cd", "date", "sed", "find", "version"]
+Form = Literal["awk", "bracket", "cd", "date", "echo", "find", "jq", "printf", "sed", "seq", "test", "type", "version"]
 
 _FIELDS = names_of("options options_of operands most needs operands_need pattern_from form same_as passes fails")
 
@@ -74,12 +74,16 @@ class ReadCommand:
 
 
 def command_of(argv: Sequence[Word]) -> tuple[ReadCommand, int] | None:
-    """Return the listed command that the first words name, and how many words its name has."""
-    names = [word.value for word in argv[:3] if word.raw == word.value]
+    """Return the listed command that the first words name, and how many words its name takes."""
+    skipped = 0
+    if argv[0].raw == "git":
+        while len(argv) > skipped + 1 and argv[skipped + 1].raw in {"-P", "--no-pager"}:
+            skipped += 1
+    names = [argv[0].value, *(word.value for word in argv[skipped + 1 : skipped + 3] if word.raw == word.value)]
     for count in range(len(names), 0, -1):
         found = READ_COMMANDS.get(" ".join(names[:count]))
-        if found is not None:
-            return found, count
+        if found is not None and not (skipped and count == 1):
+            return found, count + skipped
     return None
 
 

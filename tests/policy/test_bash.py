@@ -16,7 +16,7 @@ from tests.policy.roster import corpus
 
 SEED = 4711
 MUTANTS = 250
-BUILTINS = "echo pwd true false"
+BUILTINS = "echo pwd true false printf test [ type"
 PIECES = [
     " ",
     "\t",

@@ -80,11 +80,12 @@ def test_an_inserted_output_option_survives_only_where_it_is_no_output() -> None
 
 
 def _is_harmless(argv: tuple[str, ...]) -> bool:
-    """Whether `-o` stands as echo's text, grep's own flag, a value, or after `--`."""
+    """Whether `-o` stands as text, as grep's or git ls-files' own flag, as `or`, as a value, or after `--`."""
     if "-o" not in argv:
         return False
     at = argv.index("-o")
-    return argv[0] in {"echo", "grep", "egrep", "fgrep", "rg"} or argv[:2] == ("git", "grep") or "--" in argv[:at]
+    is_flag = argv[0] in {"echo", "printf", "grep", "egrep", "fgrep", "rg", "test", "["}
+    return is_flag or argv[:2] in {("git", "grep"), ("git", "ls-files")} or "--" in argv[:at]
 
 
 def test_two_insertions_never_help_each_other() -> None:

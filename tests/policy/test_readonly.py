@@ -13,8 +13,9 @@ from policy.shell.readonly import READ_COMMANDS, ReadCommand
 COMMANDS = list(READ_COMMANDS.values())
 NORMATIVE = frozenset(
     """ls cat wc nl cut tac head diff cmp du df stat realpath readlink basename dirname sha1sum sha256sum md5sum which
-    pwd true false whoami id uname echo tail sort uniq file tree date cd sed find grep egrep fgrep rg git node
-    python3""".split()  # noqa: SIM905 -- the table of the documentation, word by word
+    pwd true false whoami id uname echo tail sort uniq file tree date cd sed find grep egrep fgrep rg git node python3
+    python dart java gcc make cmake npm tr column od hexdump xxd strings comm paste fold seq type printf test [ jq awk
+    gawk""".split()  # noqa: SIM905 -- the table of the documentation, word by word
 )
 NEVER = {"--output", "--ext-diff", "--textconv", "--no-index", "--exec", "--open-files-in-pager", "-O"}
 
