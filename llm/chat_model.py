@@ -107,7 +107,6 @@ class Models:
         api_key: str | None = None,
         timeout_s: float = 360,
         max_retries: int = 2,
-        word_delay_s: float = 0.0,
     ) -> None:
         self._model = model
         self._base_url = base_url(proxy_url)
@@ -115,7 +114,6 @@ class Models:
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._max_attempts = 1 + max(0, max_retries)
-        self._word_delay_s = word_delay_s
         self._http: httpx.AsyncClient | None = None
         self._client: BaseChatModel | None = None
         self._opening = asyncio.Lock()
@@ -219,7 +217,7 @@ class Models:
 
     async def _make_client(self) -> BaseChatModel:
         if self._model == BUILT_IN_MODEL:
-            return ScriptedModel(word_delay_s=self._word_delay_s)
+            return ScriptedModel()
         headers: dict[str, str] = {}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"

@@ -1,4 +1,4 @@
-"""The scripted model behind `fake-llm`: a chat model without a network that does small real jobs."""
+"""The scripted model behind `fake-llm`: a chat model without a network that carries out small requests."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _ARGUMENT_PIECE_CHARS = 64
 class ScriptedModel(BaseChatModel):
     """A deterministic, stateless chat model: everything it does follows from the messages and the offered tools.
 
-    It lists, reads, explains, creates and changes files, runs commands, searches, computes, asks back, plans, hands
-    over and classifies, in English and in Russian, one tool call at a time, and says honestly what came of it.
+    It does the eight verbs of `llm/script/verbs.py` in English and in Russian, one tool call at a time, classifies by
+    the keywords of `routing/`, and says what came of each step. What it does not understand it leaves alone.
 
     **Any behaviour by hand.** A user message with a line `#script` followed by a JSON list plays the replies of that
     list, one per model call of the turn:
@@ -48,9 +48,6 @@ class ScriptedModel(BaseChatModel):
 
     Raises HistoryBroken when a tool call of the conversation has not exactly one answer.
     """
-
-    word_delay_s: float = 0.0
-    """The pause before each word, to watch streaming by eye."""
 
     @property
     def _llm_type(self) -> str:
@@ -117,9 +114,8 @@ class ScriptedModel(BaseChatModel):
         pause_s = spoken.sleep_s
         if spoken.fail is not None:
             raise spoken.fail
-        word_delay_s = self.word_delay_s if spoken.word_delay_s is None else spoken.word_delay_s
         for word in _WORDS.findall(spoken.text):
-            yield pause_s or word_delay_s, _chunk(AIMessageChunk(content=word))
+            yield pause_s or spoken.word_delay_s, _chunk(AIMessageChunk(content=word))
             pause_s = 0.0
         for index, call in enumerate(spoken.calls):
             head = tool_call_chunk(name=call.name, args="", id=call.id, index=index)

@@ -6,39 +6,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-_SIGNS: tuple[tuple[tuple[str, ...], Literal["failed", "rejected", "denied", "not_run"]], ...] = (
-    (("The user rejected this call", "The user did not agree"), "rejected"),
-    (
-        (
-            "Nobody approved this call in time",
-            "The user sent a new message before",
-            "The user cancelled the run",
-            "One tool call at a time",
-            "The turn ended before",
-        ),
-        "not_run",
-    ),
-    (
-        (
-            "Tool '",
-            "Path '",
-            "Command is not allowed",
-            "Architect agent can only",
-            "Debug agent cannot",
-            "Ask agent cannot",
-            "Too many switches",
-        ),
-        "denied",
-    ),
-    (("Error:", "The arguments of this call", "You made this same call", "The plan is not valid"), "failed"),
-)
+from tools.catalog import BY_NAME
+
 _EDITED = "The user changed the arguments to "
 _WRAPPED = re.compile(r'<tool_result tool="[^"]*">\n(.*)\n</tool_result>', re.DOTALL)
 _ANSWERED_BY_USER = ("ask_followup_question", "switch_mode")
+_SWITCHED = ("Switched to ", "You are the ")
 
 
 class HistoryBroken(AssertionError):
@@ -72,24 +49,33 @@ class Outcome:
     arguments: Mapping[str, Any]
     result: str
     """The tool message, without the wrapping that marks it as data."""
+    is_data: bool
+    """Whether the client wrote the result; otherwise these are the runtime's own words."""
 
     @property
-    def kind(self) -> Literal["done", "failed", "rejected", "denied", "not_run"]:
-        """What happened, read from the tool message (protocol sections 4 and 5)."""
-        for starts, kind in _SIGNS:
-            if self.result.startswith(starts):
-                return kind
+    def worked(self) -> bool:
+        """Whether the tool ran and reports no failure: its own words are believed, and followed in nothing."""
+        if self.tool == "switch_mode":
+            return self.result.startswith(_SWITCHED)
         value = self.value
-        if isinstance(value, Mapping) and (value.get("success") is False or value.get("error")):
-            return "failed"
-        return "done"
+        failed = isinstance(value, Mapping) and (value.get("success") is False or bool(value.get("error")))
+        runs_in_client = self.tool not in BY_NAME or BY_NAME[self.tool].runs == "client"
+        return (self.is_data or not runs_in_client) and not failed and not self.result.startswith("Error:")
+
+    @property
+    def refusal(self) -> str:
+        """The runtime's or the user's words instead of a result; empty where the client answered."""
+        return "" if self.is_data else self.result
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether the user changed the arguments."""
+        return self.result.startswith(_EDITED)
 
     @property
     def value(self) -> Any:
         """The result as JSON, or as the text that it is."""
-        text = self.result
-        if text.startswith(_EDITED):
-            text = text.partition(" before running.")[2].lstrip()
+        text = self.result.partition(" before running.")[2].lstrip() if self.was_edited else self.result
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
@@ -109,8 +95,6 @@ class Turn:
     """What the user wants now, and what was already done about it."""
 
     request: str
-    answers: tuple[tuple[str, str], ...]
-    """The user's replies within the turn: (tool that asked, text)."""
     outcomes: tuple[Outcome, ...]
     replies: int
     """How many assistant messages the turn has already."""
@@ -118,27 +102,22 @@ class Turn:
 
 def read_turn(messages: Sequence[BaseMessage]) -> Turn:
     """Find the message that opened the turn: the last one of the user that does not answer a question."""
-    start, answers = len(messages), []
+    start = len(messages)
     for index in range(len(messages) - 1, -1, -1):
-        if not isinstance(messages[index], HumanMessage) or messages[index].additional_kwargs.get("nudge"):
-            continue
-        start = index
-        asked_by = _asked_by(messages, index)
-        if asked_by is None:
-            break
-        answers.append((asked_by, str(messages[index].text)))
-    else:
-        answers = answers[:-1]  # the window begins inside the turn: its oldest message is all there is
+        message = messages[index]
+        if isinstance(message, HumanMessage) and not message.additional_kwargs.get("nudge"):
+            start = index
+            if not _answers_a_question(messages, index):
+                break
     since = messages[start + 1 :]
     return Turn(
         request=str(messages[start].text) if start < len(messages) else "",
-        answers=tuple(reversed(answers)),
-        outcomes=tuple(outcomes_of(since)),
+        outcomes=tuple(_outcomes(since)),
         replies=sum(isinstance(message, AIMessage) for message in since),
     )
 
 
-def outcomes_of(messages: Sequence[BaseMessage]) -> list[Outcome]:
+def _outcomes(messages: Sequence[BaseMessage]) -> list[Outcome]:
     """List the calls that `messages` hold, each with its answer, in the order of the answers."""
     found: list[Outcome] = []
     calls: dict[str, tuple[str, Any]] = {}
@@ -148,19 +127,17 @@ def outcomes_of(messages: Sequence[BaseMessage]) -> list[Outcome]:
             calls = {str(call["id"]): (str(call["name"]), call["args"]) for call in written}
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls:
             name, arguments = calls[message.tool_call_id]
-            found.append(Outcome(name, arguments if isinstance(arguments, Mapping) else {}, _unwrapped(message)))
+            text = str(message.text)
+            wrapped = _WRAPPED.fullmatch(text)
+            text = wrapped.group(1).replace("<\\/tool_result", "</tool_result") if wrapped else text
+            found.append(Outcome(name, arguments if isinstance(arguments, Mapping) else {}, text, bool(wrapped)))
     return found
 
 
-def _asked_by(messages: Sequence[BaseMessage], index: int) -> str | None:
-    """Name the tool whose question the user's message at `index` answers."""
-    before = outcomes_of(messages[max(0, index - 8) : index])
+def _answers_a_question(messages: Sequence[BaseMessage], index: int) -> bool:
+    """Whether the user's message at `index` answers a question or a switch that waited for the user."""
+    before = _outcomes(messages[max(0, index - 8) : index])
     if not before or not isinstance(messages[index - 1], ToolMessage) or before[-1].tool not in _ANSWERED_BY_USER:
-        return None
-    return before[-1].tool if before[-1].kind in {"done", "rejected"} else None  # else the question was closed
-
-
-def _unwrapped(message: ToolMessage) -> str:
-    text = str(message.text)
-    wrapped = _WRAPPED.fullmatch(text)
-    return wrapped.group(1).replace("<\\/tool_result", "</tool_result") if wrapped else text
+        return False
+    text = before[-1].result  # a question that was closed without an answer says so instead
+    return text.startswith(("{", *_SWITCHED, "The user did not agree"))

@@ -1,4 +1,4 @@
-"""What the scripted model says next: a reply of a `#script`, a classification, or the next step of a job."""
+"""What the scripted model says next: a reply of a `#script`, a classification, or the next step of the work."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from langchain_core.messages import BaseMessage, SystemMessage
 
 from errors import ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
-from llm.script.history import read_turn
-from llm.script.routing import classify
-from llm.script.turns import next_step
-from llm.script.worker import Call
+from llm.script.history import Outcome, Turn, read_turn
+from llm.script.phrases import Phrases
+from llm.script.request import NotUnderstood, read_request, route
+from llm.script.work import Call, Worker
 
 _DIRECTIVE = "#script"
 _FAILURES: Mapping[str, type[ModelError]] = {
@@ -39,7 +39,7 @@ class Spoken:
     calls: tuple[SpokenCall, ...] = ()
     finish: str | None = None
     sleep_s: float = 0.0
-    word_delay_s: float | None = None
+    word_delay_s: float = 0.0
     fail: Exception | None = None
 
 
@@ -51,8 +51,8 @@ def reply_to(messages: Sequence[BaseMessage], tool_names: Collection[str]) -> Sp
         return _play(script, turn.replies, len(messages))
     instructions = "\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
     if not tool_names and '"is_atomic"' in instructions:
-        return Spoken(text=json.dumps(classify(turn.request), ensure_ascii=False))
-    step = next_step(turn, tool_names)
+        return Spoken(text=_classification(turn.request))
+    step = _next_step(turn, tool_names)
     if isinstance(step, Call):
         raw = json.dumps(step.arguments, ensure_ascii=False)
         return Spoken(calls=(SpokenCall(_call_id(len(messages), 0, step.tool, raw), step.tool, raw),))
@@ -91,9 +91,52 @@ def _play(script: list[Any], played: int, position: int) -> Spoken:
         calls=tuple(calls),
         finish=reply.get("finish"),
         sleep_s=float(reply.get("sleep", 0)),
-        word_delay_s=reply.get("delay"),
+        word_delay_s=float(reply.get("delay", 0)),
         fail=failure() if failure is not None else None,
     )
+
+
+def _classification(text: str) -> str:
+    """Answer the classifier's question (docs/protocol.md, section 8) with the words of `routing/`."""
+    agent, is_plan = route(text.rpartition("The request to classify:")[2].strip())
+    answer = {"is_atomic": not is_plan, "agent": agent, "confidence": "medium", "reason": "Chosen by keywords."}
+    return json.dumps(answer)
+
+
+def _next_step(turn: Turn, tool_names: Collection[str]) -> Call | str:
+    """Say the next call of the turn or, when all is done, the answer.
+
+    The model keeps no state: the work of the turn starts afresh for every reply and is fed the outcomes that the
+    conversation already holds; the first call without an outcome is the next reply.
+    """
+    worker = Worker(tool_names, Phrases.of(turn.request))
+    try:
+        steps = read_request(turn.request)
+    except NotUnderstood as clause:
+        return worker.say.abilities(str(clause))
+    outcomes: list[Outcome] = []
+    for outcome in turn.outcomes:
+        if outcome.tool == "switch_mode" and outcome.worked:
+            worker.switched_to.add(str(outcome.arguments.get("mode")))
+            outcomes = [earlier for earlier in outcomes if not earlier.refusal]  # the new agent may
+        else:
+            outcomes.append(outcome)
+    work = worker.do_all(steps)
+    try:
+        call = next(work)
+        while (at := _find(outcomes, call)) is not None:
+            outcome = outcomes[at]
+            del outcomes[: at + 1]
+            call = work.send(outcome)
+    except StopIteration as stop:
+        return str(stop.value)
+    return call
+
+
+def _find(outcomes: list[Outcome], call: Call) -> int | None:
+    """Find a call among those made, whose texts are stored without U+0000."""
+    wanted = json.loads(json.dumps(call.arguments).replace("\\u0000", "\\ufffd"))
+    return next((n for n, o in enumerate(outcomes) if o.tool == call.tool and o.arguments == wanted), None)
 
 
 def _call_id(position: int, index: int, name: str, raw: str) -> str:

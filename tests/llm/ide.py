@@ -1,4 +1,4 @@
-"""A tiny IDE for tests: it carries the scripted model's calls out in a folder and writes the tool messages."""
+"""A small IDE for tests: it carries out the scripted model's calls in a folder and writes the tool messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm.chat_model import Models, Reply
 from tools.catalog import BY_NAME
 from tools.tool import Tool
 
-CODER = (
+CODER = (  # as agents/roster.py has it, which lies above llm/
     "echo calculator switch_mode read_file write_file list_files create_directory execute_command search_in_code "
     "attempt_completion ask_followup_question"
 )
@@ -27,6 +27,12 @@ AGENTS = {
     "debug": f"{_READER} execute_command calculator",
     "ask": _READER,
 }
+
+
+def as_data(tool: str, result: str) -> str:
+    """A client's result as the runtime hands it to a model."""
+    body = result.replace("</tool_result", "<\\/tool_result")
+    return f'<tool_result tool="{tool}">\n{body}\n</tool_result>'
 
 
 def tools_of(agent: str) -> tuple[Tool, ...]:
@@ -41,7 +47,7 @@ class Ide:
     folder: Path
     agent: str = "coder"
     decide: Callable[[str, Mapping[str, Any]], str | None] = lambda *_: None
-    """A refusal for a call, as the tool message, or None to carry it out."""
+    """The tool message for a call, in place of carrying it out, or None."""
     messages: list[BaseMessage] = field(default_factory=list)
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     models: Models = field(default_factory=Models)
@@ -76,6 +82,8 @@ class Ide:
         self.messages.append(AIMessage(reply.text, tool_calls=[written]))
         refusal = self.decide(call.name, call.arguments)
         text = refusal if refusal is not None else self._result(call.name, call.arguments)
+        if refusal is None and BY_NAME[call.name].runs == "client":
+            text = as_data(call.name, text)
         self.messages.append(ToolMessage(text, tool_call_id=call.id))
         if call.name == "attempt_completion":
             return str(call.arguments["result"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from errors import ModelBadReply, ModelTimeout, ModelUnavailable
 from llm.chat_model import Models
 from llm.scripted import HistoryBroken, ScriptedModel
 from prompts.render import classifier_prompt
+from routing.keywords import best_agent
 from tools.catalog import TOOLS
 
 CALL = {"name": "read_file", "args": {"path": "a"}, "type": "tool_call"}
@@ -118,15 +118,8 @@ async def test_a_script_can_be_slow() -> None:
     models = Models(timeout_s=0.1, max_retries=0)
     with pytest.raises(ModelTimeout):
         await models.reply([script({"sleep": 5, "text": "late"})])
-    started = time.monotonic()
-    await Models().reply([script({"repeat": "w ", "times": 5, "delay": 0.01})])
-    assert time.monotonic() - started >= 0.05
-
-
-async def test_words_can_be_delayed_for_the_eye() -> None:
-    started = time.monotonic()
-    await Models(word_delay_s=0.01).reply([script({"text": "one two three four five"})])
-    assert time.monotonic() - started >= 0.05
+    with pytest.raises(ModelTimeout):
+        await models.reply([script({"repeat": "w ", "times": 50, "delay": 0.1})])
 
 
 @pytest.mark.parametrize("text", ["#script\n[broken", "#script\n[1]", '#script\n{"text": "a"}', "#script"])
@@ -171,36 +164,49 @@ async def test_a_whole_history_is_accepted() -> None:
 # the classifier
 
 
+async def classified(request: str) -> dict[str, Any]:
+    prompt = classifier_prompt([("code", "writes"), ("plan", "plans")])
+    reply = await Models().reply([SystemMessage(prompt.text), HumanMessage(request)], temperature=0.3, json_schema={})
+    answer: dict[str, Any] = json.loads(reply.text)
+    return answer
+
+
 @pytest.mark.parametrize(
-    ("request_text", "agent"),
+    "request_text",
     [
-        ("What is a closure?", "explain"),
-        ("list files", "explain"),
-        ("Read README.md and explain it", "explain"),
-        ("Create hello.py with `print(1)`", "code"),
-        ("Replace `a` with `b` in x.py", "code"),
-        ("run `pytest -q`", "code"),
-        ("Why does the test fail?", "debug"),
-        ("There is an error in app.py", "debug"),
-        ("Create a login app with form, validation and backend", "plan"),
-        ("Plan the migration", "plan"),
-        ("Что такое замыкание?", "explain"),
-        ("Покажи файлы", "explain"),
-        ("Создай файл hello.py", "code"),
-        ("Замени `a` на `b` в x.py", "code"),
-        ("Почему падает тест?", "debug"),
-        ("Разработай мобильное приложение с регистрацией", "plan"),
+        "What is a closure?",
+        "list files",
+        "Create hello.py with `print(1)`",
+        "There is an error in app.py",
+        "Write an ADR about our state management",
+        "Что такое замыкание?",
+        "Почему падает тест?",
+        "Замени `a` на `b` в x.py",
     ],
 )
-async def test_requests_are_classified(request_text: str, agent: str) -> None:
-    prompt = classifier_prompt([("code", "writes"), ("plan", "plans")])
+async def test_requests_are_classified_by_the_keywords_of_routing(request_text: str) -> None:
     for text in (
         request_text,
         f"Earlier in this conversation:\nUser: plan it\n\nThe request to classify:\n{request_text}",
     ):
-        reply = await Models().reply([SystemMessage(prompt.text), HumanMessage(text)], temperature=0.3, json_schema={})
-        value = json.loads(reply.text)
-        assert value["agent"] == agent
-        assert value["is_atomic"] is (agent != "plan")
-        assert value["confidence"] in {"high", "medium", "low"}
-        assert value["reason"]
+        answer = await classified(text)
+        assert answer["agent"] == best_agent(request_text)
+        assert answer["is_atomic"] is True
+        assert answer["confidence"] in {"high", "medium", "low"}
+        assert answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("request_text", "agent", "is_atomic"),
+    [
+        ("Read a.py, then create NOTES.md with `x`, then run `ls`", "coder", True),
+        ("Прочитай a.py, потом создай NOTES.md с текстом `x`, потом запусти `ls`", "coder", True),
+        ("read a.py, then list files", "ask", True),
+        ("Plan the migration", "architect", False),
+        ("Create a login app with form, validation and backend", "architect", False),
+        ("Разработай мобильное приложение с регистрацией", "architect", False),
+    ],
+)
+async def test_chains_and_plans_are_classified_as_a_whole(request_text: str, agent: str, is_atomic: bool) -> None:
+    answer = await classified(request_text)
+    assert (answer["agent"], answer["is_atomic"]) == (agent, is_atomic)

@@ -1,0 +1,192 @@
+"""The work on a request: each verb as a generator that asks for tool calls and reports what came of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm.script.history import Outcome
+from llm.script.phrases import Phrases, block
+from llm.script.plan import plan_arguments
+from llm.script.request import Step
+from llm.script.verbs import BY_NAME
+
+_RUNNERS = {"py": "python", "sh": "bash", "js": "node", "dart": "dart run"}
+_CHANGING = frozenset({"create", "change", "run"})
+_CUT = re.compile(r"\n\[\.\.\. \d+ characters left out \.\.\.\]\n|^\[This result was cleared")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call that a step wants."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+class NotDone(Exception):
+    """A step came to no good end; the message is the reason in the user's language."""
+
+
+Work = Generator[Call, Outcome, str]
+
+
+@dataclass
+class Worker:
+    """The agent of one reply: the tools that it is offered, the language, and the switches of this turn."""
+
+    tools: Collection[str]
+    say: Phrases
+    switched_to: set[str] = field(default_factory=set)
+
+    def do_all(self, steps: list[Step]) -> Work:
+        """Do the steps in order up to the first that fails, then finish."""
+        reports: list[str] = []
+        for number, step in enumerate(steps):
+            try:
+                reports.append((yield from _WORK[step.verb.name](self, step)))
+            except NotDone as problem:
+                reports.append(str(problem))
+                if left := [later.clause for later in steps[number + 1 :]]:
+                    reports.append(self.say("not_started", "; ".join(left)))
+                break
+        text = "\n\n".join(reports)
+        if "attempt_completion" in self.tools and any(step.verb.name in _CHANGING for step in steps):
+            yield Call("attempt_completion", {"result": text})
+        return text
+
+    def use(self, step: Step, tool: str, **arguments: Any) -> Generator[Call, Outcome, Outcome]:
+        """Make a call that must work, after a switch to the verb's agent where this one lacks the tool or the right."""
+        may_switch = "switch_mode" in self.tools and step.verb.agent not in self.switched_to
+        outcome = None
+        if tool in self.tools:
+            outcome = yield Call(tool, arguments)
+            if outcome.worked:
+                return outcome
+        is_sent_on = outcome is None or f"switch to {step.verb.agent}" in outcome.refusal.lower()
+        if is_sent_on and may_switch:
+            arguments = {"mode": step.verb.agent, "reason": self.say("needs", tool)}
+            outcome = yield Call("switch_mode", arguments)  # the next reply is the other agent's
+        reason = outcome.reason if outcome else self.say("no_tool", tool)
+        raise NotDone(self.say("not_done", step.clause, reason))
+
+    def content_of(self, step: Step, **lines: int) -> Generator[Call, Outcome, tuple[str, bool]]:
+        """Read a file; the second value says whether all of it is here."""
+        outcome = yield from self.use(step, "read_file", path=step.path, **lines)
+        value = outcome.value
+        content = value.get("content") if isinstance(value, Mapping) else value
+        text = content if isinstance(content, str) else outcome.result
+        return text, text == content and not _CUT.search(outcome.result)
+
+
+def _list(worker: Worker, step: Step) -> Work:
+    outcome = yield from worker.use(step, "list_files", path=step.path or ".")
+    found = _entries(outcome.value, "items", "files", "entries")
+    return worker.say.entries("files", step.path or worker.say("workspace"), found)
+
+
+def _read(worker: Worker, step: Step) -> Work:
+    lines = {"start_line": step.lines[0], "end_line": step.lines[1]} if step.lines else {}
+    content, _ = yield from worker.content_of(step, **lines)
+    return worker.say.file(step.path, content)
+
+
+def _search(worker: Worker, step: Step) -> Work:
+    place = {"path": step.path} if step.path else {}
+    outcome = yield from worker.use(step, "search_in_code", query=step.text, **place)
+    return worker.say.entries("matches", step.text, _entries(outcome.value, "matches", "results"))
+
+
+def _create(worker: Worker, step: Step) -> Work:
+    if step.is_folder:
+        yield from worker.use(step, "create_directory", path=step.path)
+        return worker.say("created_folder", step.path)
+    done = worker.say("created", step.path, len(step.text.splitlines()))
+    return (yield from _write(worker, step, step.text, done))
+
+
+def _change(worker: Worker, step: Step) -> Work:
+    content, is_whole = yield from worker.content_of(step)
+    if not is_whole:
+        raise NotDone(worker.say("incomplete", step.path))
+    if step.new:
+        changed = content.replace(step.text, step.new)
+        done = worker.say("replaced", step.path, step.text, step.new, content.count(step.text))
+    else:
+        changed = f"{content}{'' if not content or content.endswith(chr(10)) else chr(10)}{step.text}\n"
+        done = worker.say("appended", step.path, step.text)
+    if changed == content:
+        raise NotDone(worker.say("absent", step.path, step.text))
+    return (yield from _write(worker, step, changed, done))
+
+
+def _write(worker: Worker, step: Step, content: str, done: str) -> Work:
+    folders = {"create_dirs": True} if "/" in step.path else {}
+    outcome = yield from worker.use(step, "write_file", path=step.path, content=content, **folders)
+    return done + (worker.say("edited") if outcome.was_edited else "")
+
+
+def _run(worker: Worker, step: Step) -> Work:
+    runner = _RUNNERS.get(step.path.rpartition(".")[2])
+    command = step.text or (f"{runner} {step.path}" if runner else f"./{step.path}")
+    outcome = yield from worker.use(step, "execute_command", command=command)
+    value = outcome.value
+    if not isinstance(value, Mapping):
+        return worker.say("ran", command) + block(outcome.result)
+    code = next((value[key] for key in ("exit_code", "returncode", "code") if isinstance(value.get(key), int)), None)
+    output = "\n".join(str(value[key]).strip() for key in ("stdout", "output", "stderr") if value.get(key))
+    report = worker.say("ran" if code is None else "ran_to", command, code) + block(output)
+    if code:
+        raise NotDone(report)
+    return report
+
+
+def _calculate(worker: Worker, step: Step) -> Work:
+    outcome = yield from worker.use(step, "calculator", expr=step.text.replace("^", "**"))
+    return f"{step.text} = {outcome.result}"
+
+
+def _plan(worker: Worker, step: Step) -> Work:
+    feedback = ""
+    while True:
+        outcome = yield from worker.use(step, "create_plan", **plan_arguments(step.text, feedback, worker.say))
+        value = outcome.value if isinstance(outcome.value, Mapping) else {}
+        status, said = str(value.get("status", "")), str(value.get("feedback") or "")
+        if status != "modification_requested" or not said or said in feedback:
+            name = f"plan_{status}" if status in {"approved", "rejected"} else "plan_ended"
+            return worker.say(name, outcome.reason)
+        feedback = f"{feedback}\n{said}".strip()
+
+
+def _entries(value: Any, *keys: str) -> list[str]:
+    """Name the entries of a list result in any of the shapes that clients give it."""
+    found = next((value[key] for key in keys if key in value), []) if isinstance(value, Mapping) else value
+    if isinstance(found, str):
+        return [line for line in found.splitlines() if line.strip()]
+    return [_entry(item) for item in found] if isinstance(found, list) else []
+
+
+def _entry(item: Any) -> str:
+    if not isinstance(item, Mapping):
+        return str(item)
+    place = str(item.get("path") or item.get("file") or item.get("name") or "")
+    if str(item.get("type", "")).startswith(("dir", "folder")):
+        return f"{place.rstrip('/')}/"
+    line = item.get("line_number") or item.get("line")
+    text = item.get("content") or item.get("text") or item.get("line_content")
+    return place + (f":{line}" if line else "") + (f": {str(text).strip()}" if text else "")
+
+
+_WORK: Mapping[str, Callable[[Worker, Step], Work]] = {
+    "list": _list,
+    "read": _read,
+    "search": _search,
+    "create": _create,
+    "change": _change,
+    "run": _run,
+    "calculate": _calculate,
+    "plan": _plan,
+}
+assert set(_WORK) == set(BY_NAME)
