@@ -12,7 +12,7 @@ from errors import BadRequest, SessionUnknown
 from json_text import storable
 from runs.engine import Engine
 from wire.protocol import check_session_id, quoted
-from wire.resources import Problem
+from wire.rest.problems import Problem
 
 MAX_PAGE = 1000
 MAX_OFFSET = 2**31 - 1

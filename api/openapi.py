@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.auth import EXEMPT
 from wire.protocol import MESSAGES, AnyChunk
-from wire.resources import Invalid, Problem, TooManyRequests, Unauthorized
+from wire.rest.problems import Invalid, Problem, TooManyRequests, Unauthorized
 
 CHUNKS: tuple[type[BaseModel], ...] = get_args(get_args(AnyChunk)[0])
 STREAMS = frozenset({"/agent/message/stream", "/sessions/{session_id}/stream"})

@@ -17,6 +17,7 @@ from api.auth import EXEMPT  # noqa: E402
 from api.openapi import CHUNKS  # noqa: E402
 from server import create_app  # noqa: E402
 from settings import Settings  # noqa: E402
+from tools.catalog import TOOLS  # noqa: E402
 from wire.protocol import MESSAGES, Chunk, ErrorCode, MessageRequest  # noqa: E402
 
 PAGE = ROOT / "docs" / "protocol.md"
@@ -26,8 +27,8 @@ SAID_BETTER = {
     "bad_request": ("400, 413, 415", "The request is not well formed, too large, or not JSON."),
     "llm_unavailable": ("chunk", "The language model could not be reached."),
     "approval_expired": ("chunk", "Nobody decided in time."),
-    "tool_denied": ("chunk", "The agent insisted on a call that is not allowed."),
-    "file_denied": ("chunk", "The agent insisted on a path that is not allowed."),
+    "tool_denied": ("chunk", "The agent repeated a call that is not allowed."),
+    "file_denied": ("chunk", "The agent repeated a call on a path that is not allowed."),
     "cancelled": ("chunk", "Someone cancelled the run."),
     "not_found": ("404", "There is no such path."),
     "rule_unknown": ("404", "No such rule in this session."),
@@ -110,6 +111,18 @@ def body(name: str) -> str:
     return _fenced(document["components"]["schemas"][name]["examples"][0])
 
 
+def tools() -> str:
+    """The tools that a client carries out, with their arguments."""
+    rows = ["| tool | argument | type | required |", "|---|---|---|---|"]
+    for tool in (tool for tool in TOOLS if tool.runs == "client"):
+        for name, told in tool.parameters["properties"].items():
+            limits = [f"{word} {told[word]}" for word in ("minimum", "maximum", "default") if word in told]
+            kind = ", ".join([str(told.get("type", "any JSON")), *(limit.lower() for limit in limits)])
+            wanted = "yes" if name in tool.parameters.get("required", ()) else ""
+            rows.append(f"| `{tool.name}` | `{name}` | {kind} | {wanted} |")
+    return "\n".join(rows)
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "fields": fields,
     "request": request,
@@ -118,6 +131,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "chunk": chunk,
     "message": message,
     "body": body,
+    "tools": tools,
 }
 
 

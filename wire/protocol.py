@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from errors import BadRequest
@@ -176,6 +176,13 @@ class HitlDecision(Message):
         return self
 
 
+def with_feedback(raw: Any) -> Any:
+    """Read `modification_request`, the name that clients of the original send, where `feedback` is absent."""
+    if isinstance(raw, dict) and raw.get("feedback") is None and raw.get("modification_request") is not None:
+        return {**raw, "feedback": raw["modification_request"]}
+    return raw
+
+
 class PlanDecision(Message):
     """The user's decision on a plan (S20-S22)."""
 
@@ -186,6 +193,8 @@ class PlanDecision(Message):
     approval_request_id: Text | None = None
     decision: Text | None = None
     feedback: Text | None = None
+
+    _read_modification_request = model_validator(mode="before")(with_feedback)
 
     def checked(self) -> Self:
         """See Message."""
@@ -316,7 +325,7 @@ class PlanRejected(Chunk):
 
 
 class PlanModificationRequested(Chunk):
-    """The architect makes the plan anew from the user's feedback."""
+    """The architect is revising the plan from the user's feedback."""
 
     type: Literal["plan_modification_requested"] = "plan_modification_requested"
     metadata: dict[str, Any]

@@ -15,7 +15,7 @@ from storage import audit, sessions
 from storage.database import Transaction
 from tools.catalog import TOOLS
 from wire.protocol import quoted
-from wire.resources import AgentContext, AgentList, SwitchRequest
+from wire.rest.agents import AgentContext, AgentList, SwitchRequest
 
 router = APIRouter()
 

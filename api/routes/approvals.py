@@ -15,7 +15,7 @@ from storage.audit import AuditEntry
 from storage.calls import CallRecord
 from wire.chunks import plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision
-from wire.resources import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
+from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
 
 router = APIRouter()
 PLAN_REASON = "Complex plan requires user approval before execution"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from api.dependencies import OpenEngine
 from errors import NotReady
 from runs.engine import Engine
-from wire.resources import Health, Readiness
+from wire.rest.health import Health, Readiness
 
 router = APIRouter()
 _log = logging.getLogger("api.health")

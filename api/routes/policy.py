@@ -13,7 +13,7 @@ from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
 from storage import rules, sessions
 from wire.protocol import check_session_id, quoted
-from wire.resources import PolicyCheck, PolicyVerdict
+from wire.rest.policy import PolicyCheck, PolicyVerdict
 
 router = APIRouter()
 

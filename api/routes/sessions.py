@@ -18,7 +18,7 @@ from storage import audit, messages, sessions
 from storage.messages import MessageRecord
 from storage.sessions import Session
 from wire.protocol import check_session_id
-from wire.resources import (
+from wire.rest.sessions import (
     CancelResult,
     History,
     SessionCreate,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from json_text import to_json
 from wire.chunks import as_version_1
 from wire.frames import pack, unpack
-from wire.protocol import MESSAGES, AnyChunk, Chunk
+from wire.protocol import MESSAGES, AnyChunk, Chunk, PlanDecision
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -98,3 +98,12 @@ def test_the_generated_parts_of_the_page_are_true() -> None:
     found = runpy.run_path(str(ROOT / "docs" / "generate_protocol.py"))
     message = "docs/protocol.md has drifted: run uv run python docs/generate_protocol.py"
     assert found["generated"](DOCS) == DOCS, message
+
+
+@pytest.mark.parametrize("feedback", [{}, {"feedback": None}])
+def test_a_modification_request_is_read_as_feedback(feedback: dict[str, Any]) -> None:
+    raw = {"type": "plan_decision", "approval_request_id": "plan-approval-1", "decision": "modify", **feedback}
+    read = PlanDecision.model_validate({**raw, "modification_request": "Use a dialog"}).checked()
+    assert read.feedback == "Use a dialog"
+    given = PlanDecision.model_validate({**raw, "feedback": "Shorter", "modification_request": "Use a dialog"})
+    assert given.feedback == "Shorter"
