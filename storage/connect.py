@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from storage.address import read_url
 from storage.database import Database
+from storage.home import own_file
 from storage.postgres import PostgresDatabase
 from storage.sqlite import SqliteDatabase
 from storage.statements import statements
@@ -16,6 +17,6 @@ async def open_database(url: str) -> Database:
     if address.dialect == "postgresql":
         database = PostgresDatabase(address.target, statements("postgresql"))
     else:
-        database = SqliteDatabase(address.target, statements("sqlite"))
+        database = SqliteDatabase(own_file(address.target), statements("sqlite"))
     await database.open()
     return database

@@ -10,6 +10,7 @@ from typing import Any
 
 from errors import ConfigurationError, NotReady
 from storage.database import Database, Dialect, Transaction
+from storage.home import ENTER_HOME
 
 POOL_MIN = 2
 POOL_MAX = 16
@@ -32,8 +33,9 @@ def postgres_errors() -> Iterator[None]:
         raise NotReady from error
 
 
-async def _limit_idle_transactions(connection: Any) -> None:
-    """A process that is stopped in the middle of a transaction must not hold its session's lock for ever."""
+async def prepare_connection(connection: Any) -> None:
+    """Make our schema the search path, and let no stopped process hold its session's lock for ever."""
+    await connection.execute(ENTER_HOME)
     await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
 
 
@@ -56,7 +58,7 @@ class PostgresDatabase(Database):
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=0.5,
             kwargs={**self.options, "prepare_threshold": 0},
-            configure=_limit_idle_transactions,
+            configure=prepare_connection,
             check=AsyncConnectionPool.check_connection,
         )
 

@@ -1,97 +1,156 @@
-"""The schema: Alembic for our tables, the savers' own set-up for LangGraph's, both only when they are behind."""
+"""The schema: Alembic for our tables and LangGraph's own statements for its tables, in one transaction."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from errors import ConfigurationError
 from storage.address import read_url
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
+from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 """The newest revision: revisions are numbered, and a file begins with its number."""
-LOCK_POLL_S = 0.1
-LOCK_WAIT_S = 60.0
+LOCK_WAIT_S = 60
+_IN_POSTGRES = "to_regclass('{}') is not null"
+_IN_SQLITE = "count(*) from sqlite_master where name = '{}'"
+_log = logging.getLogger("storage.schema")
 
 
 async def migrate(url: str) -> bool:
-    """Bring the database to the schema of this version; returns whether anything was to do.
+    """Bring the database to the schema of this version, wholly or not at all; returns whether anything was to do.
 
-    Several processes may start at once: one migrates, the others wait for it.
+    Several processes may start at once: one migrates, the others wait for it. A database that a newer version has
+    migrated stays as it is: this version runs on it.
     """
     address = read_url(url)
-    if address.dialect == "sqlite":
-        return await asyncio.to_thread(_migrate_sqlite, address.target)
+    return await asyncio.to_thread(
+        _migrate_sqlite if address.dialect == "sqlite" else _migrate_postgres, address.target
+    )
+
+
+def _migrate_postgres(conninfo: str) -> bool:
     import psycopg
 
     try:
-        connection = await psycopg.AsyncConnection.connect(address.target, autocommit=True, connect_timeout=5)
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(ENTER_HOME)
+            if _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_POSTGRES):
+                return False
+        return _upgrade("postgresql+psycopg://", lambda: psycopg.connect(conninfo, connect_timeout=5), _enter_schema)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"The role of AGENT_RUNTIME__DB_URL may not create the schema {SCHEMA} or its tables: run "
+            f'"create schema {SCHEMA} authorization <role>" once as the owner of the database.'
+        ) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise ConfigurationError(
+            f"Another process has been migrating the database for more than {LOCK_WAIT_S} s: try again when it is done."
+        ) from error
     except psycopg.OperationalError as error:
         raise ConfigurationError(
             "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
         ) from error
-    async with connection:
-        if await _revision(connection) == HEAD:
-            return False
-        async with _migration_lock(connection):
-            if await _revision(connection) == HEAD:
-                return False
-            from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
-            await AsyncPostgresSaver(connection).setup()  # type: ignore[arg-type] # sets its own row factory
-            await asyncio.to_thread(_upgrade, "postgresql+psycopg://" + address.target.removeprefix("postgresql://"))
-    return True
 
 
-@asynccontextmanager
-async def _migration_lock(connection: Any) -> AsyncIterator[None]:
-    # Polled: a blocking lock would hang the savers' CREATE INDEX CONCURRENTLY, which waits for the waiter.
-    keys = (ADVISORY_NAMESPACE, MIGRATION_LOCK)
-    async with asyncio.timeout(LOCK_WAIT_S):
-        while True:
-            cursor = await connection.execute("select pg_try_advisory_lock(%s, %s)", keys)
-            if (await cursor.fetchone())[0]:
-                break
-            await asyncio.sleep(LOCK_POLL_S)
-    try:
-        yield
-    finally:
-        await connection.execute("select pg_advisory_unlock(%s, %s)", keys)
+def _is_current(first: Callable[[str], Any], exists: str) -> bool:
+    """Whether our tables and LangGraph's are those of this version or of a newer one."""
+    has_tables = [first(f"select {exists.format(name)}")[0] for name in ("alembic_version", "checkpoints")]
+    row = first("select version_num from alembic_version") if all(has_tables) else None
+    return row is not None and row[0] >= HEAD
 
 
-async def _revision(connection: Any) -> str | None:
-    cursor = await connection.execute("select to_regclass('alembic_version') is not null")
-    if not (await cursor.fetchone())[0]:
-        return None
-    cursor = await connection.execute("select version_num from alembic_version")
-    row = await cursor.fetchone()
-    return row[0] if row else None
+def _enter_schema(connection: Any) -> bool:
+    """Wait for other migrations, then make the schema and LangGraph's tables; False when another process did it all."""
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-
-def _migrate_sqlite(path: str) -> bool:
-    Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(path) as connection:
-        exists = connection.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone()
-        row = connection.execute("select version_num from alembic_version").fetchone() if exists else None
-    connection.close()
-    if row and row[0] == HEAD:
+    run = connection.exec_driver_sql
+    run(f"set local lock_timeout = '{LOCK_WAIT_S}s'")
+    run(f"select pg_advisory_xact_lock({ADVISORY_NAMESPACE}, {MIGRATION_LOCK})")
+    run("set local lock_timeout = 0")
+    schema: str = run(HOME).scalar_one()
+    # "if not exists" would ask for the right to create schemas even where an administrator has made it.
+    if not run("select to_regnamespace(quote_ident(%s)) is not null", (schema,)).scalar_one():
+        run(f"create schema {schema}")
+    run(ENTER_HOME)
+    if _is_current(lambda sql: run(sql).fetchone(), _IN_POSTGRES):
         return False
-    _upgrade(f"sqlite:///{path}")
+    run(AsyncPostgresSaver.MIGRATIONS[0])
+    version = run("select coalesce(max(v), -1) from checkpoint_migrations").scalar_one()
+    for number, statement in enumerate(AsyncPostgresSaver.MIGRATIONS):
+        if number > version:
+            # An index is built concurrently only outside a transaction.
+            run(statement.replace("CONCURRENTLY", ""))
+            run("insert into checkpoint_migrations (v) values (%s)", (number,))
     return True
 
 
-def _upgrade(url: str) -> None:
+def _migrate_sqlite(named: str) -> bool:
+    Path(named).absolute().parent.mkdir(parents=True, exist_ok=True)
+    path = own_file(named)
+    if path != named:
+        _log.warning(
+            "%s holds tables of the original service and stays untouched; this version keeps its own in %s. "
+            "To bring the sessions over, run: agent-runtime import-legacy --from sqlite:///%s",
+            named,
+            path,
+            named,
+            extra={"action": "own_file"},
+        )
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as connection:
+        if _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_SQLITE):
+            return False
+    return _upgrade("sqlite://", lambda: sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None), _enter_file)
+
+
+def _enter_file(connection: Any) -> bool:
+    """Hold the file, then make LangGraph's tables as its set-up makes them; False when another process did it all."""
+    run = connection.exec_driver_sql
+    run("begin immediate")
+    if _is_current(lambda sql: run(sql).fetchone(), _IN_SQLITE):
+        return False
+    present = {row[0] for row in run("select name from sqlite_master")}
+    for name, statement in asyncio.run(_saver_tables()):
+        if name not in present:
+            run(statement)
+    return True
+
+
+async def _saver_tables() -> list[tuple[str, str]]:
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    async with AsyncSqliteSaver.from_conn_string(":memory:") as saver:
+        await saver.setup()
+        cursor = await saver.conn.execute("select name, sql from sqlite_master where sql is not null")
+        return [(str(name), str(statement)) for name, statement in await cursor.fetchall()]
+
+
+def _upgrade(dialect: str, connect: Callable[[], Any], prepare: Callable[[Any], bool]) -> bool:
     # Alembic takes a third of a second to import: only a database that is behind pays for it.
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["url"] = url
-    command.upgrade(config, HEAD)
+    engine = create_engine(dialect, creator=connect, poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            if not prepare(connection):
+                return False
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD)
+            return True
+    except DBAPIError as error:
+        raise error.orig or error from error
+    finally:
+        engine.dispose()

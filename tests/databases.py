@@ -46,10 +46,18 @@ class PostgresServer:
         """A migrated database of its own, or an empty one: its URL."""
         name = f"test_{secrets.token_hex(6)}"
         self._create(name, "template1" if empty else self._template)
+        if not empty:
+            self._show_our_schema(name)
         try:
             yield self._url(name)
         finally:
             self._drop(name)
+
+    def _show_our_schema(self, name: str) -> None:
+        """Let connections of tests see our tables without naming the schema; ours set their search path themselves."""
+        with psycopg.connect(make_conninfo(self.admin_url), autocommit=True) as connection:
+            path = sql.SQL("alter database {} set search_path = agent_runtime, public")
+            connection.execute(path.format(sql.Identifier(name)))
 
     def _drop(self, name: str) -> None:
         with psycopg.connect(make_conninfo(self.admin_url), autocommit=True) as connection:

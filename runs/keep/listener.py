@@ -12,7 +12,7 @@ from errors import ConfigurationError, NotReady
 from runs.engine import Engine
 from storage import runs
 from storage.database import ADVISORY_NAMESPACE
-from storage.postgres import PostgresDatabase, postgres_errors
+from storage.postgres import PostgresDatabase, postgres_errors, prepare_connection
 
 CHANNEL = "agent_runtime"
 START_S = 10.0
@@ -66,6 +66,7 @@ class Listener:
 
         options = self._database.options
         async with await psycopg.AsyncConnection.connect(self._database.conninfo, **options) as connection:
+            await prepare_connection(connection)
             is_locked = await self._lock(connection)
             await connection.execute(f"listen {CHANNEL}")
             # The lease comes back together with the lock, before anybody could take the runs of this process for dead.

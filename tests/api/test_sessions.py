@@ -34,7 +34,7 @@ def rows(db_url: str) -> dict[str, int]:
         connection.close()
     else:
         with psycopg.connect(address.target) as pg:
-            listed = pg.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+            listed = pg.execute("select tablename from pg_tables where schemaname = 'agent_runtime'").fetchall()
             found = {n: pg.execute(f'select count(*) from "{n}"').fetchone()[0] for (n,) in listed}  # type: ignore[index]
     return {name: count for name, count in found.items() if name not in EMPTY_ANYWAY}
 

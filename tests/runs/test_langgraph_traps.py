@@ -20,7 +20,6 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, _messages_delta_reducer
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, interrupt
-from psycopg import sql
 
 from storage.schema import migrate
 from tests.databases import PostgresServer
@@ -171,18 +170,20 @@ async def test_under_exit_no_checkpoint_exists_while_the_graph_is_streamed() -> 
 
 
 async def test_setup_of_six_savers_at_once_fails_without_our_lock(postgres: PostgresServer) -> None:
-    with empty_database(postgres) as url:
+    with postgres.database(empty=True) as url:
 
         async def set_up() -> None:
             async with AsyncPostgresSaver.from_conn_string(url) as saver:
                 await saver.setup()
 
         outcomes = await asyncio.gather(*(set_up() for _ in range(6)), return_exceptions=True)
-    assert any(isinstance(outcome, psycopg.Error) for outcome in outcomes), "set-up is safe now: drop the polled lock?"
+    assert any(isinstance(outcome, psycopg.Error) for outcome in outcomes), (
+        "set-up is safe now: is the migration lock still needed?"
+    )
 
 
 def test_six_processes_migrate_one_database_at_once(postgres: PostgresServer) -> None:
-    with empty_database(postgres) as url:
+    with postgres.database(empty=True) as url:
         code = f"import asyncio; from storage.schema import migrate; print(asyncio.run(migrate({url!r})))"
         started = [
             subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -192,21 +193,3 @@ def test_six_processes_migrate_one_database_at_once(postgres: PostgresServer) ->
         assert [process.returncode for process in started] == [0] * 6
         assert sorted(told) == ["False"] * 5 + ["True"]
         assert asyncio.run(migrate(url)) is False
-
-
-class empty_database:  # noqa: N801 used as a context manager
-    """A database without any table."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-        self._context = server.database()
-
-    def __enter__(self) -> str:
-        url = self._context.__enter__()
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop schema public cascade"))
-            connection.execute(sql.SQL("create schema public"))
-        return url
-
-    def __exit__(self, *error: Any) -> None:
-        self._context.__exit__(*error)
