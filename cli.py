@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 # Only light modules here: `agent-runtime --help` must not wait for the server's imports.
-from errors import AgentRuntimeError
+from errors import AgentRuntimeError, ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The agent server behind the CodeLab IDE.")
 policy_app = typer.Typer(no_args_is_help=True, help="Look at what the policy says.")
@@ -25,10 +25,17 @@ class Approve(StrEnum):
     none = "none"
 
 
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(envvar="AGENT_RUNTIME__ENV_FILE", help="A file of settings; no file is read that is not named."),
+]
+
+
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; the setting HOST otherwise.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; the setting PORT otherwise.")] = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Run the server."""
     import uvicorn
@@ -38,7 +45,8 @@ def serve(
     from settings import Settings
 
     chosen: dict[str, Any] = {"host": host, "port": port}
-    settings = Settings.load(**{name: value for name, value in chosen.items() if value is not None})
+    given = {name: value for name, value in chosen.items() if value is not None}
+    settings = Settings.load(_existing(env_file), **given)
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     uvicorn.run(
         create_app(settings),
@@ -55,6 +63,10 @@ def chat(
     workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder in which tools act.")] = Path(),
     message: Annotated[str | None, typer.Option("--message", "-m", help="Run this one task and exit.")] = None,
     approve: Annotated[Approve, typer.Option(help="Who decides what needs an approval.")] = Approve.ask,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A command that may run unasked, as if a session remembered it; repeatable."),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="A running server; without it one is started here.")] = None,
     key: Annotated[str | None, typer.Option(help="Key for --url; the setting INTERNAL_API_KEY otherwise.")] = None,
     db: Annotated[str | None, typer.Option(help="File or URL of the database of the server started here.")] = None,
@@ -73,6 +85,7 @@ def chat(
         workspace=workspace,
         message=message,
         approve=approve.value,
+        allow=tuple(allow or ()),
         url=url,
         key=key,
         db=db,
@@ -88,14 +101,14 @@ def chat(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(env_file: EnvFile = None) -> None:
     """Bring the schema of the database up to date."""
     import asyncio
 
     from settings import Settings
     from storage.schema import migrate as migrate_database
 
-    settings = Settings.load()
+    settings = Settings.load(_existing(env_file))
     asyncio.run(migrate_database(settings.db_url))
     typer.echo("The database schema is up to date.")
 
@@ -126,12 +139,12 @@ def evaluate_model(
     """Measure routing, tool use and finishing of a model on labelled tasks."""
     import asyncio
 
+    from client.configuration import client_settings
     from evaluation.evaluate import EvalOptions, evaluate
     from evaluation.report import write_report
     from evaluation.tasks import TASKS
-    from settings import Settings
 
-    settings = Settings.load()
+    settings = client_settings()
     options = EvalOptions(
         model=model or settings.llm_model,
         url=url or settings.llm_proxy_url,
@@ -174,6 +187,13 @@ def check(
     declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
     verdict = check_call(tool, arguments, agent, {name: value for name, value in declared.items() if value})
     print_verdict(verdict, as_json=as_json)
+
+
+def _existing(env_file: Path | None) -> Path | None:
+    """Give the file back; a file that somebody named and that is not there is a mistake."""
+    if env_file is not None and not env_file.is_file():
+        raise ConfigurationError(f"The file {env_file} (--env-file) does not exist.")
+    return env_file
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The settings: `AGENT_RUNTIME__*` from the environment or `.env`, read once into one object (protocol section 10)."""
+"""The settings: `AGENT_RUNTIME__*` from the environment and a file that is named, read once (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,8 @@ OptionalText = Annotated[str | None, BeforeValidator(_drop_blank)]
 class Settings(BaseSettings):
     """Everything that an operator may choose; `docs/settings.md` explains each."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, ignored_types=(cached_property,)
-    )
+    # No env_file: the folder in which a process stands may be a stranger's.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, ignored_types=(cached_property,))
 
     host: str = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
@@ -78,10 +77,15 @@ class Settings(BaseSettings):
     prompt_reload: Switch = False
 
     @classmethod
-    def load(cls, **overrides: Any) -> Settings:
-        """Read the environment; raises ConfigurationError naming the variable that is malformed."""
+    def load(cls, env_file: Path | None = None, **overrides: Any) -> Settings:
+        """Read the environment, then `env_file` (lines `NAME=value`; it may be missing) for what is not set there.
+
+        Raises ConfigurationError naming the variable that is malformed, or the file that cannot be read.
+        """
         try:
-            return cls(**overrides)
+            return cls(_env_file=env_file, **overrides)
+        except (OSError, UnicodeError) as error:
+            raise ConfigurationError(f"The file {env_file} cannot be read: {error}.") from error
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else "?"

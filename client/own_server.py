@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import typer
 
+from client.configuration import client_settings, data_folder
 from errors import AgentRuntimeError, ConfigurationError
 from settings import Settings
 
@@ -39,25 +39,15 @@ class Address:
     key: str | None
 
 
-def state_folder() -> Path:
-    """Give the user's own folder for what the chat keeps; it is created when needed."""
-    folder = Path(typer.get_app_dir("codelab-agent-runtime"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"The folder {folder} cannot be created: {error.strerror}.") from error
-    return folder
-
-
 def sqlite_url(file: Path) -> str:
     """Write a file as a database URL."""
     return f"sqlite:///{file.resolve().as_posix()}"
 
 
 @contextlib.contextmanager
-def own_server(db_url: str | None = None) -> Iterator[Address]:
-    """Run a server on a free loopback port with a key that only this process knows."""
-    with socket.socket() as bound, _log_file(state_folder() / "server.log"):
+def own_server(db_url: str) -> Iterator[Address]:
+    """Run a server on a free loopback port with a key that only this process knows; its database is `db_url`."""
+    with socket.socket() as bound, _log_file(data_folder() / "server.log"):
         bound.bind(("127.0.0.1", 0))
         address = Address(f"http://127.0.0.1:{bound.getsockname()[1]}", secrets.token_urlsafe(32))
         running = _RunningServer(bound, _settings(address, db_url))
@@ -81,13 +71,10 @@ def _log_file(file: Path) -> Iterator[None]:
         handler.close()
 
 
-def _settings(address: Address, db_url: str | None) -> Settings:
-    chosen = Settings.load()
-    overrides: dict[str, Any] = {"host": "127.0.0.1", "internal_api_key": address.key, "rate_limit_per_minute": 0}
-    overrides["port"] = int(address.url.rpartition(":")[2])
-    if db_url or "db_url" not in chosen.model_fields_set:
-        overrides["db_url"] = db_url or sqlite_url(state_folder() / "chat.db")
-    return Settings.load(**overrides)
+def _settings(address: Address, db_url: str) -> Settings:
+    port = int(address.url.rpartition(":")[2])
+    own: dict[str, Any] = {"host": "127.0.0.1", "port": port, "internal_api_key": address.key, "db_url": db_url}
+    return client_settings(**own, rate_limit_per_minute=0)
 
 
 class _RunningServer:

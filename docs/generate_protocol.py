@@ -92,7 +92,7 @@ def codes() -> str:
 
 def endpoints() -> str:
     """Every endpoint with what it takes and the codes of its answers."""
-    document = create_app(Settings.load(internal_api_key="documentation", _env_file=None)).openapi()
+    document = create_app(Settings.load(internal_api_key="documentation")).openapi()
     rows = ["| endpoint | what it does | query | answers |", "|---|---|---|---|"]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -107,7 +107,7 @@ def endpoints() -> str:
 
 def body(name: str) -> str:
     """An example of a request body, as OpenAPI shows it."""
-    document = create_app(Settings.load(internal_api_key="documentation", _env_file=None)).openapi()
+    document = create_app(Settings.load(internal_api_key="documentation")).openapi()
     return _fenced(document["components"]["schemas"][name]["examples"][0])
 
 

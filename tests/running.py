@@ -21,7 +21,7 @@ KEY = "test-key"
 @contextlib.contextmanager
 def running_server(**settings: Any) -> Iterator[str]:
     """Serve with these settings; gives the base URL."""
-    chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, "_env_file": None, **settings}
+    chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, **settings}
     app = create_app(Settings.load(**chosen))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_no_setting_is_documented_that_is_gone() -> None:
 
 def test_documented_defaults_are_true() -> None:
     defaults = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|none) \|", read("docs/settings.md"), re.MULTILINE))
-    settings = Settings.load(_env_file=None)
+    settings = Settings.load()
     for name, documented in defaults.items():
         value = getattr(settings, name.lower())
         if isinstance(value, bool):
@@ -45,7 +46,8 @@ def test_the_example_environment_loads() -> None:
     lines = [line.lstrip("# ") for line in read(".env.example").splitlines() if PREFIX in line]
     for line in lines:
         name, _, value = line.partition("=")
-        Settings.load(_env_file=None, **{name.removeprefix(PREFIX).lower(): value})
+        chosen: dict[str, Any] = {name.removeprefix(PREFIX).lower(): value}
+        Settings.load(**chosen)
 
 
 @pytest.mark.parametrize("path", ["README.md", "ARCHITECTURE.md"])

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.roster import ROSTER
+from client.configuration import client_settings
 from client.terminal.text import shown
 from errors import AgentUnknown, BadRequest
 from policy.decide import Call, Environment, Facts, decide
 from policy.rules import load_rules
 from policy.verdicts.verdict import Verdict
-from settings import Settings
 
 _STYLES = {"allow": "bold green", "ask": "bold yellow", "deny": "bold red"}
 
@@ -29,7 +29,7 @@ def check_call(tool: str, arguments: str, agent: str, environment: dict[str, str
         raise BadRequest(f"The arguments are not JSON: {error}.") from error
     if not isinstance(parsed, dict):
         raise BadRequest("The arguments are not a JSON object.")
-    settings = Settings.load()
+    settings = client_settings()
     rules = load_rules(settings.policy_file, settings.policy_profile)
     facts = Facts(environment=Environment.read(environment))
     return decide(Call(tool, parsed), entry.rights(entry.tools), facts, rules)

@@ -12,8 +12,10 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from client.configuration import client_settings, data_folder, workspace_folder
 from client.decider import ApproveAll, Decider, RejectAll
-from client.own_server import Address, own_server, sqlite_url, state_folder
+from client.granted import Granting, Grants
+from client.own_server import Address, own_server, sqlite_url
 from client.session import ServerRefused, Session
 from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
@@ -24,6 +26,7 @@ from client.turn_loop import TurnLoop
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from errors import ConfigurationError
+from policy.rules import load_rules
 from settings import Settings
 
 Approve = Literal["ask", "all", "none"]
@@ -43,6 +46,7 @@ class ChatOptions:
     db: str | None = None
     agent: str | None = None
     session: str | None = None
+    allow: tuple[str, ...] = ()
     timeout_s: float = 600.0
 
 
@@ -54,16 +58,22 @@ def run_chat(options: ChatOptions, console: Console) -> int:
         raise ConfigurationError(f"The workspace '{options.workspace}' is not a folder that can be used.") from error
     if options.message is None and not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
+    settings = client_settings()
     time_limit = TimeLimit(options.timeout_s)
     display = Display(console, workspace)
-    keyboard = Keyboard(state_folder() / "history", _COMMANDS) if sys.stdin.isatty() else None
+    executor = WorkspaceExecutor(workspace)
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    keyboard = Keyboard(data_folder() / "history", _COMMANDS) if is_terminal else None
     decider = _decider(options.approve, console, keyboard, workspace, time_limit)
-    with _address(options) as address:
+    if options.allow:
+        rules = load_rules(settings.policy_file, settings.policy_profile)
+        decider = Granting(Grants.of(options.allow, executor.environment(), rules), decider)
+    with _address(options, settings, workspace) as address:
         session = Session(address.url, address.key, time_limit, options.session)
         with contextlib.closing(session):
             if options.session:
                 session.catch_up()
-            loop = TurnLoop(session, decider, display, WorkspaceExecutor(workspace))
+            loop = TurnLoop(session, decider, display, executor)
             if options.message is not None or keyboard is None:
                 return 0 if loop.run_task(options.message or "", options.agent) == "completed" else 1
             _converse(loop, display, keyboard, workspace, options.agent)
@@ -83,13 +93,21 @@ def _decider(
 
 
 @contextlib.contextmanager
-def _address(options: ChatOptions) -> Iterator[Address]:
+def _address(options: ChatOptions, settings: Settings, workspace: Workspace) -> Iterator[Address]:
     if options.url:
-        yield Address(options.url, options.key or Settings.load().first_key)
+        yield Address(options.url, options.key or settings.first_key)
         return
-    is_file = options.db is not None and "://" not in options.db
-    with own_server(sqlite_url(Path(str(options.db))) if is_file else options.db) as address:
+    with own_server(_database_of(options, settings, workspace)) as address:
         yield address
+
+
+def _database_of(options: ChatOptions, settings: Settings, workspace: Workspace) -> str:
+    """The database of the chat's own server: what was asked for, else one per workspace in the user's data folder."""
+    if options.db:
+        return options.db if "://" in options.db else sqlite_url(Path(options.db))
+    if "db_url" in settings.model_fields_set:
+        return settings.db_url
+    return sqlite_url(workspace_folder(workspace.root) / "chat.db")
 
 
 def _converse(loop: TurnLoop, display: Display, keyboard: Keyboard, workspace: Workspace, agent: str | None) -> None:

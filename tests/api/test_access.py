@@ -78,7 +78,7 @@ def test_a_user_is_visible_ascii(url: str) -> None:
 
 @pytest.mark.parametrize("keys", ["web=", "abc==", "=key", "a/b=key", "good,web="])
 def test_a_key_that_nobody_could_mean_stops_the_start(keys: str, tmp_path: Path) -> None:
-    settings = Settings.load(internal_api_key=keys, db_url=f"sqlite:///{tmp_path}/x.db", _env_file=None)
+    settings = Settings.load(internal_api_key=keys, db_url=f"sqlite:///{tmp_path}/x.db")
     with pytest.raises(ConfigurationError, match="INTERNAL_API_KEY"):
         create_app(settings)
 

@@ -14,7 +14,7 @@ from settings import Settings
 from tests.protocol.test_golden import CHUNKS, golden
 from wire.protocol import MESSAGES
 
-DOCUMENT: dict[str, Any] = create_app(Settings.load(internal_api_key="k", _env_file=None)).openapi()
+DOCUMENT: dict[str, Any] = create_app(Settings.load(internal_api_key="k")).openapi()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 OPERATIONS = [(path, method, told) for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()]
 
@@ -70,5 +70,5 @@ def test_every_operation_names_its_refusals(path: str, method: str, told: dict[s
 
 
 def test_the_document_is_served_without_a_key() -> None:
-    app = create_app(Settings.load(internal_api_key="k", _env_file=None))
+    app = create_app(Settings.load(internal_api_key="k"))
     assert TestClient(app).get("/openapi.json").json() == DOCUMENT

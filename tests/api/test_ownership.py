@@ -30,7 +30,7 @@ MESSAGES = (
 
 
 def routes() -> list[tuple[str, str]]:
-    app = create_app(Settings.load(internal_api_key="k", _env_file=None))
+    app = create_app(Settings.load(internal_api_key="k"))
     paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
     return [(method, path) for path, operations in paths.items() for method in operations if "{session_id}" in path]
 

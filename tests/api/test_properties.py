@@ -52,7 +52,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def operations() -> list[APIOperation[Any, Any, Any]]:
-    app = create_app(Settings.load(internal_api_key=KEY, _env_file=None))
+    app = create_app(Settings.load(internal_api_key=KEY))
     found = list(schemathesis.openapi.from_dict(app.openapi()).get_all_operations())
     assert all(isinstance(result, Ok) for result in found)
     return [result.ok() for result in found if isinstance(result, Ok)]

@@ -13,4 +13,5 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         monkeypatch.delenv(name)
     for name in ("HOME", "APPDATA"):
         monkeypatch.setenv(name, str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(home, "config")))
+    for name in ("CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(Path(home, name.lower())))

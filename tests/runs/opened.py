@@ -46,7 +46,7 @@ class Client:
 @asynccontextmanager
 async def opened(db_url: str, **settings: Any) -> AsyncIterator[tuple[Engine, Client]]:
     """Open the application on a database."""
-    chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, "_env_file": None, **settings}
+    chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, **settings}
     app = create_app(Settings.load(db_url=db_url, **chosen))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
