@@ -7,7 +7,7 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from agents.thread.tool_messages import tool_text
+from agents.thread.tool_messages import Answer, as_result, tool_text
 from context import Context, context_of
 from policy.verdicts.sanitize import cap, clean_result
 from state import DecidedCall, tool_message
@@ -23,13 +23,11 @@ RESULT_SCHEMA: dict[str, Any] = {
 async def wait_for_result(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
     """Pause until the client has run the call and sent its result."""
     answer = interrupt({"kind": "ide_call", **state}, response_schema=RESULT_SCHEMA)
-    return settled(state, answer, context_of(runtime))
+    return settled(state, as_result(answer), context_of(runtime))
 
 
-def settled(call: DecidedCall, answer: Any, context: Context) -> Command[Literal["specialist"]]:
-    """Write the call's one ToolMessage; anything but an Answer is taken as the bare result."""
-    if not isinstance(answer, dict):
-        answer = {"result": answer}
+def settled(call: DecidedCall, answer: Answer, context: Context) -> Command[Literal["specialist"]]:
+    """Write the call's one ToolMessage from how it was settled."""
     whole = clean_result(tool_text(answer))
     content = cap(whole, context.max_tool_result_chars)
     if len(whole) > context.max_tool_result_chars:

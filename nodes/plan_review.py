@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from agents.thread.plans import plan_markdown, plan_summary
-from agents.thread.tool_messages import plan_text
+from agents.thread.tool_messages import as_decision, plan_text
 from context import Context, context_of
 from nodes.plan_step import after_plan
 from state import DraftPlan, tool_message
@@ -31,7 +31,7 @@ async def wait_for_decision(
     """Pause until the plan is approved, rejected or sent back (S20-S22)."""
     plan = state["plan"]
     summary = plan_summary(plan)
-    answer = interrupt(
+    resumed = interrupt(
         {
             "kind": "plan_review",
             "call_id": state["call_id"],
@@ -44,6 +44,7 @@ async def wait_for_decision(
         },
         response_schema=DECISION_SCHEMA,
     )
+    answer = as_decision(resumed, ("approve", "modify"))
     context = context_of(runtime)
     told = tool_message(state["call_id"], CREATE_PLAN.name, plan_text(plan["plan_id"], answer))
     decision = answer.get("decision")

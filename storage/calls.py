@@ -67,8 +67,10 @@ class CallRecord:
 
     def answer(self) -> dict[str, Any]:
         """How it was settled, in the form that resumes its interrupt (`agents.thread.tool_messages.Answer`)."""
+        # A result that decided by itself (S6) reads like an approved call: its error says what went wrong.
+        is_implicit = self.decision in ("implicit_approve", "implicit_reject")
         return {
-            "decision": self.decision,
+            "decision": "approve" if is_implicit else self.decision,
             "arguments": self.edited_arguments,
             "result": self.result,
             "error": self.error,

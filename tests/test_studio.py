@@ -93,6 +93,17 @@ def test_a_thread_runs_over_an_interrupt_and_its_resume(studio: httpx.Client) ->
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("answer", ["no", False, {"decision": "Reject"}, {}], ids=repr)
+def test_a_resume_that_does_not_approve_rejects_the_call(studio: httpx.Client, answer: Any) -> None:
+    thread_id = studio.post("/threads", json={}).json()["thread_id"]
+    request = {"messages": [{"role": "user", "content": 'Create a file notes.txt with content "hello"'}]}
+    question = run(studio, thread_id, {"input": request})["__interrupt__"][0]
+    done = run(studio, thread_id, {"command": {"resume": {question["id"]: answer}}})
+    told = [message["content"] for message in done["messages"] if message.get("name") == "write_file"]
+    assert [text[:27] for text in told] == ["The user rejected this call"]
+
+
+@pytest.mark.timeout(120)
 def test_each_agent_can_be_chosen_and_schemas_load(studio: httpx.Client) -> None:
     thread_id = studio.post("/threads", json={}).json()["thread_id"]
     request = {"messages": [{"role": "user", "content": "What is a closure?"}], "agent": "ask"}

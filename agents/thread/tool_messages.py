@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from agents.thread.decision_words import decision_word
 
@@ -44,6 +44,27 @@ class Answer(TypedDict, total=False):
     """The user's answer to a question."""
     message_id: str
     """The id of the user's message that answered a question."""
+
+
+def as_decision(answer: Any, approving: Sequence[str]) -> Answer:
+    """Read what resumed an interrupt that asks a person: whatever is not one of the `approving` words is a rejection.
+
+    The server resumes with a settled row; LangGraph Studio and notebooks with any JSON, whose text is the feedback.
+    """
+    if isinstance(answer, dict):
+        ends = answer.get("ended_by") in get_args(EndedBy)
+        edits = answer.get("decision") == "edit" and not isinstance(answer.get("arguments"), dict)
+        if ends or (answer.get("decision") in approving and not edits):
+            return cast(Answer, answer)
+        answer = answer.get("feedback")
+    return Answer(decision="reject", feedback=answer if isinstance(answer, str) else None)
+
+
+def as_result(answer: Any) -> Answer:
+    """Read what resumed an interrupt that waits for a result; what is not the form of an Answer is the bare result."""
+    if not isinstance(answer, dict) or not answer or answer.keys() - Answer.__annotations__.keys():
+        return Answer(result=answer)
+    return cast(Answer, answer) if answer.get("decision") in (None, "approve", "edit") else as_decision(answer, ())
 
 
 def result_text(result: Any, error: str | None) -> str:

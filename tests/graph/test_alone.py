@@ -88,5 +88,48 @@ async def test_an_unknown_decision_carries_out_no_plan(graph: Graph) -> None:
     assert not values.get("plan")
 
 
+UNCLEAR = [
+    "no", "yes", "approve", "", 0, 1, False, True, [], ["approve"], {}, {"decision": "Reject"}, {"decision": "APPROVE"},
+    {"decision": "approve "}, {"decision": None}, {"decision": True}, {"decision": ["approve"]},
+    {"decision": "perhaps"}, {"approve": True}, {"decision": "edit"}, {"decision": "edit", "arguments": "x"},
+    {"ended_by": "approve"}, {"decision": "implicit_approve"},
+    {"result": {"success": True}}, {"decision": "reject", "result": {"success": True}, "feedback": ["x"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", UNCLEAR, ids=repr)
+async def test_what_is_not_clearly_an_approval_is_a_rejection(graph: Graph, answer: Any) -> None:
+    await say(graph, CREATE)
+    values = await resume(graph, answer)
+    told = [m for m in values["messages"] if m.type == "tool" and m.name == "write_file"]
+    assert len(told) == 1
+    assert told[0].text.startswith("The user rejected this call")
+    assert "success" not in told[0].text
+
+
+async def test_feedback_of_a_rejection_is_read(graph: Graph) -> None:
+    await say(graph, CREATE)
+    values = await resume(graph, "not in this folder")
+    assert any(m.text == "The user rejected this call: not in this folder" for m in values["messages"])
+
+
+@pytest.mark.parametrize(
+    "answer", ["no", "", False, [], {}, {"decision": "Approve"}, {"decision": ["approve"]}], ids=repr
+)
+async def test_what_is_not_clearly_an_approval_drops_the_plan(graph: Graph, answer: Any) -> None:
+    await say(graph, "Create a login app with form, validation and backend")
+    values = await resume(graph, answer)
+    assert "__interrupt__" not in values
+    assert not values.get("plan")
+    told = next(m for m in values["messages"] if m.type == "tool" and m.name == "create_plan")
+    assert '"status": "rejected"' in told.text
+
+
+async def test_a_bare_object_is_the_result_of_a_call_that_was_allowed(graph: Graph) -> None:
+    await say(graph, "Read notes.txt")
+    values = await resume(graph, {"success": True, "content": "the text"})
+    assert any("the text" in m.text for m in values["messages"] if m.type == "tool")
+
+
 def test_no_node_hides_a_subgraph(graph: Graph) -> None:
     assert list(graph.get_subgraphs()) == []
