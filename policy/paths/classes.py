@@ -82,7 +82,16 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "package_credentials",
-        (".npmrc", ".pypirc", ".netrc", ".git-credential*", ".docker/config.json"),
+        (
+            ".npmrc",
+            ".yarnrc.yml",
+            ".pypirc",
+            ".netrc",
+            "_netrc",
+            ".git-credential*",
+            ".htpasswd",
+            ".docker/config.json",
+        ),
         "ask",
         "ask",
         "a file with credentials",
@@ -92,6 +101,8 @@ FAMILIES: tuple[Family, ...] = (
         (
             ".env",
             ".env.*",
+            "*.env",
+            ".envrc",
             "id_rsa*",
             "id_dsa*",
             "id_ecdsa*",
@@ -107,6 +118,21 @@ FAMILIES: tuple[Family, ...] = (
             ".ssh",
             ".aws",
             ".gnupg",
+            ".kube",
+            ".docker",
+            ".azure",
+            ".config/gcloud",
+            ".config/gh",
+            ".pgpass",
+            ".my.cnf",
+            "*.tfstate",
+            "*.tfstate.*",
+            "*.tfvars",
+            ".vault-token",
+            "credentials",
+            "credentials.*",
+            "*-credentials.json",
+            "*_credentials.json",
         ),
         "ask",
         "ask",
@@ -117,6 +143,9 @@ FAMILIES: tuple[Family, ...] = (
 ORDINARY = Family("ordinary", (), "allow", "allow", "an ordinary file")
 
 _TEMPLATES = (".example", ".sample", ".template")
+_BACKUPS = ("~", ".bak", ".backup", ".old", ".orig", ".swp", ".swo", ".save", ".tmp")
+_BACKUP = re.compile(rf"(?:{'|'.join(map(re.escape, _BACKUPS))}|\.~\d+~|\.\d{{8}}t\d{{6,12}}z)\d*")
+"""The endings that editors, people and the terminal client's own backups put behind a name, numbered too."""
 _STRICTNESS = {"allow": 0, "ask": 1, "deny": 2}
 
 
@@ -132,6 +161,20 @@ def folded(component: str) -> str:
     return ".git" if re.fullmatch(r"\.?git~\d+", stripped) else stripped
 
 
+def without_backup_endings(name: str) -> str:
+    """Give the name of the file that a backup, a swap file or an editor's lock of it holds the text of."""
+    name = name.strip("#").removeprefix(".#")
+    while (ending := next(iter(_endings_of(name)), None)) is not None:
+        name = name[: -len(ending)]
+    return name
+
+
+def _endings_of(name: str) -> list[str]:
+    """The backup ending of a name, if it has one and something stands before it."""
+    starts = [place for place in range(1, len(name)) if _BACKUP.fullmatch(name, place)]
+    return [name[starts[0] :]] if starts else []
+
+
 def family_of(components: Sequence[str], access: Literal["read", "write"]) -> Family:
     """Return the strictest family that a path belongs to."""
     return _family_of(tuple(components), access)
@@ -140,7 +183,15 @@ def family_of(components: Sequence[str], access: Literal["read", "write"]) -> Fa
 @lru_cache(maxsize=4096)
 def _family_of(components: tuple[str, ...], access: Literal["read", "write"]) -> Family:
     names = [folded(component) for component in components]
-    found = [family for family in FAMILIES if any(_matches(pattern, names) for pattern in family.patterns)]
+    bare = [without_backup_endings(name) for name in names]
+    # The swap file of `id_rsa` is `.id_rsa.swp`.
+    undotted = [name if name == full else name.removeprefix(".") for name, full in zip(bare, names, strict=True)]
+    found = [
+        family
+        for family in FAMILIES
+        for readings in [(bare, undotted) if family.read != "allow" else (names,)]
+        if any(_matches(pattern, reading) for pattern in family.patterns for reading in readings)
+    ]
     if not found:
         return ORDINARY
     return max(found, key=lambda family: _STRICTNESS[family.write if access == "write" else family.read])
@@ -151,29 +202,54 @@ def _matches(pattern: str, names: list[str]) -> bool:
     for start in range(len(names) - len(parts) + 1):
         window = names[start : start + len(parts)]
         if all(component_matches(part, name) for part, name in zip(parts, window, strict=True)):
-            is_template = pattern == ".env.*" and window[0].endswith(_TEMPLATES)
+            is_template = pattern in (".env.*", "credentials.*") and window[0].endswith(_TEMPLATES)
             if not is_template:
                 return True
     return False
 
 
 _SECRET_FAMILIES = tuple(family for family in FAMILIES if family.read != "allow")
-_SUFFIXES = tuple(pattern[1:] for family in _SECRET_FAMILIES for pattern in family.patterns if pattern.startswith("*."))
-_NAMES: tuple[str, ...] = (
-    *(
-        pattern.replace("*", "")
-        for family in _SECRET_FAMILIES
-        for pattern in family.patterns
-        if not pattern.startswith("*.") and "/" not in pattern
-    ),
-    *(".env.local", ".env.production", ".env.development", ".env.test", ".git-credentials", "id_rsa.pub", ".docker"),
+_PATTERNS = tuple(part for family in _SECRET_FAMILIES for pattern in family.patterns for part in pattern.split("/"))
+_SUFFIXES = tuple(p[1:] for p in _PATTERNS if p.startswith("*.") and not p.endswith("*"))
+_KNOWN = (".env.local", ".env.production", ".env.development", ".env.test", ".git-credentials", "id_rsa.pub")
+_KNOWN_DATA = ("credentials.json", "credentials.toml", "credentials.yml", "credentials.yaml", "credentials.db")
+_NAMES: tuple[str, ...] = tuple(
+    name + ending
+    for name in (*(p.replace("*", "") for p in _PATTERNS if not p.startswith("*")), *_KNOWN, *_KNOWN_DATA)
+    for ending in ("", *_BACKUPS)
 )
+MAX_ALTERNATIVES = 64
+
+
+def alternatives(pattern: str) -> list[str] | None:
+    """Write out the braces of a glob (`*.{pem,key}`), nested ones too; None for more than MAX_ALTERNATIVES."""
+    waiting: list[str] = [pattern]
+    done: list[str] = []
+    while waiting:
+        if len(waiting) + len(done) > MAX_ALTERNATIVES:
+            return None
+        text = waiting.pop()
+        inner = re.search(r"\{([^{}]*)\}", text)
+        if inner is None:
+            done.append(text)
+        else:
+            waiting += [text[: inner.start()] + choice + text[inner.end() :] for choice in inner[1].split(",")]
+    return done
 
 
 def wildcard_may_meet_secret(pattern: str) -> bool:
-    """Say whether a component with wildcards may stand for a secret: by a known name, or by the end of its name."""
+    """Say whether a component with wildcards may stand for a secret or a backup of one: by a known name, or its end."""
     loose = re.sub(r"\[[^\]]*\]?", "?", folded(pattern))
-    return any(component_matches(loose, name) for name in _NAMES) or any(_ends_like(loose, s) for s in _SUFFIXES)
+    kept = [loose[: -len(ending)] for ending in _BACKUPS if _spells(loose[-len(ending) :], ending)]
+    return any(
+        any(component_matches(text, name) for name in _NAMES) or any(_ends_like(text, s) for s in _SUFFIXES)
+        for text in [loose, *kept]
+    )
+
+
+def _spells(tail: str, ending: str) -> bool:
+    """Whether the last characters of a pattern can be a backup's ending without a `*`, which would be any ending."""
+    return len(tail) == len(ending) and all(t in ("?", e) for t, e in zip(tail, ending, strict=True))
 
 
 def _ends_like(pattern: str, suffix: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from policy.paths.canonical import relativised
-from policy.paths.classes import family_of, wildcard_may_meet_secret
+from policy.paths.classes import alternatives, family_of, wildcard_may_meet_secret
 from policy.paths.globs import component_matches
 from policy.shell.lexer import Word
 from policy.verdicts.characters import is_control
@@ -84,18 +84,29 @@ def check_pattern(word: Word, value: str) -> None:
     """Raise a Doubt for a glob of file names that picks out secrets or leads outside."""
     if ".." in value.split("/"):
         raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, "high", lasting=True)
-    if any(family_of([part], "read").read != "allow" for part in value.split("/") if part):
-        raise Doubt("command.secret", "This pattern picks out a file with secrets", word.span, "high", lasting=True)
-    if _WILDCARD.search(value) and picks_secrets(value):
+    if picks_secrets(value):
         raise Doubt("command.secret", "This pattern may pick out a file with secrets", word.span, "high", lasting=True)
 
 
 def picks_secrets(pattern: str) -> bool:
-    """Say whether a glob of file names aims at secrets; a bare `*` or `*.*` takes everything and aims at nothing."""
+    """Say whether a glob of file names aims at secrets; a bare `*` or `*.*` takes everything and aims at nothing.
+
+    Braces are written out, and a backslash may be an escape or a separator: both readings count.
+    """
+    readings = {pattern, pattern.replace("\\", ""), pattern.replace("\\", "/")}
+    written = [alternatives(reading) for reading in readings]
+    return any(found is None or any(_aims_at_secret(glob) for glob in found) for found in written)
+
+
+def _aims_at_secret(glob: str) -> bool:
+    parts = [part for part in glob.split("/") if part]
+    if family_of(parts, "read").read != "allow":
+        return True
     return any(
-        wildcard_may_meet_secret(part)
-        for part in pattern.split("/")
-        if part.strip("*?.") or (part.startswith(".") and part.strip("."))
+        bool(_WILDCARD.search(part))
+        and bool(part.strip("*?.") or (part.startswith(".") and part.strip(".")))
+        and wildcard_may_meet_secret(part)
+        for part in parts
     )
 
 
