@@ -113,6 +113,25 @@ def migrate(env_file: EnvFile = None) -> None:
     typer.echo("The database schema is up to date.")
 
 
+@app.command(name="import-legacy")
+def import_sessions(
+    source: Annotated[str, typer.Option("--from", help="URL of the original's database.")],
+    owner: Annotated[str, typer.Option(help="Key name, or name/user, that gets the sessions; else unnamed keys.")] = "",
+) -> None:
+    """Bring the sessions of the original service into the database; what is here already stays as it is."""
+    import asyncio
+
+    from agents.roster import agents_of
+    from settings import Settings
+    from storage.legacy.transfer import import_legacy
+
+    settings = Settings.load()
+    agents = {agent.name for agent in agents_of(multi_agent=settings.multi_agent_mode)}
+    report = asyncio.run(import_legacy(source, settings.db_url, owner=owner, agents=agents))
+    for line in report.lines():
+        typer.echo(line)
+
+
 @app.command()
 def graph() -> None:
     """Print the agent graph as Mermaid."""
