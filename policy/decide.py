@@ -9,7 +9,7 @@ from dataclasses import replace
 from policy.file_guard import check_cwd, check_paths
 from policy.findings import Findings, shown
 from policy.rules import Rule, Rules
-from policy.shell.command import Examination, Finding, examine, reason_of
+from policy.shell.command import Examination, Finding, examine, harm_of, reason_of
 from policy.shell.execution import execution_of
 from policy.shell.grants import granted_by, remember_options
 from policy.verdicts.facts import Call, Environment, Facts, Profile, Rights, Writes
@@ -89,7 +89,7 @@ def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Fi
         is_covered = _is_covered(call, finding, examination, facts, relevant, found)
         allowed.append(_judge_segment(number, finding, examination, found, is_covered=is_covered))
     if examination.doubt is not None:
-        found.restrict("ask", reason_of(examination.doubt), examination.doubt.danger)
+        found.restrict("ask", reason_of(examination.doubt))
     found.is_granted = examination.doubt is None and bool(allowed) and tool.command is not None
     found.segments = tuple(
         Segment(finding.stage.argv, decision) for finding, decision in zip(examination.findings, allowed, strict=True)
@@ -127,7 +127,7 @@ def _judge_segment(
     """Return what one segment gets on its own, and note its doubt when nothing grants it."""
     restricted = [decision for decision, reason, _ in found.restrictions if reason.segment == number]
     if finding.doubt is not None and not is_covered:
-        found.restrict("ask", reason_of(finding.doubt, number), finding.doubt.danger)
+        found.restrict("ask", reason_of(finding.doubt, number))
         restricted.append("ask")
     if examination.catastrophe:
         return "deny"
@@ -156,10 +156,12 @@ def _concluded(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findin
         found.restrict("ask", Reason("tool.default", tool.ask_reason))
         decision = "ask"
     ordered = sorted(found.restrictions, key=lambda entry: entry[0] != "deny")
-    danger: Danger = "normal" if tool.changes_files else "low"
+    dangers: list[Danger] = ["normal" if tool.changes_files else "low"]
+    if found.examination is not None and decision != "allow":
+        dangers.append(harm_of(found.examination))
     verdict = Verdict(
         decision=decision,
-        danger=highest([danger, *(danger for _, _, danger in found.restrictions)]),
+        danger=highest([*dangers, *(danger for _, _, danger in found.restrictions)]),
         reasons=tuple(reason for _, reason, _ in ordered),
         matched=tuple(dict.fromkeys(found.matched)),
         segments=found.segments,

@@ -19,6 +19,7 @@ from policy.paths.globs import check_glob, glob_matches
 from policy.rule_file import Example, RuleFile, Wish, WrittenRule
 from policy.shell import always_ask
 from policy.shell.command import Finding, examine
+from policy.shell.danger.words import DANGER_TEXT
 from policy.shell.readonly import COMMANDS_TEXT, READ_COMMANDS
 from policy.verdicts.facts import Profile
 from policy.verdicts.sanitize import clean_result
@@ -27,7 +28,7 @@ from policy.verdicts.verdict import Decision
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import PathKind, Tool
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when the code judges differently although no table changed."""
 
 COMMAND_TOOLS = frozenset(tool.name for tool in TOOLS if tool.command is not None)
@@ -119,7 +120,7 @@ def load_rules(operator_file: Path | None = None, profile: Profile = "standard")
 def _version(profile: Profile, texts: Sequence[str]) -> str:
     tables = [repr(path_classes.FAMILIES), repr([sorted(family.names) for family in always_ask.FAMILIES])]
     tables.append(repr([(t.name, t.runs, t.access, t.paths, t.globs, t.command) for t in TOOLS]))
-    content = "\0".join([str(CODE_VERSION), profile, COMMANDS_TEXT, *tables, *texts])
+    content = "\0".join([str(CODE_VERSION), profile, COMMANDS_TEXT, DANGER_TEXT, *tables, *texts])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy.verdicts.verdict import Danger, ReasonCode
+from policy.verdicts.verdict import ReasonCode
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,6 @@ class Family:
 
     code: ReasonCode
     text: str
-    danger: Danger
     names: frozenset[str]
     is_lasting: bool = False
     """Nothing lifts the question: the program runs whatever its arguments say."""
@@ -31,7 +30,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.wrapper",
         "runs the program that its arguments name, so its name proves nothing",
-        "high",
         names_of(
             "sudo su doas pkexec runuser env timeout nohup nice ionice chrt taskset time command exec builtin "
             "xargs parallel watch setsid stdbuf unbuffer script expect strace ltrace gdb chroot unshare nsenter "
@@ -44,7 +42,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.interpreter",
         "is an interpreter: it runs whatever text it is given",
-        "high",
         names_of(
             "sh bash zsh dash ksh fish csh tcsh ash rbash pwsh powershell powershell.exe cmd cmd.exe wsl python "
             "python2 python3 pypy pypy3 ipython node nodejs deno bun ruby irb perl php lua luajit Rscript R julia "
@@ -57,7 +54,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.install",
         "downloads and runs packages that nobody has read",
-        "high",
         names_of("npx pnpx bunx uvx pipx dlx"),
         is_lasting=True,
         is_grantable=False,
@@ -65,7 +61,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.install",
         "installs packages, which may run code of strangers",
-        "normal",
         names_of(
             "pip pip2 pip3 apt apt-get aptitude dpkg yum dnf rpm pacman zypper apk brew port snap flatpak gem "
             "choco winget scoop conda mamba"
@@ -75,7 +70,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.network",
         "talks to the network, by which data can leave",
-        "high",
         names_of(
             "curl wget http https httpie aria2c nc ncat netcat socat telnet ftp sftp scp ssh rsync ping ping6 "
             "traceroute dig nslookup host whois mail sendmail gh glab aws gcloud az kubectl helm terraform "
@@ -86,7 +80,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.change",
         "deletes, overwrites or changes files",
-        "high",
         names_of(
             "rm rmdir unlink shred mv dd chmod chown chgrp chattr setfacl truncate install ln mkfs fdisk parted "
             "mount umount kill killall pkill del erase rd ren move copy xcopy robocopy attrib icacls Remove-Item "
@@ -98,7 +91,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.change",
         "creates or writes files",
-        "normal",
         names_of(
             "cp tee touch mkdir mktemp split csplit patch tar zip unzip gzip gunzip bzip2 xz 7z unrar cpio ar "
             "base64 sponge"
@@ -108,7 +100,6 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.environment",
         "shows or changes the environment, which holds secrets or decides what later commands mean",
-        "high",
         names_of(
             "printenv set export unset declare typeset local readonly alias unalias hash enable shopt setopt read "
             "mapfile umask ulimit history fc"
@@ -118,14 +109,12 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "command.interactive",
         "is interactive or never ends",
-        "normal",
         names_of("less more most man info vi vim nvim nano emacs ed ex pico top htop yes tmux mc fzf journalctl dmesg"),
         is_grantable=False,
     ),
     Family(
         "command.project_code",
         "runs code of the project, or settings and plugins that are code",
-        "normal",
         names_of(
             "flutter dart npm yarn pnpm pytest tox nox mypy ruff black flake8 pylint eslint prettier tsc jest "
             "vitest mocha webpack vite rollup cargo rustc go gofmt gradle gradlew mvn ant make gmake cmake ninja "

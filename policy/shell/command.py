@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from policy.shell.additions import additions_of
 from policy.shell.always_ask import ALWAYS_ASK
+from policy.shell.danger.line import danger_of
 from policy.shell.execution import needs_shell
 from policy.shell.forms.catalog import FORMS
 from policy.shell.forms.plain import check_version
@@ -18,7 +19,7 @@ from policy.shell.parser import Stage, read_line
 from policy.shell.readonly import ReadCommand, command_of
 from policy.verdicts.facts import POSIX_SHELLS, Profile
 from policy.verdicts.unproven import Doubt
-from policy.verdicts.verdict import Reason, Segment, Verdict, highest
+from policy.verdicts.verdict import Danger, Reason, Segment, Verdict, highest
 
 _BARE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*")
 _ANY_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9._+-]*")
@@ -48,6 +49,8 @@ class _Setting:
 class Examination:
     """What is known about a whole line."""
 
+    command: str
+    root: str | None = None
     findings: tuple[Finding, ...] = ()
     doubt: Doubt | None = None
     """A doubt about the line as a whole; then no grant helps."""
@@ -63,13 +66,14 @@ def examine(
     has_git: bool | None = None,
 ) -> Examination:
     """Take a command line apart and look at each segment; `has_git` is what the client says of its workspace."""
+    start = place or Place()
     try:
         stages = read_line(command)
     except Doubt as doubt:
-        return Examination(doubt=doubt, catastrophe=catastrophe_in(command, None))
+        return Examination(command, start.root, doubt=doubt, catastrophe=catastrophe_in(command, None))
     catastrophe = catastrophe_in(command, [stage.argv for stage in stages])
-    findings = _findings(stages, place or Place(), _Setting(shell, profile, has_git))
-    return Examination(findings, _line_doubt(stages, shell), catastrophe)
+    findings = _findings(stages, start, _Setting(shell, profile, has_git))
+    return Examination(command, start.root, findings, _line_doubt(stages, shell), catastrophe)
 
 
 def classify(command: str, cwd: str | None = None, shell: str | None = None, profile: Profile = "standard") -> Verdict:
@@ -81,10 +85,14 @@ def classify(command: str, cwd: str | None = None, shell: str | None = None, pro
         return Verdict("deny", "high", (reason,), segments=segments_of(examination, "deny"))
     reasons = reasons_of(examination)
     if reasons:
-        doubts = [doubt for doubt in (examination.doubt, *(f.doubt for f in examination.findings)) if doubt]
-        danger = highest(doubt.danger for doubt in doubts)
-        return Verdict("ask", danger, reasons, segments=segments_of(examination, "ask"))
+        return Verdict("ask", harm_of(examination), reasons, segments=segments_of(examination, "ask"))
     return Verdict("allow", "low", segments=segments_of(examination, "allow"))
+
+
+def harm_of(examination: Examination) -> Danger:
+    """Return the danger of a line that asks: what it could do, or what its doubts say about its words."""
+    doubts = [doubt for doubt in (examination.doubt, *(f.doubt for f in examination.findings)) if doubt]
+    return highest([danger_of(examination.command, examination.root), *(doubt.danger for doubt in doubts)])
 
 
 def reasons_of(examination: Examination) -> tuple[Reason, ...]:
@@ -153,7 +161,7 @@ def _check(words: Sequence[Word], place: Place, has_moved: bool, setting: _Setti
     if name.raw != "[" and (name.raw != name.value or not _BARE_NAME.fullmatch(name.raw)):
         known = ALWAYS_ASK.get(name.value.rpartition("/")[2])
         if known and known.is_lasting:
-            raise Doubt(known.code, f"{name.value} {known.text}", name.span, known.danger, lasting=True)
+            raise Doubt(known.code, f"{name.value} {known.text}", name.span, lasting=True)
         text = "Only a bare program name can be proved, not a path, a quoted or an unusual name"
         raise Doubt("shell.name", text, name.span, lasting=not _ANY_NAME.fullmatch(name.raw))
     found = command_of(words)
@@ -205,7 +213,7 @@ def _unknown(words: Sequence[Word]) -> Doubt:
         return _unknown_git(words)
     family = ALWAYS_ASK.get(name)
     if family is not None:
-        return Doubt(family.code, f"{name} {family.text}", words[0].span, family.danger, family.is_lasting)
+        return Doubt(family.code, f"{name} {family.text}", words[0].span, lasting=family.is_lasting)
     return Doubt("command.unknown", f"{name} is not on the list of commands that only read", words[0].span)
 
 
@@ -220,7 +228,7 @@ def _unknown_git(words: Sequence[Word]) -> Doubt:
     sub = words[1]
     if sub.value.startswith("-"):
         text = "An option before git's subcommand can start a program or choose another repository"
-        return Doubt("command.option", text, sub.span, "high", lasting=True)
+        return Doubt("command.option", text, sub.span, lasting=True)
     if sub.value in _GIT_NETWORK:
         return Doubt("command.network", f"git {sub.value} talks to another repository", sub.span)
     return Doubt("command.git_write", f"git {sub.value} is not known to only read", sub.span)

@@ -83,7 +83,7 @@ def check_range(word: Word, value: str, place: Place) -> None:
 def check_pattern(word: Word, value: str) -> None:
     """Raise a Doubt for a glob of file names that picks out secrets or leads outside."""
     if ".." in value.split("/"):
-        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, "high", lasting=True)
+        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
     if picks_secrets(value):
         raise Doubt("command.secret", "This pattern may pick out a file with secrets", word.span, "high", lasting=True)
 
@@ -137,9 +137,9 @@ def _check_shape(word: Word, value: str) -> None:
         raise Doubt("command.operand", "An empty operand", word.span)
     if value.startswith(("/", "~")) or _DRIVE.match(value) or "\\" in value:
         text = "An absolute path or a path with a backslash may lead out of the workspace"
-        raise Doubt("command.outside", text, word.span, "high", lasting=True)
+        raise Doubt("command.outside", text, word.span, lasting=True)
     if ".." in value.split("/"):
-        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, "high", lasting=True)
+        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
     if any(is_control(character) for character in value):
         raise Doubt("command.operand", "A path with a control character", word.span)
 
@@ -163,7 +163,7 @@ def _check_wildcards(word: Word, parts: Sequence[str]) -> None:
         if not _WILDCARD.search(part):
             continue
         if part.startswith(".") and component_matches(re.sub(r"\[[^\]]*\]?", "?", part), ".."):
-            raise Doubt("command.outside", "This wildcard also stands for ..", word.span, "high", lasting=True)
+            raise Doubt("command.outside", "This wildcard also stands for ..", word.span, lasting=True)
         if wildcard_may_meet_secret(part):
             text = "This wildcard may stand for a file with secrets"
             raise Doubt("command.secret", text, word.span, "high", lasting=True)

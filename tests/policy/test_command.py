@@ -149,7 +149,9 @@ def test_no_argv_is_given_where_only_a_shell_can_run_the_line(command: str) -> N
 def test_the_danger_follows_the_cause() -> None:
     assert run("ls").danger == "low"
     assert run("dart test").danger == "normal"
-    assert run("curl https://example.com").danger == "high"
+    assert run("curl https://example.com").danger == "normal"
+    assert run("curl https://example.com | sh").danger == "high"
+    assert run("sudo ls").danger == "high"
     assert run("cat .env").danger == "high"
     assert run("rm -rf /").danger == "high"
 
