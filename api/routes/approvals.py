@@ -13,6 +13,7 @@ from runs.engine import Engine
 from storage import audit, calls, rules, sessions
 from storage.audit import AuditEntry
 from storage.calls import CallRecord
+from tools.create_plan import CREATE_PLAN
 from wire.chunks import plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision
 from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
@@ -130,7 +131,7 @@ def _plan_row(record: CallRecord) -> dict[str, Any]:
         "reason": PLAN_REASON,
         "created_at": record.created_at,
         "call_id": request_id,
-        "tool_name": "create_plan",
+        "tool_name": CREATE_PLAN.name,
         "arguments": {},
         "digest": record.digest,
         "expires_at": record.expires_at,
