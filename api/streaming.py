@@ -9,8 +9,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from errors import SessionRefusal
 from json_text import to_json
-from runs.drive.claim import Ticket
 from runs.engine import Engine
+from runs.requests import Taken
 from storage.events import Event
 from wire.chunks import as_version_1
 from wire.frames import unpack
@@ -31,12 +31,13 @@ def stream(frames: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
     )
 
 
-async def answer(engine: Engine, ticket: Ticket, version: int) -> AsyncIterator[dict[str, str]]:
+async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
     """The chunks of one request, up to its end of turn."""
-    async for event in engine.live.follow(ticket.session_id, ticket.after):
-        if event.request_id != ticket.request_id:
+    request = taken.request
+    async for event in engine.live.follow(request.session_id, taken.after):
+        if event.request_id != request.request_id:
             continue
-        frame = framed(event, version)
+        frame = framed(event, request.version)
         if frame is not None:
             yield frame
         if event.chunk["type"] == "done":

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
 from agents.classification_cache import Routes
-from errors import NotReady, SessionBusy
+from errors import NotReady
 from llm.chat_model import Models
 from policy.rules import Rules
 from runs.broadcast import Live
+from runs.claim_queue import ClaimQueues
+from runs.decision.view import Terms
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
@@ -49,7 +50,13 @@ class Engine:
     """No run is started or taken over any more."""
     is_halted: bool = False
     """What still runs is let go at once: another process goes on with it."""
-    _doors: dict[str, Door] = field(default_factory=dict)
+    claims: ClaimQueues = field(default_factory=ClaimQueues)
+    """Who waits to claim which session."""
+
+    @cached_property
+    def terms(self) -> Terms:
+        """What decisions depend on."""
+        return Terms.of(self.settings, self.rules)
 
     def refuse_while_draining(self) -> None:
         """Raise NotReady in a process that is about to end: the next one takes the request."""
@@ -63,36 +70,3 @@ class Engine:
             self.cancelling.add(run_id)
             task.cancel()
         return task
-
-    @asynccontextmanager
-    async def turn_at(self, session_id: str) -> AsyncIterator[float]:
-        """Wait in order of arrival for the right to claim a session; gives the moment until which one may wait.
-
-        Raises SessionBusy when that moment passes in the queue. Only the waiting is limited, never a claim: a claim
-        that is cut off while it commits would take a message and say that it did not.
-        """
-        deadline = asyncio.get_running_loop().time() + self.settings.session_wait_seconds
-        door = self._doors.setdefault(session_id, Door())
-        door.waiting += 1
-        try:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await door.lock.acquire()
-            except TimeoutError as error:
-                raise SessionBusy from error
-            try:
-                yield deadline
-            finally:
-                door.lock.release()
-        finally:
-            door.waiting -= 1
-            if not door.waiting:
-                self._doors.pop(session_id, None)
-
-
-@dataclass
-class Door:
-    """Who wants to claim one session queues here."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0

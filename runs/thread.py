@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +17,6 @@ from storage.calls import CallRecord
 from storage.messages import MessageRecord
 from storage.runs import Run
 from tools.catalog import BY_NAME
-
-
-def user_message_id() -> str:
-    """A new id for a user's message."""
-    return f"user_{uuid.uuid4().hex}"
 
 
 def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
@@ -60,7 +54,7 @@ def tool_record(record: CallRecord) -> MessageRecord:
         case "switch":
             content = switch_text(record.arguments["mode"], (record.result or {}).get("content", ""))
         case "plan_review":
-            content = plan_text(record.verdict["plan_id"], answer)
+            content = plan_text(record.plan_id or "", answer)
         case _:
             content = tool_text(answer)
     return MessageRecord(

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from json_text import storable
 from storage.clock import stamp
-from storage.columns import read, stored, stored_value
+from storage.columns import read, stored
 from storage.database import Transaction
 
 CallState = Literal[
@@ -18,11 +17,6 @@ CallState = Literal[
 CallKind = Literal["approval", "ide_call", "local_call", "question", "switch", "plan_review"]
 EndedBy = Literal["message", "cancel", "expiry"]
 OPEN: frozenset[str] = frozenset({"pending", "approved", "edited", "executing"})
-_ENDS: dict[EndedBy, tuple[CallState, CallState]] = {
-    "message": ("superseded", "failed"),
-    "cancel": ("cancelled", "cancelled"),
-    "expiry": ("expired", "failed"),
-}
 
 
 @dataclass(frozen=True)
@@ -54,16 +48,17 @@ class CallRecord:
     undecided: bool = False
     expires_at: str | None = None
     settled_at: str | None = None
+    plan_id: str | None = None
+    """The plan that a plan review is about."""
 
     @property
     def is_open(self) -> bool:
         """Whether it still waits for a decision, a result or an answer."""
         return self.state in OPEN
 
-    @property
-    def is_overdue(self) -> bool:
-        """Whether its time to be decided is over, although nobody has said so yet."""
-        return self.state == "pending" and self.expires_at is not None and self.expires_at < stamp()
+    def is_overdue(self, now: str) -> bool:
+        """Whether its time to be decided is over, although it is still pending."""
+        return self.state == "pending" and self.expires_at is not None and self.expires_at < now
 
     def answer(self) -> dict[str, Any]:
         """How it was settled, in the form that resumes its interrupt (`agents.thread.tool_messages.Answer`)."""
@@ -109,81 +104,13 @@ async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]
     return {row.call_id for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
 
 
-async def decide(
-    tx: Transaction,
-    call: CallRecord,
-    state: CallState,
-    decision: str,
-    *,
-    by: str,
-    edited_arguments: dict[str, Any] | None = None,
-    feedback: str | None = None,
-    remembered: bool = False,
-) -> bool:
-    """Decide a pending call; False when somebody was first."""
-    decided = await tx.value(
-        "decide_call",
-        session_id=call.session_id,
-        call_id=call.call_id,
-        state=state,
-        decision=decision,
-        decided_by=by,
-        edited_arguments=stored_value(edited_arguments),
-        feedback=storable(feedback),
-        remembered=int(remembered),
-        now=stamp(),
-    )
-    return decided is not None
-
-
-async def record_result(tx: Transaction, call: CallRecord, result: Any, error: str | None) -> bool:
-    """Accept the one result of an open call; False when somebody was first."""
-    state = "failed" if error else "done"
-    recorded = await tx.value(
-        "record_result",
-        session_id=call.session_id,
-        call_id=call.call_id,
-        state=state,
-        result=stored_value(result),
-        error=storable(error),
-        now=stamp(),
-    )
-    return recorded is not None
-
-
-async def record_implicit(tx: Transaction, call: CallRecord, result: Any, error: str | None) -> bool:
-    """Accept a result for a pending call as its client's decision (S6); False when somebody was first."""
-    recorded = await tx.value(
-        "record_implicit",
-        session_id=call.session_id,
-        call_id=call.call_id,
-        state="rejected" if error else "done",
-        decision="implicit_reject" if error else "implicit_approve",
-        result=stored_value(result),
-        error=storable(error),
-        now=stamp(),
-    )
-    return recorded is not None
-
-
-async def end_all(tx: Transaction, session_id: str, ended_by: EndedBy) -> list[tuple[str, str, str]]:
-    """Settle every open call of a session without a result: (call id, tool, kind) of each."""
-    pending_state, other_state = _ENDS[ended_by]
-    rows = await tx.rows(
-        "end_open_calls",
-        session_id=session_id,
-        ended_by=ended_by,
-        pending_state=pending_state,
-        other_state=other_state,
-        now=stamp(),
-    )
-    return [(row.call_id, row.tool_name, row.kind) for row in rows]
-
-
-async def expire(tx: Transaction, session_id: str) -> list[tuple[str, str, str]]:
-    """Expire the pending calls of a session whose time is over: (call id, tool, kind) of each."""
-    rows = await tx.rows("expire_calls", session_id=session_id, now=stamp())
-    return [(row.call_id, row.tool_name, row.kind) for row in rows]
+async def move(tx: Transaction, session_id: str, records: Sequence[CallRecord]) -> None:
+    """Move open calls to the state that these records have; the caller holds the session."""
+    if not records:
+        return
+    rows = [stored(CallRecord, vars(record)) for record in records]
+    moved = await tx.rows("move_calls", session_id=session_id, rows=json.dumps(rows))
+    assert len(moved) == len(records), "the session is held, so nobody else can have settled its calls"
 
 
 async def sessions_with_expired(tx: Transaction) -> list[str]:

@@ -25,6 +25,7 @@ class MessageRecord:
     tool_call_id: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     created_at: str = ""
+    run_id: str | None = None
 
 
 async def append(
@@ -35,8 +36,12 @@ async def append(
         return
     rows = []
     for number, message in enumerate(messages, start=1):
-        filled = {"tool_calls": message.tool_calls or None, "created_at": message.created_at or stamp()}
-        rows.append({"position": number, "run_id": run_id, **stored(MessageRecord, {**vars(message), **filled})})
+        filled = {
+            "tool_calls": message.tool_calls or None,
+            "created_at": message.created_at or stamp(),
+            "run_id": message.run_id or run_id,
+        }
+        rows.append({"position": number, **stored(MessageRecord, {**vars(message), **filled})})
     await tx.run("insert_messages", session_id=session_id, rows=json.dumps(rows))
 
 

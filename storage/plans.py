@@ -1,8 +1,9 @@
-"""The plans table: every version of a session's plans."""
+"""The plans table: every version of a session's plans; the status of a plan is its column and stands nowhere else."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from storage.database import Transaction
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """One plan; `summary` in the form of the wire."""
+    """One plan; `summary` is the form of the wire without the status."""
 
     plan_id: str
     call_id: str
@@ -22,20 +23,29 @@ class PlanRecord:
     replaces: str | None
     created_at: str
 
+    def shown(self) -> dict[str, Any]:
+        """The plan in the form of the wire (protocol section 4, plan_summary)."""
+        return {**self.summary, "status": self.status}
 
-async def add(tx: Transaction, session_id: str, call_id: str, summary: dict[str, Any], replaces: str | None) -> None:
-    """Store a new plan, once; the plan that it replaces is superseded."""
+
+def _written(summary: Mapping[str, Any]) -> str:
+    kept = {key: value for key, value in summary.items() if key != "status"}
+    return json.dumps(kept, ensure_ascii=False)
+
+
+async def add(tx: Transaction, session_id: str, call_id: str, summary: Mapping[str, Any], replaces: str | None) -> None:
+    """Store a new plan (a summary in the form of the wire), once; the plan that it replaces is superseded."""
     await tx.run(
         "add_plan",
         plan_id=summary["plan_id"],
         session_id=session_id,
         call_id=call_id,
-        summary=json.dumps(summary, ensure_ascii=False),
+        summary=_written(summary),
         replaces=replaces,
         now=stamp(),
     )
     if replaces:
-        await set_status(tx, replaces, "superseded")
+        await tx.run("set_plan_status", plan_id=replaces, status="superseded", now=stamp())
 
 
 async def find(tx: Transaction, session_id: str, plan_id: str) -> PlanRecord | None:
@@ -50,12 +60,6 @@ async def active(tx: Transaction, session_id: str) -> PlanRecord | None:
     return read(PlanRecord, row) if row else None
 
 
-async def set_status(tx: Transaction, plan_id: str, status: str) -> None:
-    """Move a plan on."""
-    await tx.run("set_plan_status", plan_id=plan_id, status=status, now=stamp())
-
-
-async def set_summary(tx: Transaction, summary: dict[str, Any]) -> None:
+async def store(tx: Transaction, plan_id: str, summary: Mapping[str, Any], status: str) -> None:
     """Store how far a plan has come."""
-    written = json.dumps(summary, ensure_ascii=False)
-    await tx.run("set_plan_summary", plan_id=summary["plan_id"], summary=written, status=summary["status"], now=stamp())
+    await tx.run("store_plan", plan_id=plan_id, summary=_written(summary), status=status, now=stamp())

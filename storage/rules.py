@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from storage.clock import stamp
 from storage.columns import read
 from storage.database import Transaction
 
@@ -29,20 +27,18 @@ async def listing(tx: Transaction, session_id: str) -> list[SessionRule]:
     return [read(SessionRule, row) for row in await tx.rows("list_rules", session_id=session_id)]
 
 
-async def add(tx: Transaction, session_id: str, tool_name: str, label: str, rule: dict[str, Any], call_id: str) -> str:
-    """Remember a grant; returns its id."""
-    rule_id = uuid.uuid4().hex
+async def add(tx: Transaction, session_id: str, rule: SessionRule) -> None:
+    """Remember a grant."""
     await tx.run(
         "add_rule",
-        rule_id=rule_id,
+        rule_id=rule.id,
         session_id=session_id,
-        tool_name=tool_name,
-        label=label,
-        rule=json.dumps(rule, ensure_ascii=False),
-        call_id=call_id,
-        now=stamp(),
+        tool_name=rule.tool_name,
+        label=rule.label,
+        rule=json.dumps(rule.rule, ensure_ascii=False),
+        call_id=rule.call_id,
+        now=rule.created_at,
     )
-    return rule_id
 
 
 async def remove(tx: Transaction, session_id: str, rule_id: str | None) -> int:

@@ -207,14 +207,14 @@ class PlanDecision(Message):
         return self
 
 
-MESSAGES: dict[str, type[Message]] = {
+AnyMessage = UserMessage | ToolResult | SwitchAgent | HitlDecision | PlanDecision
+MESSAGES: dict[str, type[AnyMessage]] = {
     "user_message": UserMessage,
     "tool_result": ToolResult,
     "switch_agent": SwitchAgent,
     "hitl_decision": HitlDecision,
     "plan_decision": PlanDecision,
 }
-AnyMessage = UserMessage | ToolResult | SwitchAgent | HitlDecision | PlanDecision
 
 
 class MessageRequest(BaseModel):

@@ -10,7 +10,8 @@ from agents.roster import agents_of
 from api.dependencies import OpenEngine, Owner, SessionId, known_session_id, refusals
 from errors import SessionUnknown
 from json_text import storable
-from runs import switching
+from runs.decision.view import ChooseAgent, Request
+from runs.requests import take
 from storage import audit, sessions
 from storage.database import Transaction
 from tools.catalog import TOOLS
@@ -53,7 +54,8 @@ async def current_agent(
 @router.post("/agents/{session_id}/switch", responses=refusals(400, 404, 409, 413, 415, 503))
 async def switch_agent(session_id: SessionId, body: SwitchRequest, engine: OpenEngine, owner: Owner) -> AgentContext:
     """Make another agent current; open calls are settled like before a new message."""
-    await switching.switch(engine, session_id, owner, body.target_agent, body.reason, body.confidence)
+    choice = ChooseAgent(body.target_agent, body.reason, body.confidence)
+    await take(engine, Request(session_id, choice, owner))
     async with engine.database.autocommit() as tx:
         return await _context(tx, session_id, owner, include_history=True)
 

@@ -8,11 +8,13 @@ from fastapi import APIRouter
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
-from runs import replies
+from runs.decision.view import PLAN_PREFIX, Request
 from runs.engine import Engine
-from storage import audit, calls, rules, sessions
+from runs.requests import take
+from storage import audit, calls, plans, rules, sessions
 from storage.audit import AuditEntry
 from storage.calls import CallRecord
+from storage.plans import PlanRecord
 from tools.create_plan import CREATE_PLAN
 from wire.chunks import plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision
@@ -35,7 +37,8 @@ async def pending_approvals(session_id: SessionId, engine: OpenEngine, owner: Ow
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
         waiting = [r for r in await calls.open_calls(tx, session_id) if r.state == "pending"]
-    rows = [_plan_row(r) if r.kind == "plan_review" else _tool_row(r) for r in waiting]
+        plan = await plans.active(tx, session_id) if any(r.kind == "plan_review" for r in waiting) else None
+    rows = [_plan_row(r, plan) if plan is not None and r.plan_id == plan.plan_id else _tool_row(r) for r in waiting]
     return PendingApprovals.model_validate({"session_id": session_id, "pending_approvals": rows, "count": len(rows)})
 
 
@@ -45,14 +48,17 @@ async def decide(
 ) -> DecisionTaken:
     """Decide a call or a plan; with `continuing` a run goes on, to be read from the stream endpoint."""
     fields = body.model_dump()
-    if call_id.startswith(replies.PLAN_PREFIX):
+    decision: PlanDecision | HitlDecision
+    if call_id.startswith(PLAN_PREFIX):
         told = {key: fields[key] for key in ("decision", "feedback")}
-        plan = PlanDecision.model_validate({"approval_request_id": call_id, **told}).checked()
-        outcome = await replies.take_plan_decision(engine, session_id, owner, plan, 2)
+        decision = PlanDecision.model_validate({"approval_request_id": call_id, **told}).checked()
     else:
         decision = HitlDecision.model_validate({"call_id": call_id, **fields}).checked()
-        outcome = await replies.take_decision(engine, session_id, owner, decision, 2, refusal_as_chunk=False)
-    return DecisionTaken.model_validate(outcome.body)
+    taken = await take(engine, Request(session_id, decision, owner))
+    if taken.effects.refusal is not None:
+        raise taken.effects.refusal
+    assert taken.effects.confirmation is not None, "a decision that is not refused stands"
+    return DecisionTaken(**vars(taken.effects.confirmation), continuing=taken.is_running)
 
 
 @router.get("/sessions/{session_id}/audit", responses=refusals(400, 404, 503))
@@ -120,9 +126,8 @@ def _tool_row(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _plan_row(record: CallRecord) -> dict[str, Any]:
-    summary = record.verdict["plan_summary"]
-    request_id = plan_approval_id(record.verdict["plan_id"])
+def _plan_row(record: CallRecord, plan: PlanRecord) -> dict[str, Any]:
+    summary, request_id = plan.shown(), plan_approval_id(plan.plan_id)
     return {
         "request_id": request_id,
         "request_type": "plan",

@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
-from runs.drive import cancel as cancelling
+from runs import cancel as cancelling
 from runs.thread import openai_calls
 from storage import audit, messages, sessions
 from storage.messages import MessageRecord

@@ -19,8 +19,8 @@ from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
 from runs import thread
-from runs.drive.cancel import close_cancelled
 from runs.drive.close import close_broken, close_run, hand_over, internal_error
+from runs.drive.close_cancelled import close_cancelled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from storage import calls, messages, rules, sessions

@@ -8,12 +8,12 @@ from typing import Any
 from langgraph.types import Interrupt
 
 from errors import RunLost
+from runs.decision.effects import outcome_of
 from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
 from runs.thread import tool_record
 from storage import audit, calls, events, llm_calls, messages, plans, runs, sessions
 from storage.audit import AuditEntry
-from storage.calls import CallRecord
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
@@ -21,19 +21,6 @@ from storage.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
 from wire.frames import pack
 from wire.protocol import Chunk, Outcome, error_chunk
-
-_WAITS: tuple[tuple[frozenset[str], Outcome], ...] = (
-    (frozenset({"approval"}), "awaiting_approval"),
-    (frozenset({"question", "switch"}), "awaiting_answer"),
-    (frozenset({"plan_review"}), "awaiting_plan"),
-    (frozenset({"ide_call"}), "awaiting_tool"),
-)
-
-
-def waits_for(open_records: Sequence[CallRecord]) -> Outcome:
-    """What a session waits for: the first of approval, answer, plan, tool (protocol section 3)."""
-    kinds = {"ide_call" if r.kind == "approval" and r.state != "pending" else r.kind for r in open_records}
-    return next((outcome for waiting, outcome in _WAITS if kinds & waiting), "completed")
 
 
 async def close_run(
@@ -45,7 +32,7 @@ async def close_run(
         outcome: Outcome = "failed" if recorder.failure else "completed"
         status: RunStatus = "failed" if recorder.failure else "completed"
         if records:
-            status, outcome = "paused", _outcome_of(records)
+            status, outcome = "paused", outcome_of({record["kind"] for record in records})
         done = pack(done_chunk(outcome, recorder.usage()))
         stored = await events.append(
             tx, run.session_id, run.request_id, [*join_deltas(chunks), *published, done], run=run
@@ -84,7 +71,6 @@ async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
     async with engine.database.transaction() as tx:
         stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
         await store_settled(tx, run)
-        await calls.end_all(tx, run.session_id, "cancel")
         await runs.close(tx, run, "failed", "internal")
     engine.live.publish(run.session_id, stored)
 
@@ -131,8 +117,6 @@ def _publication(
             payload["arguments"],
             verdict.get("policy_version", ""),
         )
-        if kind == "plan_review":
-            verdict = {"plan_id": payload["plan"]["plan_id"], "plan_summary": payload["plan_summary"]}
         records.append(
             {
                 "session_id": run.session_id,
@@ -149,15 +133,11 @@ def _publication(
                 "state": "pending" if is_asked else "executing",
                 "created_at": stamp(),
                 "expires_at": expires_at,
+                "plan_id": payload["plan"]["plan_id"] if kind == "plan_review" else None,
             }
         )
         chunks += [pack(c) for c in chunks_of_interrupt(payload, digest=digest, expires_at=expires_at)]
     return records, chunks
-
-
-def _outcome_of(records: Sequence[dict[str, Any]]) -> Outcome:
-    kinds = {record["kind"] for record in records}
-    return next(outcome for waiting, outcome in _WAITS if kinds & waiting)
 
 
 def _local_record(run: Run, event: Any) -> dict[str, Any]:
@@ -202,4 +182,4 @@ async def _store_plans(tx: Transaction, run: Run, recorder: Recorder) -> None:
             replaces = payload["plan"]["replaces"]
             await plans.add(tx, run.session_id, payload["call_id"], payload["plan_summary"], replaces)
     if recorder.plan is not None:
-        await plans.set_summary(tx, recorder.plan)
+        await plans.store(tx, recorder.plan["plan_id"], recorder.plan, recorder.plan["status"])

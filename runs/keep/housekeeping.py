@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from runs import supersede
+from runs.decision.view import Expire, Request
 from runs.engine import Engine
-from storage import audit, calls, events, runs, sessions
-from storage.audit import AuditEntry
+from runs.requests import take
+from storage import calls, events, sessions
 from storage.clock import stamp_in
-from wire.chunks import done_chunk
-from wire.frames import pack
-from wire.protocol import error_chunk
 
 PURGE_AFTER_HOURS = 24 * 30
 LOG_KEEP = 100_000
 """Events kept per session; a reader that wants older ones is told to resync."""
-EXPIRED = "Nobody approved the call in time."
 
 
 async def keep_house(engine: Engine) -> None:
@@ -31,32 +27,8 @@ async def expire_approvals(engine: Engine) -> int:
     async with engine.database.autocommit() as tx:
         due = await calls.sessions_with_expired(tx)
     for session_id in due:
-        await expire_in(engine, session_id)
+        await take(engine, Request(session_id, Expire(), owner=None))
     return len(due)
-
-
-async def expire_in(engine: Engine, session_id: str) -> None:
-    """Expire what is due in one session."""
-    async with engine.database.transaction() as tx:
-        session = await sessions.find_any(tx, session_id, lock=True)
-        expired = await calls.expire(tx, session_id)
-        if session is None or not expired:
-            return
-        run = await runs.active(tx, session_id)
-        entries = [
-            AuditEntry("approval_expired", actor="clock", call_id=call_id, tool_name=tool_name)
-            for call_id, tool_name, _ in expired
-        ]
-        await audit.append(tx, session_id, entries, run_id=run.id if run else None)
-        if run is None or await calls.open_calls(tx, session_id):
-            return
-        await supersede.end_open_round(tx, session_id, "expiry")
-        await runs.end_paused(tx, session_id, "cancelled")
-        told = error_chunk("approval_expired", EXPIRED, call_id=expired[0][0], tool_name=expired[0][1])
-        usage = {"llm_calls": 0, "prompt_tokens": None, "completion_tokens": None, "total_tokens": None}
-        chunks = [pack(told), pack(done_chunk("failed", usage))]
-        stored = await events.append(tx, session_id, run.request_id, chunks)
-    engine.live.publish(session_id, stored)
 
 
 async def sweep_idle(engine: Engine) -> int:

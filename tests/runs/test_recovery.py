@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from errors import RunLost
+from runs.decision.view import Request
 from runs.drive.close import close_broken, close_run, hand_over
 from runs.drive.recorder import Recorder
 from runs.drive.recovery import take_over
 from runs.engine import Engine
-from runs.intake import take_user_message
+from runs.requests import take
 from storage import events, messages, runs, sessions
 from storage.events import Event
 from storage.runs import Run
@@ -27,7 +28,7 @@ LONG = '#script\n[{"repeat": "word ", "times": 40, "delay": 0.02}]\nGo.'
 async def claimed_but_not_driven(engine: Engine, content: str = '#script\n[{"text": "Said."}]\nGo.') -> Run:
     """A run whose process died right after its claim."""
     message = UserMessage(type="user_message", content=content, agent_type="coder")
-    await take_user_message(engine, "s", "", message, 2)
+    await take(engine, Request("s", message, ""))
     for task in list(engine.tasks.values()):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -60,7 +61,7 @@ async def test_a_run_of_our_own_without_a_task_is_picked_up(db_url: str) -> None
 async def test_text_of_dead_attempts_is_void_however_often_they_die(db_url: str) -> None:
     async with opened(db_url) as (engine, _):
         message = UserMessage(type="user_message", content=LONG, agent_type="coder")
-        await take_user_message(engine, "s", "", message, 2)
+        await take(engine, Request("s", message, ""))
         for death in range(3):
 
             async def has_words(already: int = death) -> bool:
@@ -87,7 +88,7 @@ async def test_a_run_handed_over_at_a_boundary_goes_on_there(db_url: str) -> Non
     replies = '[{"text": "I compute.", "tool": "calculator", "args": {"expr": "1 + 1"}}, {"text": "It is two."}]'
     async with opened(db_url) as (engine, client):
         message = UserMessage(type="user_message", content=f"#script\n{replies}\nGo.", agent_type="coder")
-        await take_user_message(engine, "s", "", message, 2)
+        await take(engine, Request("s", message, ""))
         [run_id] = engine.controls
         engine.controls[run_id].request_drain("test")
         await asyncio.gather(*engine.tasks.values())
@@ -167,7 +168,7 @@ async def test_a_worker_that_lost_its_run_writes_nothing(db_url: str, closing: A
 async def test_a_writer_that_lost_its_run_stops_the_model_at_once(db_url: str) -> None:
     async with opened(db_url) as (engine, _):
         message = UserMessage(type="user_message", content=LONG, agent_type="coder")
-        await take_user_message(engine, "s", "", message, 2)
+        await take(engine, Request("s", message, ""))
         [task] = engine.tasks.values()
         run = await active(engine)
         assert run is not None

@@ -1,0 +1,129 @@
+"""The one executor of decisions: it reads the view of a session, and writes Effects in the same transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runs import thread
+from runs.decision.effects import Effects, ResumeRun, StartRun
+from runs.decision.supersede import overdue_calls
+from runs.decision.view import PLAN_PREFIX, WAITS_FOR_A_RUN, Request, View
+from storage import audit, calls, events, messages, plans, rules, runs, sessions
+from storage.calls import CallRecord
+from storage.database import Transaction
+from storage.events import Event
+from storage.runs import Run
+from wire.frames import pack
+from wire.protocol import HitlDecision, PlanDecision, ToolResult
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What effects came to in the tables: the events they logged, and the run they claimed."""
+
+    events: list[Event]
+    run: Run | None = None
+    graph_input: Any = None
+    """How to resume the run; None starts it from its journal."""
+
+
+async def read_view(tx: Transaction, request: Request, now: str) -> View:
+    """Read what a decision about this request needs; holds the session until the transaction ends."""
+    session = await sessions.find_any(tx, request.session_id, lock=True)
+    if session is None:
+        return View(None)
+    run = await runs.active(tx, session.id)
+    is_paused = run is not None and run.status == "paused"
+    waiting = tuple(await calls.round_of(tx, run.id)) if run is not None and is_paused else ()
+    view = View(session, run, waiting)
+    match request.message:
+        case ToolResult(call_id=str(call_id)) | PlanDecision(approval_request_id=str(call_id)) if call_id.startswith(
+            PLAN_PREFIX
+        ):
+            plan = await plans.find(tx, session.id, call_id.removeprefix(PLAN_PREFIX))
+            named = await _call(tx, view, plan.call_id) if plan else None
+            return replace(view, plan=plan, named=named)
+        case ToolResult(call_id=str(call_id)) | HitlDecision(call_id=str(call_id)):
+            view = replace(view, named=await _call(tx, view, call_id))
+            is_ending = bool(overdue_calls(view, now))
+        case _:
+            is_ending = True
+    if is_ending and is_paused:
+        view = replace(view, plan=await plans.active(tx, session.id))
+    if isinstance(request.message, WAITS_FOR_A_RUN) and run is None:
+        view = replace(view, last_status=await runs.last_status(tx, session.id))
+    return view
+
+
+async def _call(tx: Transaction, view: View, call_id: str) -> CallRecord | None:
+    assert view.session is not None
+    found = next((record for record in view.round if record.call_id == call_id), None)
+    return found or await calls.find(tx, view.session.id, call_id)
+
+
+async def apply(tx: Transaction, view: View, request: Request, effects: Effects, worker: int) -> Applied | None:
+    """Write everything that was decided on this view; None when another request has created the session meanwhile."""
+    session_id = request.session_id
+    if effects.creates_session and not await sessions.create(tx, session_id, request.owner or ""):
+        return None
+    if effects.activity is not None:
+        activity = effects.activity
+        await sessions.touch(tx, session_id, title=activity.title, environment=activity.environment)
+    await calls.move(tx, session_id, effects.calls)
+    if effects.plan is not None:
+        await plans.store(tx, effects.plan.plan_id, effects.plan.summary, effects.plan.status)
+    if effects.agent is not None:
+        agent = effects.agent
+        await sessions.set_agent(tx, session_id, agent.agent, agent.chosen_by, switches=agent.switches)
+    for rule in effects.rules:
+        await rules.add(tx, session_id, rule)
+    if effects.ends_run is not None:
+        await runs.end_paused(tx, session_id, effects.ends_run)
+    if effects.cancels_run and view.run is not None:
+        await runs.request_cancel(tx, view.run)
+    run, graph_input = await _claim(tx, view, request, effects, worker)
+    await messages.append(tx, session_id, effects.messages)
+    await audit.append(tx, session_id, effects.audit)
+    logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
+    return Applied(logged, run, graph_input)
+
+
+async def _claim(
+    tx: Transaction, view: View, request: Request, effects: Effects, worker: int
+) -> tuple[Run | None, Any]:
+    """The run that the effects claim, with the input that resumes it."""
+    match effects.claims:
+        case StartRun(journal):
+            run = Run(
+                id=request.run_id,
+                session_id=request.session_id,
+                request_id=effects.request_id,
+                input=journal,
+                status="running",
+                worker=worker,
+                attempt=1,
+                protocol_version=request.version,
+                cancel_requested=False,
+                error=None,
+            )
+            is_claimed = await runs.start(tx, run)
+            assert is_claimed, "the session is held and no run of it is running"
+            return run, None
+        case ResumeRun(answers):
+            assert view.run is not None, "only a paused run is resumed"
+            run = replace(
+                view.run,
+                request_id=effects.request_id,
+                status="running",
+                worker=worker,
+                protocol_version=request.version,
+                cancel_requested=False,
+            )
+            attempt = await runs.resume(
+                tx, run, request_id=run.request_id, worker=worker, protocol_version=run.protocol_version
+            )
+            assert attempt is not None, "the session is held, so nobody else can have resumed its run"
+            return replace(run, attempt=attempt), thread.resume_command(answers)
+        case None:
+            return None, None

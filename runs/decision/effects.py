@@ -1,0 +1,160 @@
+"""What a decision comes to: everything that is written in one transaction, and what the client is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from errors import AgentRuntimeError
+from runs.decision.view import Request, View
+from storage.audit import AuditEntry, AuditEvent
+from storage.calls import CallRecord
+from storage.messages import MessageRecord
+from storage.plans import PlanRecord
+from storage.rules import SessionRule
+from storage.runs import RunStatus
+from wire.chunks import done_chunk
+from wire.protocol import Chunk, Outcome
+
+NO_USAGE: dict[str, int | None] = {
+    "llm_calls": 0,
+    "prompt_tokens": None,
+    "completion_tokens": None,
+    "total_tokens": None,
+}
+_WAITS: tuple[tuple[frozenset[str], Outcome], ...] = (
+    (frozenset({"approval"}), "awaiting_approval"),
+    (frozenset({"question", "switch"}), "awaiting_answer"),
+    (frozenset({"plan_review"}), "awaiting_plan"),
+    (frozenset({"ide_call"}), "awaiting_tool"),
+)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The session was used: its last activity, its first title, the environment that its client declared."""
+
+    title: str | None = None
+    environment: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class AgentChange:
+    """Another agent is current; `switches` are added to the session's count."""
+
+    agent: str
+    chosen_by: str
+    switches: int
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """A new run claims the session; `journal` is the input from which it can be started again."""
+
+    journal: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ResumeRun:
+    """The paused run claims the session; `answers` are the settled calls of its round."""
+
+    answers: tuple[CallRecord, ...]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A decision that stands: what the status chunk and the REST twin say about it."""
+
+    call_id: str
+    tool_name: str
+    decision: str
+    status: str
+    remembered: bool = False
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What one request does to its session. Rows are given as they stand afterwards."""
+
+    must_wait: bool = False
+    """Nothing else is set: the request is decided again when the running run has ended."""
+    decide_again: bool = False
+    """The request is decided on the session as these effects leave it, in the same transaction."""
+    creates_session: bool = False
+    activity: Activity | None = None
+    agent: AgentChange | None = None
+    plan: PlanRecord | None = None
+    calls: tuple[CallRecord, ...] = ()
+    rules: tuple[SessionRule, ...] = ()
+    messages: tuple[MessageRecord, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    ends_run: RunStatus | None = None
+    """How the paused run ends."""
+    claims: StartRun | ResumeRun | None = None
+    cancels_run: bool = False
+    """The worker of the running run is asked to stop it."""
+    chunks: tuple[Chunk, ...] = ()
+    request_id: str = ""
+    """The request that the chunks answer."""
+    refusal: AgentRuntimeError | None = None
+    """Why the request is refused although something is written."""
+    confirmation: Confirmation | None = None
+
+    def then(self, following: Effects) -> Effects:
+        """Both, in this order; where only one row can stand, the following one does."""
+        agent = following.agent or self.agent
+        if self.agent is not None and following.agent is not None:
+            agent = replace(following.agent, switches=self.agent.switches + following.agent.switches)
+        joined = {
+            name: getattr(self, name) + getattr(following, name)
+            for name in ("calls", "rules", "messages", "audit", "chunks")
+        }
+        kept = {
+            name: getattr(following, name) or getattr(self, name)
+            for name in ("creates_session", "activity", "plan", "ends_run", "claims", "request_id", "refusal")
+        }
+        return replace(following, agent=agent, **joined, **kept)
+
+
+def answered(request: Request, chunks: Sequence[Chunk], outcome: Outcome) -> Effects:
+    """Answer a request without a run: these chunks, then `done`."""
+    return Effects(chunks=(*chunks, done_chunk(outcome, NO_USAGE)), request_id=request.request_id)
+
+
+def resumed(request: Request, round_now: Sequence[CallRecord], chunks: Sequence[Chunk] = ()) -> Effects:
+    """Let the paused run go on, whose round has no open call any more."""
+    return Effects(claims=ResumeRun(tuple(round_now)), chunks=tuple(chunks), request_id=request.request_id)
+
+
+def round_with(view: View, changed: CallRecord) -> tuple[CallRecord, ...]:
+    """The round of the paused run with one call as it stands now."""
+    return tuple(changed if record.call_id == changed.call_id else record for record in view.round)
+
+
+def waits_for(records: Sequence[CallRecord]) -> Outcome:
+    """What a session waits for: the first of approval, answer, plan, tool (protocol section 3)."""
+    return outcome_of(
+        {"ide_call" if r.kind == "approval" and r.state != "pending" else r.kind for r in records if r.is_open}
+    )
+
+
+def outcome_of(kinds: set[Any]) -> Outcome:
+    """What a session waits for in which calls of these kinds are open."""
+    return next((outcome for waiting, outcome in _WAITS if kinds & waiting), "completed")
+
+
+def audited(
+    event: AuditEvent, record: CallRecord, now: str, *, actor: str, details: dict[str, Any] | None = None
+) -> AuditEntry:
+    """An audit entry about one call."""
+    return AuditEntry(
+        event,
+        actor=actor,
+        agent=record.agent,
+        call_id=record.call_id,
+        tool_name=record.tool_name,
+        details=details or {},
+        run_id=record.run_id,
+        at=now,
+    )

@@ -1,0 +1,111 @@
+"""What a decision reads: one request, and its session as the transaction sees it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from agents.roster import agents_of
+from policy.rules import Rules
+from settings import Settings
+from storage.calls import CallRecord
+from storage.plans import PlanRecord
+from storage.runs import Run, RunStatus
+from storage.sessions import Session
+from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
+
+
+@dataclass(frozen=True)
+class ChooseAgent:
+    """The REST twin of a switch: it is refused where the message would only note the switch."""
+
+    agent: str
+    reason: str | None
+    confidence: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The user stops what the session does or waits for (S26)."""
+
+
+@dataclass(frozen=True)
+class Expire:
+    """The time of undecided approvals and plans is over (S27)."""
+
+
+SessionMessage = UserMessage | SwitchAgent | ToolResult | HitlDecision | PlanDecision | ChooseAgent | Cancel | Expire
+PLAN_PREFIX = "plan-approval-"
+"""Before the id of a plan: how a plan is named where a call is."""
+WAITS_FOR_A_RUN = (UserMessage, SwitchAgent, ChooseAgent)
+"""What waits in order of arrival while a run of the session is running (S28)."""
+
+
+def _id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True)
+class Request:
+    """One message on its way into its session; its fresh ids stay the same when it is decided again."""
+
+    session_id: str
+    message: SessionMessage
+    owner: str | None
+    """Whose sessions it may touch; None for the runtime's own clock."""
+    version: int = 2
+    request_id: str = field(default_factory=_id)
+    run_id: str = field(default_factory=_id)
+    message_id: str = field(default_factory=lambda: f"user_{uuid.uuid4().hex}")
+    rule_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class View:
+    """A session and what is open in it; the transaction that read it holds the session's row."""
+
+    session: Session | None
+    run: Run | None = None
+    """The run that is running or paused."""
+    round: tuple[CallRecord, ...] = ()
+    """Every call of the newest pause of a paused run, oldest first: open calls are always among them."""
+    named: CallRecord | None = None
+    """The call that the request names, whatever its state."""
+    plan: PlanRecord | None = None
+    """The plan that the request names, else the one that waits or executes."""
+    last_status: RunStatus | None = None
+    """How the newest run stands; None in a session without runs."""
+
+    @property
+    def open_calls(self) -> tuple[CallRecord, ...]:
+        """The calls that wait for a decision, a result or an answer."""
+        return tuple(record for record in self.round if record.is_open)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run of the session is running."""
+        return self.run is not None and self.run.status == "running"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the operator chose, as far as decisions depend on it."""
+
+    rules: Rules
+    agents: tuple[str, ...]
+    """The agents of this mode, in the order of the roster."""
+    is_strict: bool
+    """Whether a result needs a decision before it (APPROVAL_MODE=strict)."""
+    max_messages: int
+    max_switches: int
+
+    @classmethod
+    def of(cls, settings: Settings, rules: Rules) -> Terms:
+        """Read them from the settings."""
+        return cls(
+            rules=rules,
+            agents=tuple(agent.name for agent in agents_of(multi_agent=settings.multi_agent_mode)),
+            is_strict=settings.approval_mode == "strict",
+            max_messages=settings.max_messages,
+            max_switches=settings.max_switches,
+        )

@@ -1,0 +1,127 @@
+"""One request on its way: wait for the session, decide, apply in one transaction, show, drive the claimed run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from errors import AgentRuntimeError, SessionBusy
+from runs.apply import Applied, apply, read_view
+from runs.broadcast import Feed
+from runs.decision.decide import decide
+from runs.decision.effects import Effects
+from runs.decision.view import WAITS_FOR_A_RUN, Request, View
+from runs.drive.attempt import Start, new_turn_input, start_driving
+from runs.engine import Engine
+from storage import runs
+from storage.clock import stamp
+
+CLAIM_POLL_S = 1.0
+"""Waiters also poll: a notification can be missed while the listener reconnects."""
+MAX_DECISIONS = 4
+"""How often a request is decided in one transaction: again after an expiry, and after a lost race for a new id."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A request that was decided and stored."""
+
+    request: Request
+    view: View
+    effects: Effects
+
+    @property
+    def after(self) -> int:
+        """The answer stands in the log of the session after this number, up to the request's `done`."""
+        return self.view.session.last_seq if self.view.session is not None else 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on because of the request."""
+        return self.effects.claims is not None
+
+
+async def take(engine: Engine, request: Request) -> Taken:
+    """Take a request; returns when it is stored and its run, if it claimed one, is driven in the background.
+
+    Raises SessionBusy after SESSION_WAIT_SECONDS (S28), and every refusal that the client reads in no chunk.
+    """
+    if not isinstance(request.message, WAITS_FOR_A_RUN):
+        taken = await _try(engine, request)
+        assert taken is not None, "it does not wait for a run"
+        return taken
+    wait_s = engine.settings.session_wait_seconds
+    async with engine.claims.turn(request.session_id, wait_s) as deadline:
+        with engine.live.watch(request.session_id) as feed:
+            while True:
+                change = feed.next_change()
+                taken = await _try(engine, request)
+                if taken is not None:
+                    return taken
+                await _until_free(engine, request.session_id, feed, change, deadline)
+
+
+async def _try(engine: Engine, request: Request) -> Taken | None:
+    """Decide and apply in one transaction; None while a run is running that the request has to wait for."""
+    done: list[tuple[Effects, Applied]] = []
+    refusal: AgentRuntimeError | None = None
+    async with engine.database.transaction() as tx:
+        for _ in range(MAX_DECISIONS):
+            now = stamp()
+            view = await read_view(tx, request, now)
+            try:
+                effects = decide(view, request, engine.terms, now)
+            except AgentRuntimeError as error:
+                if not done:
+                    raise
+                refusal = error  # what was decided before stays written
+                break
+            if effects.must_wait:
+                return None
+            if effects.claims is not None:
+                engine.refuse_while_draining()
+            applied = await apply(tx, view, request, effects, engine.worker)
+            if applied is None:
+                continue
+            done.append((effects, applied))
+            if not effects.decide_again:
+                break
+        else:
+            raise SessionBusy
+    for effects, applied in done:
+        engine.live.publish(request.session_id, applied.events)
+        _drive(engine, applied)
+        if effects.refusal is not None and not effects.chunks:
+            refusal = effects.refusal
+    if refusal is not None:
+        raise refusal
+    return Taken(request, view, effects)
+
+
+def _drive(engine: Engine, applied: Applied) -> None:
+    run = applied.run
+    if run is None:
+        return
+
+    async def prepare() -> Start:
+        return Start(applied.graph_input if applied.graph_input is not None else await new_turn_input(engine, run))
+
+    start_driving(engine, run, prepare)
+
+
+async def _until_free(engine: Engine, session_id: str, feed: Feed, change: asyncio.Event, deadline: float) -> None:
+    """Wait until no run of the session is running; raises SessionBusy at the deadline."""
+    while True:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise SessionBusy
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(left, CLAIM_POLL_S)):
+                await change.wait()
+        engine.refuse_while_draining()
+        change = feed.next_change()
+        async with engine.database.autocommit() as tx:
+            active = await runs.active(tx, session_id)
+        if active is None or active.status != "running":
+            return
