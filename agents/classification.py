@@ -1,4 +1,7 @@
-"""Which agent a request is for: the classifier's reply, read without trust, and the keyword fallback."""
+"""Which agent a request is for: the classifier's reply, read without trust, and the keyword fallback.
+
+Scenarios such as S19: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

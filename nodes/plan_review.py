@@ -1,4 +1,7 @@
-"""The pause for the user's decision on a plan."""
+"""The pause for the user's decision on a plan.
+
+Scenarios such as S20: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The pause for the user's answer to a question of the agent."""
+"""The pause for the user's answer to a question of the agent.
+
+Scenarios such as S15: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

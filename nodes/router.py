@@ -1,4 +1,7 @@
-"""The orchestrator: choose the agent for a request, then hand over (protocol section 8)."""
+"""The orchestrator: choose the agent for a request, then hand over (protocol section 8).
+
+Scenarios such as S2: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One request on its way: wait for the session, decide, apply in one transaction, show, drive the claimed run."""
+"""One request on its way: wait for the session, decide, apply in one transaction, show, drive the claimed run.
+
+Scenarios such as S28: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -88,3 +88,33 @@ def test_the_graph_in_the_readme_is_the_graph() -> None:
 def test_ci_runs_the_readme_tests_word_for_word() -> None:
     commands = re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL)
     assert commands[1].strip() in read(".ci/run")
+
+
+SCENARIO = re.compile(r"^\| (S\d+) \|.*\| ([^|]+) \|$", re.MULTILINE)
+NAMED_SCENARIO = re.compile(r"\bS([1-9]\d?)(?:-S([1-9]\d?))?\b")
+
+
+def test_every_scenario_is_explained_once_and_names_its_tests() -> None:
+    rows = SCENARIO.findall(read("docs/scenarios.md"))
+    assert [number for number, _ in rows] == [f"S{n}" for n in range(1, len(rows) + 1)]
+    tests = [path for _, cell in rows for path in re.findall(r"`([^`]+)`", cell)]
+    assert all(re.search(r"`tests/[^`]+`", cell) for _, cell in rows)
+    assert [path for path in tests if not (ROOT / path).is_file()] == []
+
+
+def test_every_scenario_that_the_code_names_is_explained() -> None:
+    explained = {number for number, _ in SCENARIO.findall(read("docs/scenarios.md"))}
+    files = [path for name in ("*.py", "*.md") for path in ROOT.rglob(name) if is_ours(path)]
+    unknown = []
+    for path in files:
+        for first, last in NAMED_SCENARIO.findall(path.read_text(encoding="utf-8")):
+            named = range(int(first), int(last or first) + 1)
+            unknown += [f"{path.relative_to(ROOT)}: S{n}" for n in named if f"S{n}" not in explained]
+    assert len(files) > 100
+    assert unknown == []
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is part of this repository, not of its environment or of what a run left behind."""
+    parts = path.relative_to(ROOT).parts
+    return not any(part.startswith(".") or part in ("data", "build", "dist", "node_modules") for part in parts)

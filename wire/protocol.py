@@ -1,4 +1,7 @@
-"""The wire: every message that a client sends and every chunk that it receives (protocol sections 3 and 4)."""
+"""The wire: every message that a client sends and every chunk that it receives (protocol sections 3 and 4).
+
+Scenarios such as S1: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

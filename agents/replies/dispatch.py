@@ -1,4 +1,7 @@
-"""From the calls of a reply to the nodes that carry them out: judged once, then local, client and virtual in turn."""
+"""From the calls of a reply to the nodes that carry them out: judged once, then local, client and virtual in turn.
+
+Scenarios such as S25: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls that change the turn itself: finish, ask, plan, switch (protocol S15, S17-S19)."""
+"""The calls that change the turn itself: finish, ask, plan, switch (docs/scenarios.md S15, S17-S19)."""
 
 from __future__ import annotations
 

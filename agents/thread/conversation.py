@@ -1,4 +1,7 @@
-"""The conversation as an agent reads it: whose turn it is, which part of the thread counts, what is marked as data."""
+"""The conversation as an agent reads it: whose turn it is, which part of the thread counts, what is marked as data.
+
+Scenarios such as S20: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

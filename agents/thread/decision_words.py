@@ -1,4 +1,4 @@
-"""The words by which a plain message decides (protocol S24)."""
+"""The words by which a plain message decides (docs/scenarios.md S24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a new message of the user finds in the thread and puts in order, before anybody works on it."""
+"""What a new message of the user finds in the thread and puts in order, before anybody works on it.
+
+Scenarios such as S13: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

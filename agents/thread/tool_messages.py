@@ -1,4 +1,7 @@
-"""What the model reads of each call: the one tool message, from how the call was settled (protocol section 5)."""
+"""What the model reads of each call: the one tool message, from how the call was settled (protocol section 5).
+
+Scenarios such as S4: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

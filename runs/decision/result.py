@@ -1,4 +1,4 @@
-"""The result of a call that the client ran: accepted once; the last one of a round lets its run go on (S4, S6, S11)."""
+"""The result of a call: accepted once; the last one of a round resumes its run (docs/scenarios.md S4, S6, S11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The end of what is open in a session without a result: a new message, a switch, a cancel, an expiry."""
+"""The end of what is open in a session without a result: a new message, a switch, a cancel, an expiry.
+
+Scenarios such as S13: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switching agents at the user's wish: by a message that names an agent, by `switch_agent`, by REST (S3, S14)."""
+"""Switching agents at the user's wish: by either message or by REST, in one way (docs/scenarios.md S3, S14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's message: an answer to what is waited for, or the start of a new turn (S1-S3, S13, S18, S24)."""
+"""A user's message: an answer, or the start of a new turn (docs/scenarios.md S1-S3, S13, S18, S24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a decision reads: one request, and its session as the transaction sees it."""
+"""What a decision reads: one request, and its session as the transaction sees it.
+
+Scenarios such as S26: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of an attempt that was cancelled: the text so far is kept, every call that it made is settled (S26)."""
+"""The end of a cancelled attempt: its text is kept, each call that it made is settled (docs/scenarios.md S26)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finishing what a dead worker left: the newest checkpoint says how far its run has come (S29).
+"""Finishing what a dead worker left: the newest checkpoint says how far its run has come (docs/scenarios.md S29).
 
 A checkpoint is stored together with the rows of its run (`storage.checkpoints.RunSaver`). So a running run has one of
 three pasts: nothing stored since its claim; a round whose calls are all settled, from which it was being resumed; or a

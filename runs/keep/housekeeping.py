@@ -1,4 +1,7 @@
-"""What time does to sessions: approvals expire, idle sessions are swept, long-deleted ones are removed (section 10)."""
+"""What time does to sessions: approvals expire, idle sessions are swept, long-deleted ones are removed (section 10).
+
+Scenarios such as S27: docs/scenarios.md.
+"""
 
 from __future__ import annotations
 
