@@ -10,6 +10,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # The gateways split lines at these, so they must never travel raw.
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _LINE_BREAK = re.compile("[\u0085\u2028\u2029]")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def storable(value: Any) -> Any:
@@ -25,9 +26,9 @@ def storable(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Write a JSON value on one line, raw UTF-8, safe to store and to frame."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(value)
     if "\\u0000" in text or _UNSTORABLE.search(text):
-        text = json.dumps(storable(value), ensure_ascii=False, separators=(",", ":"))
+        text = _encode(storable(value))
     if _LINE_BREAK.search(text):
         text = _LINE_BREAK.sub(lambda match: _LINE_BREAKS[match[0]], text)
     return text

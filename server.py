@@ -19,7 +19,7 @@ from api.routes import agents, approvals, health, messages, metric_views, metric
 from graph.builder import build_graph
 from llm.chat_model import BUILT_IN_MODEL, Models
 from policy.rules import load_rules
-from runs.broadcast import Live
+from runs.broadcast import Broadcast
 from runs.engine import Engine
 from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             max_retries=settings.llm_max_retries,
         )
         await models.open()
-        engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Live(database))
+        engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
         await worker.start()

@@ -1,10 +1,14 @@
-"""Strict JSON of request bodies: what every part of the runtime can store, send on and show (protocol section 1)."""
+"""Strict JSON of request bodies, read once: what the runtime can store, send on and show (protocol section 1)."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 
 MAX_DEPTH = 100
 
@@ -46,3 +50,24 @@ def _depth(value: Any) -> int:
             break
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
     return depth
+
+
+class JsonRequest(Request):
+    """A request whose body `api.limits.BodyLimit` has read."""
+
+    async def json(self) -> Any:
+        """The body as a JSON value; it is not parsed again."""
+        return self.scope["state"]["json"]
+
+
+class JsonRoute(APIRoute):
+    """A route that takes the body as it was read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See APIRoute."""
+        handle = super().get_route_handler()
+
+        async def handle_read(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handle_read

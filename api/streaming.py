@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -12,8 +11,7 @@ from json_text import to_json
 from runs.engine import Engine
 from runs.requests import Taken
 from storage.events import Event
-from wire.chunks import as_version_1
-from wire.frames import unpack
+from wire.frames import frame, is_done
 from wire.protocol import error_chunk
 
 KEEP_ALIVE_S = 15
@@ -34,13 +32,13 @@ def stream(frames: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
 async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
     """The chunks of one request, up to its end of turn."""
     request = taken.request
-    async for event in engine.live.follow(request.session_id, taken.after):
+    async for event in engine.broadcast.follow(request.session_id, taken.after):
         if event.request_id != request.request_id:
             continue
-        frame = framed(event, request.version)
-        if frame is not None:
-            yield frame
-        if event.chunk["type"] == "done":
+        shown = framed(event, request.version)
+        if shown is not None:
+            yield shown
+        if is_done(event.packed):
             return
 
 
@@ -58,13 +56,13 @@ async def log(
     engine: Engine, session_id: str, after: int, version: int, *, live: bool
 ) -> AsyncIterator[dict[str, str]]:
     """The whole log after a number, then what comes."""
-    async for event in engine.live.follow(session_id, after, live=live):
-        frame = framed(event, version)
-        if frame is not None:
-            yield frame
+    async for event in engine.broadcast.follow(session_id, after, live=live):
+        shown = framed(event, version)
+        if shown is not None:
+            yield shown
 
 
 def framed(event: Event, version: int) -> dict[str, str] | None:
     """One event for a reader of that protocol version; None where that reader sees nothing."""
-    chunk: dict[str, Any] | None = event.chunk if version >= 2 else as_version_1(event.chunk)
-    return None if chunk is None else {"id": str(event.seq), "data": to_json(unpack(chunk))}
+    data = frame(event.packed, version)
+    return None if data is None else {"id": str(event.seq), "data": data}

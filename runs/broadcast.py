@@ -1,4 +1,4 @@
-"""The bell of this process: who follows a session learns at once that its log has grown."""
+"""Readers of session logs: woken when a log has grown, served from memory while they keep up with it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from storage.events import Event
 from wire.frames import pack
 from wire.protocol import Status
 
-RING = 256
-"""Events kept in memory per followed session; who is further behind reads the table."""
+RECENT_EVENTS = 256
+"""Events kept in memory per followed session; a reader that is further behind reads the table."""
 FALLBACK_POLL_S = 5.0
 Batch = list[Event] | None
 
@@ -25,51 +25,50 @@ class Feed:
 
     def __init__(self) -> None:
         self.followers = 0
-        self._ring: deque[Event] = deque(maxlen=RING)
+        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
         self._newest = 0
         """The highest number that is known to be in the table."""
         self._changed = asyncio.Event()
 
     def add(self, new: Sequence[Event]) -> None:
-        """Take events of this process; a hole before them empties the ring, so that readers go to the table."""
+        """Take events of this process; a gap before them empties the buffer, so that readers go to the table."""
         for event in new:
-            if self._ring and event.seq <= self._ring[-1].seq:
+            if self._recent and event.seq <= self._recent[-1].seq:
                 continue
-            if self._ring and event.seq != self._ring[-1].seq + 1:
-                self._ring.clear()
-            self._ring.append(event)
+            if self._recent and event.seq != self._recent[-1].seq + 1:
+                self._recent.clear()
+            self._recent.append(event)
             self._newest = max(self._newest, event.seq)
-        self.ring_bell()
+        self._wake()
 
-    def hear(self, newest: int) -> None:
-        """Take note that another process has written up to this number."""
+    def note(self, newest: int) -> None:
+        """Note that another process has written up to this number."""
         if newest > self._newest:
             self._newest = newest
-            self.ring_bell()
+            self._wake()
 
-    def forget(self) -> None:
-        """Bells may have been missed: only the table knows what there is."""
-        self._ring.clear()
-        self.ring_bell()
+    def invalidate(self) -> None:
+        """Send readers to the table: notifications may have been missed."""
+        self._recent.clear()
+        self._wake()
 
-    def ring_bell(self) -> None:
-        """Wake everybody who waits."""
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def after(self, seq: int) -> list[Event] | None:
-        """The events after `seq`, or None when only the table knows."""
-        if not self._ring or self._ring[0].seq > seq + 1 or max(seq, self._ring[-1].seq) < self._newest:
+        """The events after `seq`, or None when they have to be read from the table."""
+        if not self._recent or self._recent[0].seq > seq + 1 or max(seq, self._recent[-1].seq) < self._newest:
             return None
-        return [event for event in self._ring if event.seq > seq]
+        return [event for event in self._recent if event.seq > seq]
 
     def next_change(self) -> asyncio.Event:
         """The event that the next change sets; fetch it before looking, so that no change is missed."""
         return self._changed
 
 
-class Live:
-    """The feeds of the sessions that somebody follows or waits for."""
+class Broadcast:
+    """The feeds of the sessions that are followed or waited for in this process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,7 +77,7 @@ class Live:
 
     @contextmanager
     def watch(self, session_id: str) -> Iterator[Feed]:
-        """Keep the feed of a session while somebody needs it."""
+        """Keep the feed of a session for as long as it is needed."""
         feed = self._feeds.setdefault(session_id, Feed())
         feed.followers += 1
         try:
@@ -94,27 +93,27 @@ class Live:
         if feed is not None:
             feed.add(new)
 
-    def hear(self, session_id: str, newest: int) -> None:
+    def note(self, session_id: str, newest: int) -> None:
         """Tell the followers that another process has written up to this number."""
         feed = self._feeds.get(session_id)
         if feed is not None:
-            feed.hear(newest)
+            feed.note(newest)
 
-    def announce(self, session_id: str) -> None:
-        """Wake the followers of a session that was changed."""
+    def invalidate(self, session_id: str) -> None:
+        """Let the followers of a session read the table again."""
         feed = self._feeds.get(session_id)
         if feed is not None:
-            feed.forget()
+            feed.invalidate()
 
-    def announce_all(self) -> None:
-        """Wake everybody: bells may have been missed."""
+    def invalidate_all(self) -> None:
+        """Let every follower read the table again: notifications may have been missed."""
         for feed in self._feeds.values():
-            feed.forget()
+            feed.invalidate()
 
     def close(self) -> None:
-        """End every stream: this process stops, its readers go on elsewhere."""
+        """End every stream: this process stops, its readers continue at another one."""
         self._is_closed = True
-        self.announce_all()
+        self.invalidate_all()
 
     async def follow(self, session_id: str, after: int, *, live: bool = True) -> AsyncIterator[Event]:
         """Every event after a number, then those to come; without `live` it ends with the log.
@@ -157,14 +156,14 @@ class Live:
 
 
 async def _undisturbed(read: Callable[[str, int], Awaitable[Batch]], session_id: str, after: int) -> Batch:
-    """Let a read end even if its reader leaves: a query that is cut off costs the pool its connection."""
+    """Let a read finish although its reader has left: a cancelled query costs the pool its connection."""
     reading = asyncio.ensure_future(read(session_id, after))
     reading.add_done_callback(lambda task: task.cancelled() or task.exception())
     return await asyncio.shield(reading)
 
 
 def _resync(oldest: int) -> Event:
-    """Tell a reader that what it wants is not in the log any more (protocol section 4)."""
+    """Tell a reader that the log begins later than what it asked for (protocol section 4)."""
     sentence = "Older events are not kept; read the history of the session first."
     chunk = Status(content=sentence, metadata={"status": "resync", "oldest": oldest})
     return Event(oldest - 1, "", pack(chunk))

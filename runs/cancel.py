@@ -39,7 +39,7 @@ async def cancel(engine: Engine, session_id: str, owner: str) -> Cancelled:
 
 async def _stop(engine: Engine, run: Run) -> bool:
     """Stop a running run, here or through its worker, and wait until it is closed; False when it ended by itself."""
-    with engine.live.watch(run.session_id) as feed:
+    with engine.broadcast.watch(run.session_id) as feed:
         try:
             async with asyncio.timeout(STOP_WAIT_S):
                 while True:

@@ -18,7 +18,7 @@ class _Queue:
 
 
 class ClaimQueues:
-    """One queue for each session that somebody wants to claim."""
+    """One queue for each session that requests wait to claim."""
 
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}

@@ -1,4 +1,4 @@
-"""What every part of `runs` works with: one object per process, made by the server."""
+"""The parts that every module of `runs` works with: one object per process, made by the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents.classification_cache import Routes
 from errors import NotReady
 from llm.chat_model import Models
 from policy.rules import Rules
-from runs.broadcast import Live
+from runs.broadcast import Broadcast
 from runs.claim_queue import ClaimQueues
 from runs.decision.view import Terms
 from settings import Settings
@@ -35,23 +35,23 @@ class Engine:
     graph: CompiledStateGraph[Any, Any, Any, Any]
     models: Models
     rules: Rules
-    live: Live
+    broadcast: Broadcast
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
-    """The number of this process; on PostgreSQL the key of the advisory lock that it holds while it lives."""
+    """The number of this process; on PostgreSQL the key of its liveness lock, an advisory lock."""
     routes: Routes = field(default_factory=Routes)
     """What was classified before in this process."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """The task that drives each run, by run id."""
     controls: dict[str, RunControl] = field(default_factory=dict)
-    """The switch that stops each run at its next superstep, by run id."""
+    """Stops each run at its next superstep, by run id."""
     cancelling: set[str] = field(default_factory=set)
-    """Runs whose task was cancelled because somebody asked for it."""
+    """Runs whose task was cancelled on request."""
     is_draining: bool = False
-    """No run is started or taken over any more."""
+    """Whether no run is started or taken over any more."""
     is_halted: bool = False
-    """What still runs is let go at once: another process goes on with it."""
+    """Whether running tasks end at once, without closing: another process takes their runs over."""
     claims: ClaimQueues = field(default_factory=ClaimQueues)
-    """Who waits to claim which session."""
+    """The requests that wait to claim a session."""
 
     @cached_property
     def terms(self) -> Terms:
@@ -59,12 +59,12 @@ class Engine:
         return Terms.of(self.settings, self.rules)
 
     def refuse_while_draining(self) -> None:
-        """Raise NotReady in a process that is about to end: the next one takes the request."""
+        """Raise NotReady in a process that is shutting down; another one takes the request."""
         if self.is_draining:
             raise NotReady("The server is restarting; send the request again.")
 
     def cancel(self, run_id: str) -> asyncio.Task[None] | None:
-        """Stop a run that is driven here because somebody asked for it; its task, or None."""
+        """Stop a run of this process on request; its task, or None when it is not driven here."""
         task = self.tasks.get(run_id)
         if task is not None and run_id not in self.cancelling:
             self.cancelling.add(run_id)

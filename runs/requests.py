@@ -56,7 +56,7 @@ async def take(engine: Engine, request: Request) -> Taken:
         return taken
     wait_s = engine.settings.session_wait_seconds
     async with engine.claims.turn(request.session_id, wait_s) as deadline:
-        with engine.live.watch(request.session_id) as feed:
+        with engine.broadcast.watch(request.session_id) as feed:
             while True:
                 change = feed.next_change()
                 taken = await _try(engine, request)
@@ -93,7 +93,7 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
         else:
             raise SessionBusy
     for effects, applied in done:
-        engine.live.publish(request.session_id, applied.events)
+        engine.broadcast.publish(request.session_id, applied.events)
         _drive(engine, applied)
         if effects.refusal is not None and not effects.chunks:
             refusal = effects.refusal

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from errors import RunLost
-from json_text import to_json
 from storage.clock import stamp
 from storage.database import Transaction
 from storage.runs import Run
 
 
 class Event(NamedTuple):
-    """One event: its number, the request that it answers, and its packed chunk."""
+    """One event: its number, the request that it answers, and its chunk packed by `wire.frames`."""
 
     seq: int
     request_id: str
-    chunk: dict[str, Any]
+    packed: str
 
 
 async def append(
     tx: Transaction,
     session_id: str,
     request_id: str,
-    chunks: Sequence[dict[str, Any]],
+    chunks: Sequence[str],
     *,
     run: Run | None = None,
     durable: bool = True,
@@ -33,7 +32,6 @@ async def append(
     """Append packed chunks; raises RunLost when `run` was taken over. Not durable: without waiting for the disk."""
     if not chunks:
         return []
-    texts = [to_json(chunk) for chunk in chunks]
     fence = {"run_id": run.id if run else None, "attempt": run.attempt if run else None}
     common = {"session_id": session_id, "run_id": fence["run_id"], "request_id": request_id, "now": stamp()}
     if tx.dialect == "postgresql":
@@ -41,24 +39,24 @@ async def append(
             "append_events",
             **common,
             attempt=fence["attempt"],
-            count=len(texts),
-            chunks=json.dumps(texts),
+            count=len(chunks),
+            chunks=json.dumps(list(chunks)),
             sync="on" if durable else "off",
         )
     else:
-        row = await tx.row("number_events", session_id=session_id, count=len(texts), **fence)
+        row = await tx.row("number_events", session_id=session_id, count=len(chunks), **fence)
     if row is None:
         raise RunLost
-    first = row.last_seq - len(texts) + 1
+    first = row.last_seq - len(chunks) + 1
     if tx.dialect == "sqlite":
-        await tx.run("insert_events", first_seq=first, chunks=json.dumps(texts), **common)
-    return [Event(first + index, request_id, json.loads(text)) for index, text in enumerate(texts)]
+        await tx.run("insert_events", first_seq=first, chunks=json.dumps(list(chunks)), **common)
+    return [Event(first + index, request_id, packed) for index, packed in enumerate(chunks)]
 
 
 async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:
     """The next events after a number, at most `limit`."""
     rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
-    return [Event(row.seq, row.request_id, json.loads(row.chunk)) for row in rows]
+    return [Event(row.seq, row.request_id, row.chunk) for row in rows]
 
 
 async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
@@ -66,7 +64,7 @@ async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
     rows = await tx.rows(
         "events_of_run", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
     )
-    return [Event(row.seq, row.request_id, json.loads(row.chunk)) for row in rows]
+    return [Event(row.seq, row.request_id, row.chunk) for row in rows]
 
 
 async def void_from(tx: Transaction, run: Run, after: int) -> int | None:

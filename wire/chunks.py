@@ -130,24 +130,3 @@ def call_digest(session_id: str, call_id: str, agent: str, tool_name: str, argum
     bound = [session_id, call_id, agent, tool_name, storable(arguments), policy_version]
     canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-_ONLY_VERSION_2 = {"retrying", "denied", "restarted", "resync"}
-
-
-def as_version_1(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """Project a chunk of the log for a version-1 reader; None where that reader sees nothing (protocol section 2)."""
-    metadata = chunk.get("metadata") or {}
-    match chunk["type"]:
-        case "done":
-            return None
-        case "assistant_message":
-            if not chunk.get("is_final") or metadata.get("before_tool_call"):
-                return None
-            return {**chunk, "token": chunk.get("content")}
-        case "tool_call":
-            return {**chunk, "metadata": None}
-        case "status" if metadata.get("status") in _ONLY_VERSION_2:
-            return None
-        case _:
-            return chunk

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from agents.roster import agents_of
 from api.dependencies import OpenEngine, Owner, SessionId, known_session_id, refusals
+from api.json_body import JsonRoute
 from errors import SessionUnknown
 from json_text import storable
 from runs.decision.view import ChooseAgent, Request
@@ -18,7 +19,7 @@ from tools.catalog import TOOLS
 from wire.protocol import quoted
 from wire.rest.agents import AgentContext, AgentList, SwitchRequest
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 @router.get("/agents")

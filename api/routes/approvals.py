@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
+from api.json_body import JsonRoute
 from errors import AgentRuntimeError
 from runs.decision.view import PLAN_PREFIX, Request
 from runs.engine import Engine
@@ -20,7 +21,7 @@ from wire.chunks import plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision
 from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 PLAN_REASON = "Complex plan requires user approval before execution"
 
 

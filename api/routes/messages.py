@@ -13,6 +13,7 @@ from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of
 from api.dependencies import OpenEngine, refusals
+from api.json_body import JsonRoute
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable
@@ -20,7 +21,7 @@ from runs.decision.view import Request
 from runs.requests import take
 from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage, check_session_id, quoted
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 @router.post("/agent/message/stream", responses=refusals(400, 404, 409, 413, 415, 503))

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from agents.roster import ROSTER
 from api.dependencies import OpenEngine, Owner, refusals
+from api.json_body import JsonRoute
 from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
@@ -15,7 +16,7 @@ from storage import rules, sessions
 from wire.protocol import check_session_id, quoted
 from wire.rest.policy import PolicyCheck, PolicyVerdict
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 @router.post("/policy/check", responses=refusals(400, 404, 413, 415, 503))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
+from api.json_body import JsonRoute
 from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
 from runs import cancel as cancelling
@@ -29,7 +30,7 @@ from wire.rest.sessions import (
     SessionPatch,
 )
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 @router.post("/sessions", status_code=201, responses=refusals(400, 409, 413, 415, 503))
@@ -99,7 +100,7 @@ async def delete_session(session_id: SessionId, engine: OpenEngine, owner: Owner
             await sessions.hard_delete(tx, session_id)
         else:
             await sessions.soft_delete(tx, session_id)
-    engine.live.announce(session_id)
+    engine.broadcast.invalidate(session_id)
     return SessionDeleted(id=session_id, hard=hard)
 
 

@@ -27,6 +27,7 @@ from storage import calls, messages, rules, sessions
 from storage.checkpoints import RunSaver
 from storage.database import patiently
 from storage.runs import Run
+from wire.protocol import Chunk
 
 RECURSION_LIMIT = 400
 """Supersteps an attempt, far above what the limits of a turn allow: a net, not a limit of its own."""
@@ -42,7 +43,7 @@ class Start:
 
 
 Prepare = Callable[[], Awaitable[Start]]
-Closing = Callable[[Engine, Run, Recorder, list[dict[str, Any]], RunSaver], Awaitable[None]]
+Closing = Callable[[Engine, Run, Recorder, list[Chunk], RunSaver], Awaitable[None]]
 
 
 def start_driving(engine: Engine, run: Run, prepare: Prepare) -> None:
@@ -88,7 +89,7 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
     except RunLost:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
         # Perhaps it was closed here and the answer to the commit got lost: its readers look into the table.
-        engine.live.announce(run.session_id)
+        engine.broadcast.invalidate(run.session_id)
     except Exception:  # noqa: BLE001 the session must be free again, whatever could not be stored
         await _whole(engine, _close_broken(engine, run, _log_failure(run)))
     finally:

@@ -23,9 +23,7 @@ from wire.frames import pack
 from wire.protocol import Chunk, Outcome, error_chunk
 
 
-async def close_run(
-    engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]], saver: RunSaver
-) -> None:
+async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
     """Store an attempt that ended by itself, its checkpoint included: paused with its calls, completed or failed."""
     async with engine.database.transaction() as tx:
         records, published = _publication(engine, run, recorder.interrupts)
@@ -33,27 +31,24 @@ async def close_run(
         status: RunStatus = "failed" if recorder.failure else "completed"
         if records:
             status, outcome = "paused", outcome_of({record["kind"] for record in records})
-        done = pack(done_chunk(outcome, recorder.usage()))
-        stored = await events.append(
-            tx, run.session_id, run.request_id, [*join_deltas(chunks), *published, done], run=run
-        )
+        said = [*join_deltas(chunks), *published, done_chunk(outcome, recorder.usage())]
+        stored = await events.append(tx, run.session_id, run.request_id, [pack(chunk) for chunk in said], run=run)
         await calls.insert(tx, [*records, *(_local_record(run, event) for event in recorder.local_calls)])
         await _store_plans(tx, run, recorder)
         await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
         await saver.store(tx)
         await runs.close(tx, run, status, recorder.failure)
-    engine.live.publish(run.session_id, stored)
+    engine.broadcast.publish(run.session_id, stored)
 
 
-async def hand_over(
-    engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]], saver: RunSaver
-) -> None:
+async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
     """Store an attempt that was stopped between two supersteps; another worker goes on from there.
 
     What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.drive.recovery`).
     """
     async with engine.database.transaction() as tx:
-        stored = await events.append(tx, run.session_id, run.request_id, join_deltas(chunks), run=run)
+        said = [pack(chunk) for chunk in join_deltas(chunks)]
+        stored = await events.append(tx, run.session_id, run.request_id, said, run=run)
         session = await sessions.find_any(tx, run.session_id, lock=True)
         if session is None:
             raise RunLost
@@ -62,7 +57,7 @@ async def hand_over(
         await store_records(tx, run, recorder)
         await saver.store(tx, log_seq=session.last_seq)
         await runs.release(tx, run)
-    engine.live.publish(run.session_id, stored)
+    engine.broadcast.publish(run.session_id, stored)
 
 
 async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
@@ -72,7 +67,7 @@ async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
         stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
         await store_settled(tx, run)
         await runs.close(tx, run, "failed", "internal")
-    engine.live.publish(run.session_id, stored)
+    engine.broadcast.publish(run.session_id, stored)
 
 
 def internal_error(error_id: str) -> Chunk:
@@ -97,12 +92,10 @@ async def store_records(tx: Transaction, run: Run, recorder: Recorder, entries: 
         await sessions.set_agent(tx, run.session_id, recorder.agent, chosen_by, switches=recorder.switches)
 
 
-def _publication(
-    engine: Engine, run: Run, interrupts: Sequence[Interrupt]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _publication(engine: Engine, run: Run, interrupts: Sequence[Interrupt]) -> tuple[list[dict[str, Any]], list[Chunk]]:
     """The records and the chunks of the calls that the graph waits for."""
     records: list[dict[str, Any]] = []
-    chunks: list[dict[str, Any]] = []
+    chunks: list[Chunk] = []
     hours = engine.settings.approval_expiry_hours
     for interrupt in interrupts:
         payload = interrupt.value
@@ -136,7 +129,7 @@ def _publication(
                 "plan_id": payload["plan"]["plan_id"] if kind == "plan_review" else None,
             }
         )
-        chunks += [pack(c) for c in chunks_of_interrupt(payload, digest=digest, expires_at=expires_at)]
+        chunks += chunks_of_interrupt(payload, digest=digest, expires_at=expires_at)
     return records, chunks
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from errors import RunLost
 from runs.decision.supersede import CANCELLED, end_plan
@@ -24,9 +23,7 @@ from wire.protocol import Chunk, error_chunk
 NOT_STARTED = "The user cancelled the run before this call was started. It was not run."
 
 
-async def close_cancelled(
-    engine: Engine, run: Run, recorder: Recorder, chunks: list[dict[str, Any]], saver: RunSaver
-) -> None:
+async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
     """Store a cancelled attempt: what was shown, the partial answer marked so, every call settled.
 
     The thread stays as it was before; the next turn repairs it from the history.
@@ -38,11 +35,11 @@ async def close_cancelled(
         ending += assistant_message(partial.content, streamed=True, partial=True)
     ending += [error_chunk("cancelled", CANCELLED), done_chunk("cancelled", recorder.usage())]
     async with engine.database.transaction() as tx:
-        told = join_deltas([*chunks, *(pack(chunk) for chunk in ending)])
+        told = [pack(chunk) for chunk in join_deltas([*chunks, *ending])]
         stored = await events.append(tx, run.session_id, run.request_id, told, run=run)
         await _settle(tx, run, recorder, [] if partial is None else [partial])
         await runs.close(tx, run, "cancelled", "cancelled")
-    engine.live.publish(run.session_id, stored)
+    engine.broadcast.publish(run.session_id, stored)
 
 
 async def _settle(tx: Transaction, run: Run, recorder: Recorder, partial: list[MessageRecord]) -> None:

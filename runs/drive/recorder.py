@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from langchain_core.messages import AnyMessage
@@ -23,6 +24,7 @@ from storage.messages import MessageRecord
 from storage.runs import Run
 from wire.chunks import chunks_of_event
 from wire.frames import pack
+from wire.protocol import AssistantMessage, Chunk
 
 BATCH_S = 0.05
 """At most one write of the log per run in this time."""
@@ -35,7 +37,7 @@ class Recorder:
     def __init__(self, engine: Engine, run: Run) -> None:
         self._engine = engine
         self._run = run
-        self._buffer: list[dict[str, Any]] = []
+        self._buffer: list[Chunk] = []
         self._dirty = asyncio.Event()
         self._stopping = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -88,9 +90,9 @@ class Recorder:
                 elif update:
                     self._take_update(update)
 
-    def say(self, *chunks: Any) -> None:
-        """Put chunks of our own behind those that wait to be written."""
-        self._buffer.extend(pack(chunk) for chunk in chunks)
+    def say(self, *chunks: Chunk) -> None:
+        """Put chunks behind those that wait to be written."""
+        self._buffer.extend(chunks)
         self._dirty.set()
 
     def partial(self) -> MessageRecord | None:
@@ -106,7 +108,7 @@ class Recorder:
             total[key] = None if None in counts or not counts else sum(counts)
         return total
 
-    async def stop(self) -> list[dict[str, Any]]:
+    async def stop(self) -> list[Chunk]:
         """End the background writing; what it has not written comes back, for the closing transaction.
 
         Raises RunLost when another worker has taken the run over.
@@ -118,7 +120,7 @@ class Recorder:
             await writer
         return self.unwritten()
 
-    def unwritten(self) -> list[dict[str, Any]]:
+    def unwritten(self) -> list[Chunk]:
         """The chunks that wait, joined."""
         waiting, self._buffer = join_deltas(self._buffer), []
         return waiting
@@ -131,12 +133,12 @@ class Recorder:
             if self._stopping.is_set() or not self._buffer:
                 continue
             began = time.monotonic()
-            await self._append(self.unwritten())
+            await self._append([pack(chunk) for chunk in self.unwritten()])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, BATCH_S - (time.monotonic() - began))):
                     await self._stopping.wait()
 
-    async def _append(self, chunks: list[dict[str, Any]]) -> None:
+    async def _append(self, chunks: list[str]) -> None:
         """Store chunks once: when the answer to a write was lost, the table says whether it went through."""
         is_unsure = False
         while True:
@@ -152,7 +154,7 @@ class Recorder:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._written_to = stored[-1].seq
-            self._engine.live.publish(self._run.session_id, stored)
+            self._engine.broadcast.publish(self._run.session_id, stored)
             return
 
     def _take_update(self, update: Mapping[str, Any]) -> None:
@@ -213,22 +215,16 @@ class Recorder:
         }
 
 
-def join_deltas(chunks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def join_deltas(chunks: Sequence[Chunk]) -> list[Chunk]:
     """Make one delta of consecutive ones: a client reads the same text in fewer pieces."""
-    joined: list[dict[str, Any]] = []
-    texts: list[str] = []
-
-    def is_delta(chunk: dict[str, Any]) -> bool:
-        return chunk["type"] == "assistant_message" and not chunk.get("is_final")
-
-    for chunk in chunks:
-        if is_delta(chunk):
-            texts.append(chunk["token"])
-            continue
-        if texts:
-            joined.append({"type": "assistant_message", "token": "".join(texts)})
-            texts = []
-        joined.append(chunk)
-    if texts:
-        joined.append({"type": "assistant_message", "token": "".join(texts)})
+    joined: list[Chunk] = []
+    for is_delta, run in groupby(chunks, key=_is_delta):
+        if is_delta:
+            joined.append(AssistantMessage(token="".join(chunk.token or "" for chunk in run)))
+        else:
+            joined.extend(run)
     return joined
+
+
+def _is_delta(chunk: Chunk) -> bool:
+    return isinstance(chunk, AssistantMessage) and not chunk.is_final

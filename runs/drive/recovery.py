@@ -73,5 +73,5 @@ async def _announce(engine: Engine, run: Run, kept_to: int) -> int:
         sentence = "The server was restarted; what was shown of this answer comes again."
         chunk = pack(Status(content=sentence, metadata=metadata))
         stored = await events.append(tx, run.session_id, run.request_id, [chunk], run=run)
-    engine.live.publish(run.session_id, stored)
+    engine.broadcast.publish(run.session_id, stored)
     return stored[-1].seq

@@ -1,4 +1,4 @@
-"""The ear of a process on PostgreSQL: one connection that holds its lock of life and hears the bells of the others."""
+"""The LISTEN connection of a process: it holds the liveness lock of the worker and receives notifications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHANNEL = "agent_runtime"
 START_S = 10.0
 RECONNECT_S = 0.25
 IDLE_CHECK_S = 2.0
-"""How often a silent connection is asked whether it still lives."""
+"""How often a connection without notifications is checked."""
 _log = logging.getLogger("runs.listener")
 
 
@@ -29,36 +29,36 @@ class Listener:
         self._engine = engine
         self._database = database
         self._on_orphans = on_orphans
-        self._heard = asyncio.Event()
-        self._hears_since: float | None = None
+        self._listening = asyncio.Event()
+        self._listening_since: float | None = None
         self._has_lost = False
 
-    async def wait_until_heard(self) -> None:
-        """Wait for the first connection; raises ConfigurationError without one."""
+    async def wait_until_listening(self) -> None:
+        """Wait for the first connection; raises ConfigurationError when there is none in time."""
         try:
             async with asyncio.timeout(START_S):
-                await self._heard.wait()
+                await self._listening.wait()
         except TimeoutError as error:
             raise ConfigurationError(f"PostgreSQL gave no connection to listen on in {START_S:.0f} s.") from error
 
-    def hears_for(self, grace_s: float) -> bool:
+    def has_listened_for(self, grace_s: float) -> bool:
         """Whether the lock is held, and after a loss for long enough that the others have theirs again too."""
-        if self._hears_since is None:
+        if self._listening_since is None:
             return False
-        return not self._has_lost or time.monotonic() - self._hears_since >= grace_s
+        return not self._has_lost or time.monotonic() - self._listening_since >= grace_s
 
     async def listen(self) -> None:
-        """Listen for ever, with a new connection whenever one is lost."""
+        """Listen until cancelled, with a new connection whenever one is lost."""
         while True:
             try:
                 with postgres_errors():
                     await self._listen_once()
             except NotReady:
-                if self._hears_since is not None:
+                if self._listening_since is not None:
                     _log.warning("listener lost the database", extra={"action": "listener_lost"})
-            except Exception:  # noqa: BLE001 recorded; a deaf process would be worse
+            except Exception:  # noqa: BLE001 recorded; the next connection may work
                 _log.exception("listener failed", extra={"action": "listener_failed"})
-            self._hears_since, self._has_lost = None, True
+            self._listening_since, self._has_lost = None, True
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen_once(self) -> None:
@@ -69,35 +69,35 @@ class Listener:
             await prepare_connection(connection)
             is_locked = await self._lock(connection)
             await connection.execute(f"listen {CHANNEL}")
-            # The lease comes back together with the lock, before anybody could take the runs of this process for dead.
+            # Renewed on the connection that takes the lock, before another worker could count the runs as orphans.
             await runs.renew_leases(self._database.on(connection), self._engine.worker)
-            self._hears_since = time.monotonic()
-            self._heard.set()
-            self._engine.live.announce_all()
+            self._listening_since = time.monotonic()
+            self._listening.set()
+            self._engine.broadcast.invalidate_all()
             self._on_orphans()
-            # The pool only tries again when somebody new asks: who waits already is served after this.
+            # The pool reconnects only for a new request; those that wait already are served after it.
             async with self._database.autocommit():
                 pass
             while True:
                 async for notice in connection.notifies(timeout=IDLE_CHECK_S):
-                    self._hear(notice.payload)
+                    self._receive(notice.payload)
                 if is_locked:
                     await connection.execute("select 1")
                 else:
                     is_locked = await self._lock(connection)
 
     async def _lock(self, connection: Any) -> bool:
-        """Take the lock of life; a connection of ours that hangs may still hold it, which is as good for a while."""
+        """Take the liveness lock; False while a hung connection of this process still holds it."""
         keys = (ADVISORY_NAMESPACE, self._engine.worker)
         cursor = await connection.execute("select pg_try_advisory_lock(%s, %s)", keys)
         return bool((await cursor.fetchone())[0])
 
-    def _hear(self, payload: str) -> None:
+    def _receive(self, payload: str) -> None:
         kind, sender, *subject = payload.split(" ")
         if sender == self._database.name:
             return
         if kind == "events":
-            self._engine.live.hear(subject[0], int(subject[1]))
+            self._engine.broadcast.note(subject[0], int(subject[1]))
         elif kind == "cancel":
             self._engine.cancel(subject[0])
         elif kind == "orphans":

@@ -1,4 +1,4 @@
-"""The life of this process as a worker: it keeps its leases, hears the bells, takes over, expires and sweeps."""
+"""This process as a worker: leases, notifications, take-over of orphaned runs, expiry and sweeping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEARTBEAT_S = 0.3
 EXPIRY_S = 2.0
 SWEEP_S = 3600.0
 GRACE_S = 1.5
-"""After the database was away the other workers get this long to show that they live."""
+"""After an outage of the database the other workers have this long to renew their leases."""
 HALT_S = 5.0
 _log = logging.getLogger("runs.worker")
 
@@ -38,17 +38,17 @@ class Worker:
             self._listener = Listener(engine, engine.database, on_orphans=self._wake.set)
 
     async def start(self) -> None:
-        """Become visible as a live worker, take over what a dead one left, and keep watch."""
+        """Take the liveness lock, take over orphaned runs, and start the periodic steps."""
         if self._listener is not None:
             self._tasks.append(asyncio.create_task(self._listener.listen(), name="listen"))
-            await self._listener.wait_until_heard()
+            await self._listener.wait_until_listening()
         await take_over_orphans(self._engine)
         self._keep("heartbeat", HEARTBEAT_S, self._beat, self._wake)
         self._keep("expiry", EXPIRY_S, lambda: housekeeping.expire_approvals(self._engine))
         self._keep("sweep", SWEEP_S, lambda: housekeeping.keep_house(self._engine))
 
     async def drain(self, within_s: float) -> None:
-        """Take no new runs, let the running ones come to an end or to a boundary, hand the rest over at once."""
+        """Refuse new runs, let running ones end or reach a superstep boundary, and hand the rest over."""
         engine = self._engine
         engine.is_draining = True
         await self._wait_for_runs(within_s / 2)
@@ -62,7 +62,7 @@ class Worker:
         with contextlib.suppress(NotReady):
             async with engine.database.autocommit() as tx:
                 await runs.release_leases(tx, engine.worker)
-        engine.live.close()
+        engine.broadcast.close()
 
     async def stop(self, within_s: float) -> None:
         """Drain, if that was not done before, and end the background tasks."""
@@ -83,7 +83,7 @@ class Worker:
         self._tasks.append(asyncio.create_task(_every(pause_s, step, wake or asyncio.Event()), name=name))
 
     async def _beat(self) -> None:
-        """Renew the leases, stop what is to be cancelled or was lost, pick up what nobody drives."""
+        """Renew the leases, stop runs that were cancelled or lost, adopt runs without a task."""
         engine = self._engine
         async with engine.database.autocommit() as tx:
             own = await runs.renew_leases(tx, engine.worker)
@@ -95,7 +95,7 @@ class Worker:
         if engine.is_draining:
             return
         await self._adopt({run_id for run_id in own if run_id not in engine.tasks})
-        if self._listener is None or self._listener.hears_for(GRACE_S):
+        if self._listener is None or self._listener.has_listened_for(GRACE_S):
             await take_over_orphans(engine)
 
     async def _check_lost(self, run_id: str) -> None:

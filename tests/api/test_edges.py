@@ -8,7 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
+import api.routes
+import server  # noqa: F401 loads every module of routes
+from api.json_body import JsonRoute
 from tests.openai_stub import OpenAIStub
 from tests.protocol.talk import Talk, talking
 
@@ -221,3 +225,11 @@ def test_protocol_versions(client: httpx.Client, stub: OpenAIStub) -> None:
     for version, status in ((0, 400), (3, 400), (True, 422), ("2", 422), (2.5, 422)):
         body = {"protocol_version": version, "message": {"type": "user_message", "content": "x"}}
         assert client.post("/agent/message/stream", json=body).status_code == status, version
+
+
+def test_every_route_takes_the_body_as_it_was_read() -> None:
+    routers = [module.router for module in vars(api.routes).values() if hasattr(module, "router")]
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    with_body = [route for route in routes if route.body_field is not None]
+    assert len(with_body) >= 6
+    assert [route.path for route in with_body if not isinstance(route, JsonRoute)] == []

@@ -11,10 +11,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from json_text import to_json
-from wire.chunks import as_version_1
-from wire.frames import pack, unpack
-from wire.protocol import MESSAGES, AnyChunk, Chunk, PlanDecision
+from json_text import storable, to_json
+from wire.frames import frame, pack, unpack
+from wire.protocol import MESSAGES, AnyChunk, AssistantMessage, Chunk, PlanDecision
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -44,9 +43,22 @@ def test_chunk(kind: str) -> None:
     dumped = read.model_dump()
     assert dumped == raw
     assert list(dumped) == list(raw) == list(Chunk.model_fields), "every chunk has all fields in order"
-    assert unpack(pack(read)) == raw, "what the log keeps is the whole chunk"
-    line = to_json(raw)
-    assert (line.splitlines(), json.loads(line)) == ([line], raw)
+    packed = pack(read)
+    assert unpack(json.loads(packed)) == raw, "what the log keeps is the whole chunk"
+    line = frame(packed, 2)
+    assert line == to_json(raw), "a reader gets every field in order, on one line"
+    assert frame(to_json(json.loads(packed)), 2) == line, "rows of version 0.3.0 are on one line"
+    assert line.splitlines() == [line]
+
+
+@pytest.mark.parametrize("text", ['a,\n"b":1', "a\u2028b\u0085c", "\ud800", '"},\n"type":"done"', "\x00\r\n,\n"])
+def test_hostile_text_stays_inside_its_field(text: str) -> None:
+    shown = frame(pack(AssistantMessage(content=text, is_final=True, metadata={text: [text, {text: text}]})), 2)
+    assert shown is not None
+    assert shown.splitlines() == [shown]
+    told = storable(text)
+    assert json.loads(shown)["content"] == told
+    assert json.loads(shown)["metadata"] == {told: [told, {told: told}]}
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
@@ -78,20 +90,24 @@ def test_a_message_may_have_other_fields(model: type[BaseModel]) -> None:
     assert model.model_validate({**golden(f"message_{kind}"), "role": "user", "surprise": 1}).model_fields_set
 
 
+def shown_to_version_1(raw: dict[str, Any]) -> Any:
+    text = frame(pack(chunks.validate_python(raw)), 1)
+    return None if text is None else json.loads(text)
+
+
 def test_what_version_1_is_shown() -> None:
-    shown = {kind: as_version_1(golden(f"chunk_{kind}")) for kind in CHUNKS}
+    shown = {kind: shown_to_version_1(golden(f"chunk_{kind}")) for kind in CHUNKS}
     assert shown["done"] is None
     assert shown["tool_call"] == {**golden("chunk_tool_call"), "metadata": None}
     for kind in set(CHUNKS) - {"done", "tool_call"}:
         assert shown[kind] == golden(f"chunk_{kind}")
     message = golden("chunk_assistant_message")
-    assert as_version_1({**message, "is_final": False, "content": None}) is None
-    assert as_version_1({**message, "metadata": {"before_tool_call": True}}) is None
-    final = as_version_1({**message, "token": None})
-    assert final is not None
+    assert shown_to_version_1({**message, "is_final": False, "content": None}) is None
+    assert shown_to_version_1({**message, "metadata": {"before_tool_call": True}}) is None
+    final = shown_to_version_1({**message, "token": None})
     assert final["token"] == final["content"] == message["content"]
     for status in ("denied", "retrying", "restarted", "resync"):
-        assert as_version_1({**golden("chunk_status"), "metadata": {"status": status}}) is None
+        assert shown_to_version_1({**golden("chunk_status"), "metadata": {"status": status}}) is None
 
 
 def test_the_generated_parts_of_the_page_are_true() -> None:

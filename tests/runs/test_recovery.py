@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,11 +17,11 @@ from runs.drive.recovery import take_over
 from runs.engine import Engine
 from runs.requests import take
 from storage import events, messages, runs, sessions
-from storage.events import Event
 from storage.runs import Run
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until
-from wire.protocol import UserMessage
+from wire.frames import pack
+from wire.protocol import AssistantMessage, UserMessage
 
 LONG = '#script\n[{"repeat": "word ", "times": 40, "delay": 0.02}]\nGo.'
 
@@ -37,9 +38,14 @@ async def claimed_but_not_driven(engine: Engine, content: str = '#script\n[{"tex
     return run
 
 
-async def log(engine: Engine) -> list[Event]:
+class Logged(NamedTuple):
+    seq: int
+    chunk: dict[str, Any]
+
+
+async def log(engine: Engine) -> list[Logged]:
     async with engine.database.autocommit() as tx:
-        return await events.read(tx, "s", 0)
+        return [Logged(event.seq, json.loads(event.packed)) for event in await events.read(tx, "s", 0)]
 
 
 async def ended(engine: Engine) -> None:
@@ -156,12 +162,12 @@ async def test_a_worker_that_lost_its_run_writes_nothing(db_url: str, closing: A
         }
         await saver.aput(place, checkpoint, {}, {})
         with pytest.raises(RunLost):
-            await closing(engine, run, recorder, [{"type": "assistant_message", "token": "stale"}], saver)
+            await closing(engine, run, recorder, [AssistantMessage(token="stale")], saver)
         with pytest.raises(RunLost):
             await close_broken(engine, run, "e")
         async with engine.database.transaction() as tx:
             with pytest.raises(RunLost):
-                await events.append(tx, "s", run.request_id, [{"type": "done"}], run=run)
+                await events.append(tx, "s", run.request_id, [pack(AssistantMessage(token="stale"))], run=run)
         assert await _counts(engine) == before
 
 
