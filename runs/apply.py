@@ -8,12 +8,13 @@ from typing import Any
 from runs import thread
 from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.supersede import overdue_calls
-from runs.decision.view import PLAN_PREFIX, WAITS_FOR_A_RUN, Request, View
+from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from storage import audit, calls, events, messages, plans, rules, runs, sessions
 from storage.calls import CallRecord
 from storage.database import Transaction
 from storage.events import Event
 from storage.runs import Run
+from wire.chunks import PLAN_APPROVAL
 from wire.frames import pack
 from wire.protocol import HitlDecision, PlanDecision, ToolResult
 
@@ -39,9 +40,9 @@ async def read_view(tx: Transaction, request: Request, now: str) -> View:
     view = View(session, run, waiting)
     match request.message:
         case ToolResult(call_id=str(call_id)) | PlanDecision(approval_request_id=str(call_id)) if call_id.startswith(
-            PLAN_PREFIX
+            PLAN_APPROVAL
         ):
-            plan = await plans.find(tx, session.id, call_id.removeprefix(PLAN_PREFIX))
+            plan = await plans.find(tx, session.id, call_id.removeprefix(PLAN_APPROVAL))
             named = await _call(tx, view, plan.call_id) if plan else None
             return replace(view, plan=plan, named=named)
         case ToolResult(call_id=str(call_id)) | HitlDecision(call_id=str(call_id)):
@@ -70,7 +71,8 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
     if effects.activity is not None:
         activity = effects.activity
         await sessions.touch(tx, session_id, title=activity.title, environment=activity.environment)
-    await calls.move(tx, session_id, effects.calls)
+    if effects.calls:
+        await calls.move(tx, session_id, effects.calls)
     if effects.plan is not None:
         await plans.store(tx, effects.plan.plan_id, effects.plan.summary, effects.plan.status)
     if effects.agent is not None:
@@ -84,7 +86,8 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
         await runs.request_cancel(tx, view.run)
     run, graph_input = await _claim(tx, view, request, effects, worker)
     await messages.append(tx, session_id, effects.messages)
-    await audit.append(tx, session_id, effects.audit)
+    if effects.audit:
+        await audit.append(tx, session_id, effects.audit)
     logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
     return Applied(logged, run, graph_input)
 

@@ -106,8 +106,6 @@ async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]
 
 async def move(tx: Transaction, session_id: str, records: Sequence[CallRecord]) -> None:
     """Move open calls to the state that these records have; the caller holds the session."""
-    if not records:
-        return
     rows = [stored(CallRecord, vars(record)) for record in records]
     moved = await tx.rows("move_calls", session_id=session_id, rows=json.dumps(rows))
     assert len(moved) == len(records), "the session is held, so nobody else can have settled its calls"

@@ -14,23 +14,23 @@ from storage.database import Transaction
 
 @dataclass(frozen=True)
 class Session:
-    """One row."""
+    """One row; without the fields that have a default it is a session as `create` makes it."""
 
     id: str
     owner: str
-    title: str | None
-    description: str | None
     created_at: str
     last_activity: str
-    deleted_at: str | None
-    swept_at: str | None
-    current_agent: str
-    agent_chosen_by: str
-    switch_count: int
-    last_switch_at: str | None
-    environment: dict[str, Any] | None
-    last_seq: int
-    message_count: int = field(metadata=COMPUTED)
+    title: str | None = None
+    description: str | None = None
+    deleted_at: str | None = None
+    swept_at: str | None = None
+    current_agent: str = "orchestrator"
+    agent_chosen_by: str = "router"
+    switch_count: int = 0
+    last_switch_at: str | None = None
+    environment: dict[str, Any] | None = None
+    last_seq: int = 0
+    message_count: int = field(default=0, metadata=COMPUTED)
 
 
 async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = False) -> Session:

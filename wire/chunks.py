@@ -25,6 +25,9 @@ from wire.protocol import (
     ToolCall,
 )
 
+PLAN_APPROVAL = "plan-approval-"
+"""Before the id of a plan: how a plan is named where a call is."""
+
 
 def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
     """Translate one event of a node; events that only the records need give no chunk."""
@@ -117,7 +120,7 @@ def _plan_chunks(payload: Mapping[str, Any]) -> list[Chunk]:
 
 def plan_approval_id(plan_id: str) -> str:
     """The id by which a plan is decided."""
-    return f"plan-approval-{plan_id}"
+    return PLAN_APPROVAL + plan_id
 
 
 def done_chunk(outcome: Outcome, usage: Mapping[str, int | None]) -> Done:

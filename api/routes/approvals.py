@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
 from api.json_body import JsonRoute
 from errors import AgentRuntimeError
-from runs.decision.view import PLAN_PREFIX, Request
+from runs.decision.view import Request
 from runs.engine import Engine
 from runs.requests import take
 from storage import audit, calls, plans, rules, sessions
@@ -17,7 +17,7 @@ from storage.audit import AuditEntry
 from storage.calls import CallRecord
 from storage.plans import PlanRecord
 from tools.create_plan import CREATE_PLAN
-from wire.chunks import plan_approval_id
+from wire.chunks import PLAN_APPROVAL, plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision
 from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
 
@@ -50,7 +50,7 @@ async def decide(
     """Decide a call or a plan; with `continuing` a run goes on, to be read from the stream endpoint."""
     fields = body.model_dump()
     decision: PlanDecision | HitlDecision
-    if call_id.startswith(PLAN_PREFIX):
+    if call_id.startswith(PLAN_APPROVAL):
         told = {key: fields[key] for key in ("decision", "feedback")}
         decision = PlanDecision.model_validate({"approval_request_id": call_id, **told}).checked()
     else:

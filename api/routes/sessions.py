@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +80,7 @@ async def patch_session(session_id: SessionId, body: SessionPatch, engine: OpenE
         title = body.title if "title" in body.model_fields_set else session.title
         described = body.description if "description" in body.model_fields_set else session.description
         await sessions.describe(tx, session_id, title, described)
-        session = await sessions.find(tx, session_id, owner)
+    session = replace(session, title=title, description=described)
     return _envelope(session, None)
 
 

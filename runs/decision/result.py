@@ -7,8 +7,9 @@ from typing import Any
 
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
 from runs.decision.effects import Effects, answered, audited, resumed, round_with, waits_for
-from runs.decision.view import PLAN_PREFIX, Request, Terms, View
+from runs.decision.view import Request, Terms, View
 from storage.calls import CallRecord
+from wire.chunks import PLAN_APPROVAL
 from wire.protocol import Status, ToolResult
 
 
@@ -27,7 +28,7 @@ def take_result(view: View, request: Request, message: ToolResult, terms: Terms,
 def _named(view: View, call_id: str) -> CallRecord:
     if view.named is not None and view.named.kind not in ("question", "switch"):
         return view.named
-    if call_id.startswith(PLAN_PREFIX):
+    if call_id.startswith(PLAN_APPROVAL):
         raise ApprovalUnknown(f"Approval request {call_id} not found in this session")
     raise CallUnknown(f"Call {call_id} not found in this session")
 

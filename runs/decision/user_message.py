@@ -9,8 +9,7 @@ from errors import SessionUnknown
 from runs.decision.effects import Activity, Effects, answered, resumed, round_with
 from runs.decision.plan_decision import decide_plan
 from runs.decision.supersede import end_round
-from runs.decision.switch import switched, too_many_switches
-from runs.decision.turn import start_turn, title_of, too_long
+from runs.decision.turn import start_turn, switched, title_of, too_long, too_many_switches
 from runs.decision.view import Request, Terms, View
 from runs.thread import tool_record
 from storage.calls import CallRecord
@@ -23,23 +22,7 @@ def enter(view: View, request: Request, now: str) -> tuple[Session, Effects]:
     """Find the session, a swept one too, or create an unknown one (sections 3 and 10)."""
     session = view.session
     if session is None:
-        created = Session(
-            id=request.session_id,
-            owner=request.owner or "",
-            title=None,
-            description=None,
-            created_at=now,
-            last_activity=now,
-            deleted_at=None,
-            swept_at=None,
-            current_agent="orchestrator",
-            agent_chosen_by="router",
-            switch_count=0,
-            last_switch_at=None,
-            environment=None,
-            last_seq=0,
-            message_count=0,
-        )
+        created = Session(request.session_id, request.owner or "", created_at=now, last_activity=now)
         return created, Effects(creates_session=True, chunks=(SessionInfo(session_id=created.id),))
     is_deleted = session.deleted_at is not None and session.swept_at is None
     if session.owner != request.owner or is_deleted:

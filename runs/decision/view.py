@@ -38,8 +38,6 @@ class Expire:
 
 
 SessionMessage = UserMessage | SwitchAgent | ToolResult | HitlDecision | PlanDecision | ChooseAgent | Cancel | Expire
-PLAN_PREFIX = "plan-approval-"
-"""Before the id of a plan: how a plan is named where a call is."""
 WAITS_FOR_A_RUN = (UserMessage, SwitchAgent, ChooseAgent)
 """What waits in order of arrival while a run of the session is running (S28)."""
 
