@@ -170,8 +170,8 @@ def test_a_migration_killed_in_the_middle_leaves_nothing(
     changed = asyncio.run(migrate(empty_url))
     after = everything(empty_url)
     assert not any("half" in name for name in after)
-    assert before <= after
-    assert changed == (start == "fresh")
+    assert {name.split(": ")[0] for name in before} <= {name.split(": ")[0] for name in after}
+    assert changed
 
 
 async def test_a_version_runs_on_the_schema_of_a_newer_one(empty_url: str, tmp_path: Path) -> None:
