@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import cached_property
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -62,7 +63,7 @@ class Settings(BaseSettings):
     multi_agent_mode: Switch = True
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["text", "json"] = "text"
-    version: str = "0.3.0"
+    version: str = Field(default_factory=lambda: version_of("codelab-agent-runtime"))
     approval_mode: Literal["ide", "strict"] = "ide"
     approval_expiry_hours: float = Field(24, ge=0)
     session_wait_seconds: float = Field(30, ge=0, lt=60)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_command_line_imports_nothing_heavy(module: str) -> None:
 
 
 def test_version() -> None:
-    assert agent_runtime("version").stdout.strip() == "0.3.0"
+    assert agent_runtime("version").stdout.strip() == version("codelab-agent-runtime")
 
 
 def test_completed_task_exits_0_and_a_terminal_is_not_needed(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""The entry of the `agent-runtime` command: before any module of ours is imported, all of them must be ours."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+
+# Only the standard library at the top: any other import here could already be a stranger's file.
+
+ROOT_MODULES = (
+    "agents", "api", "cli", "client", "context", "errors", "evaluation", "graph", "json_text", "llm", "logs", "nodes",
+    "policy", "prompts", "routing", "runs", "server", "settings", "state", "storage", "tools", "wire",
+)  # fmt: skip
+"""Our top-level modules and packages. Their names are ordinary words, so a file on the path can stand in for one."""
+
+
+def foreign_module() -> str | None:
+    """Describe the first root module that Python would not take from this file's folder; None if all is well."""
+    home = Path(__file__).resolve().parent
+    for name in ROOT_MODULES:
+        found = _folder(find_spec(name))
+        if found is None:
+            return f"The module '{name}' is missing from {home}: install agent-runtime again."
+        if found.parent != home:
+            return (
+                f"Python takes the module '{name}' from {found} and not from {home}: rename or remove it, "
+                "or take its folder off PYTHONPATH, or start in another folder."
+            )
+    return None
+
+
+def _folder(spec: ModuleSpec | None) -> Path | None:
+    """Return the file of a module or the folder of a package."""
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin or "").resolve()
+
+
+def main() -> None:
+    """Check where our modules come from, then run the command; a foreign one is one sentence and exit status 2."""
+    problem = foreign_module()
+    if problem is not None:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(2)
+    from cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
