@@ -104,9 +104,10 @@ VERBS = (
         agent="coder",
         words="replace|change|append|add|insert|замени|поменяй|измени|добавь|допиши|вставь",
         forms=(
-            rf"(?:{_IN} {{file}}(?P<place>{MARK}|{_BARE_PATH}),? )?(?:replace|change|замени|поменяй|измени) {{a}}"
-            rf"(?:(?:word|text|line|слово|текст|строку) )?{{word}} (?:with|by|to|на) {{new}}"
+            rf"(?:{_IN} {{file}}(?P<place>{MARK}|{_BARE_PATH}),? )?(?:replace|замени) {{a}}"
+            rf"(?:(?:word|text|line|слово|текст|строку) )?{{word}} (?:with|by|на) {{new}}"
             rf"(?: (?:everywhere |везде )?{_IN} {{a}}{{file}}{{path}})?",
+            rf"(?:change|поменяй|измени) {{text}} (?:to|into|на) {{new}}(?: {_IN} {{a}}{{file}}{{path}})?",
             r"(?:append|add|insert|добавь|допиши|вставь) {a}(?:(?:line|text|строку|текст) )?{text} "
             rf"(?:at the end of|{_IN}) {{a}}(?:end of |конец )?{{a}}{{file}}{{path}}",
         ),

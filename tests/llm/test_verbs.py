@@ -102,6 +102,7 @@ async def test_a_folder_is_created(ide: Ide, text: str) -> None:
     ("text", "expected"),
     [
         ("replace `one` with `two` in app.py", APP.replace("one", "two")),
+        ("change 'one' to 'two' in app.py", APP.replace("one", "two")),
         ("In app.py replace one with two", APP.replace("one", "two")),
         ("замени «one» на «two» в файле app.py", APP.replace("one", "two")),
         ("append `print(2)` to app.py", APP + "print(2)\n"),
@@ -201,6 +202,8 @@ async def test_a_failing_command_ends_the_chain(ide: Ide) -> None:
         ("write a function that adds two numbers", "write a function that adds two numbers"),
         ("Create calc.py with a function multiply(a, b)", "Create calc.py with a function multiply(a, b)"),
         ("delete app.py", "delete app.py"),
+        ("change the port to 8090 in app.py", "change the port to 8090 in app.py"),
+        ("поменяй порт на 8090 в app.py", "поменяй порт на 8090 в app.py"),
         ("What is Node.js?", "What is Node.js"),
         ("Что такое замыкание?", "Что такое замыкание"),
     ],
