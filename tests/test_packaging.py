@@ -71,7 +71,7 @@ def test_an_installed_wheel_starts(wheel: zipfile.ZipFile, tmp_path: Path) -> No
 
 
 def test_the_version_is_written_once() -> None:
-    assert Settings.load(_env_file=None).version == PROJECT["version"]
+    assert Settings.load().version == PROJECT["version"]
     written = f'"{PROJECT["version"]}"'
     again = [p.name for name in own_names() for p in (ROOT / name).rglob("*.py") if written in p.read_text("utf-8")]
     assert again == []
