@@ -75,6 +75,7 @@ def chat(
     ] = None,
     session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
+    network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
 ) -> None:
     """Chat with the agents; tool calls run in the workspace folder only."""
     from rich.console import Console
@@ -92,6 +93,7 @@ def chat(
         agent=agent,
         session=session,
         timeout_s=timeout,
+        network=network,
     )
     try:
         status = run_chat(options, Console())

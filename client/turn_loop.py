@@ -139,16 +139,38 @@ class TurnLoop:
                 return
             arguments = (approval.metadata or {}).get("arguments") or request.arguments
             if arguments != request.arguments:
-                edited = self._examine_edited(question, call, replace(request, arguments=dict(arguments)))
+                edited = self._examine_edited(call, replace(request, arguments=dict(arguments)))
                 if edited is None:
                     return
                 examination = edited
         elif examination.concerns and not self._is_confirmed(question, call, examination):
             return
-        self._answer(question, call, self._executor.execute(examination, self._session.time_limit.left_s))
+        self._run(question, call, examination)
 
-    def _examine_edited(self, question: Question, call: Chunk, request: ToolRequest) -> Examination | None:
+    def _run(self, question: Question, call: Chunk, examination: Examination) -> None:
+        """Run a call and send its result; where the sandbox may have made it fail, the person may run it without."""
+        outcome = self._executor.execute(examination, self._session.time_limit.left_s)
+        if outcome.blame is not None:
+            self._view.call_finished(call, outcome)
+            again = examination.unconfined(outcome.blame)
+            call = again.explained(call)
+            self._view.call_proposed(call, again.request.arguments)
+            if self._is_let_out(call):
+                outcome = self._executor.execute(again, self._session.time_limit.left_s)
+        self._answer(question, call, outcome)
+
+    def _is_let_out(self, call: Chunk) -> bool:
+        """Ask whether a call may run once without the sandbox; the result of the first run stands otherwise."""
+        question = Question(self._session, call.call_id, self._session.last_seq)
+        try:
+            return self._decider.confirm(call, "Run it once without the sandbox?", question)
+        except QuestionClosed as closed:
+            self._close(question, closed)
+            return False
+
+    def _examine_edited(self, call: Chunk, request: ToolRequest) -> Examination | None:
         """Examine what the person made of a call; what they have not seen yet is asked."""
+        question = Question(self._session, call.call_id, self._session.last_seq)
         examination = self._executor.examine(request)
         call = examination.explained(call)
         if examination.concerns:

@@ -25,6 +25,8 @@ from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.sandbox.choice import find_boundary
+from client.workspace.sandbox.confinement import Confinement
 from errors import ConfigurationError
 from policy.rules import load_rules
 from settings import Settings
@@ -32,6 +34,7 @@ from settings import Settings
 Approve = Literal["ask", "all", "none"]
 _COMMANDS = ("/agent", "/help", "/quit")
 _HELP = "Write a request; /agent NAME chooses an agent, /quit or Ctrl-D leaves, Ctrl-C cancels a run."
+_NO_SANDBOX = "No sandbox works on this machine: a command that runs can do what you can do (docs/terminal-client.md)."
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class ChatOptions:
     session: str | None = None
     allow: tuple[str, ...] = ()
     timeout_s: float = 600.0
+    network: bool = True
+    """Whether approved commands may use the network; unasked ones never may, where a sandbox holds it."""
 
 
 def run_chat(options: ChatOptions, console: Console) -> int:
@@ -61,7 +66,10 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     settings = client_settings()
     time_limit = TimeLimit(options.timeout_s)
     display = Display(console, workspace)
-    executor = WorkspaceExecutor(workspace)
+    confinement = Confinement(find_boundary(), may_connect=options.network)
+    if confinement.boundary.kind == "none":
+        display.warn(_NO_SANDBOX)
+    executor = WorkspaceExecutor(workspace, confinement)
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     keyboard = Keyboard(data_folder() / "history", _COMMANDS) if is_terminal else None
     decider = _decider(options.approve, console, keyboard, workspace, time_limit)

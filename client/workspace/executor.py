@@ -10,6 +10,8 @@ from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.judgement import judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
 from client.workspace.request import Concern, Examination, ToolRequest
+from client.workspace.sandbox.boundary import declared
+from client.workspace.sandbox.confinement import Confinement
 from client.workspace.search import search_in_code
 from client.workspace.shell import CommandSlot, execute_command
 from policy.decide import Environment
@@ -39,6 +41,8 @@ class ToolOutcome:
     error: str | None = None
     changed: tuple[str, ...] = ()
     """The paths that the call wrote or created, relative to the workspace."""
+    blame: str | None = None
+    """Why the sandbox may have made the call fail; then it may be asked for once more without it."""
 
     def as_message(self, call_id: str) -> dict[str, Any]:
         """Return the tool_result message."""
@@ -69,28 +73,31 @@ class Executor(Protocol):
 class WorkspaceExecutor:
     """Runs tool calls in one folder, one call at a time."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, confinement: Confinement | None = None) -> None:
         self._workspace = workspace
+        self._confinement = confinement or Confinement()
         self._slot = CommandSlot()
 
     def environment(self) -> dict[str, Any]:
         """See Executor."""
-        return self._workspace.environment()
+        return self._workspace.environment() | {"sandbox": declared(self._confinement.boundary)}
 
     def examine(self, request: ToolRequest) -> Examination:
         """See Executor: its arguments, the name behind links, the policy on that name, and what a write presumes."""
+        is_command = request.tool_name == EXECUTE_COMMAND.name
         try:
             _check_arguments(request)
             located = self._locate(request)
-            concerns = judge_target(request, located, Environment.read(self.environment()))
+            concerns = judge_target(request, located, Environment.read(self._workspace.environment()))
             concerns += self._command_concerns(request, located)
-            if request.precondition is not None and request.tool_name != EXECUTE_COMMAND.name:
+            if request.precondition is not None and not is_command:
                 request.precondition.check(bytes_of(self._workspace, located))
         except Refusal as refusal:
             return Examination(request, refusal=str(refusal))
         except OSError as error:
             return Examination(request, refusal=_failure(request, error))
-        return Examination(request, located, concerns)
+        notes = (self._confinement.describe(is_asked=request.is_asked),) if is_command else ()
+        return Examination(request, located, concerns, notes=notes)
 
     def execute(self, examination: Examination, time_left_s: float = float("inf")) -> ToolOutcome:
         """See Executor."""
@@ -104,7 +111,7 @@ class WorkspaceExecutor:
             return ToolOutcome(error=str(refusal))
         except OSError as error:
             return ToolOutcome(error=_failure(request, error))
-        return ToolOutcome(result=result, changed=tuple(self._workspace.changed))
+        return ToolOutcome(result, changed=tuple(self._workspace.changed), blame=result.get("sandbox"))
 
     def stop(self) -> None:
         """See Executor."""
@@ -130,7 +137,8 @@ class WorkspaceExecutor:
         if request.tool_name == EXECUTE_COMMAND.name:
             if set(self._command_concerns(request, located)) - set(examination.concerns):
                 raise Refusal("A link appeared in the operands after the command was checked; nothing was run.")
-            return execute_command(self._workspace, request, located, time_left_s, self._slot)
+            confinement = Confinement() if examination.is_unconfined else self._confinement
+            return execute_command(self._workspace, request, located, confinement, self._slot, time_left_s)
         if request.tool_name == WRITE_FILE.name:
             return write_file(self._workspace, request.arguments, located, request.precondition)
         return _FILE_TOOLS[request.tool_name](self._workspace, request.arguments, located)

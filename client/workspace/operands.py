@@ -155,7 +155,7 @@ def _first_link(root: Path, path: Path) -> Path | None:
 
 def _follows(argv: Sequence[str]) -> bool:
     options = _FOLLOWERS.get(argv[0])
-    if options is None:
+    if options is None or "--no-dereference" in argv:
         return False
     letters = {option for option in options if len(option) == 1}
     given = [word for word in argv[1:] if word.startswith("-")]

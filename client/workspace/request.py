@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from client.workspace.folder import Located
@@ -59,8 +59,15 @@ class Examination:
     concerns: tuple[Concern, ...] = ()
     refusal: str | None = None
     """Why the call cannot be run, one sentence for the model."""
-    notes: tuple[str, ...] = field(default=())
-    """Facts for the person: which boundary holds, which name a link stands for."""
+    notes: tuple[str, ...] = ()
+    """Facts for the person, such as which sandbox holds a command."""
+    is_unconfined: bool = False
+    """Whether the person let the command run once without the sandbox."""
+
+    def unconfined(self, blame: str) -> Examination:
+        """Return what a person is asked when the sandbox may have made the command fail."""
+        concern = Concern(f"{blame} Without it the command can do what you can do.", "high")
+        return replace(self, concerns=(*self.concerns, concern), notes=(), is_unconfined=True)
 
     def explained(self, call: Chunk) -> Chunk:
         """Add what was found to the explanation that the server gave: a concern is one more reason to ask."""

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from client.workspace.folder import Located, Refusal, Workspace, check_unchanged, reason_of
 from client.workspace.request import ToolRequest
+from client.workspace.sandbox.confinement import Confinement
 from client.workspace.variables import command_environment
 
 DEFAULT_TIMEOUT_S = 60
@@ -29,10 +30,14 @@ def execute_command(
     workspace: Workspace,
     request: ToolRequest,
     folder: Located,
-    time_left_s: float = float("inf"),
-    slot: CommandSlot | None = None,
+    confinement: Confinement,
+    slot: CommandSlot,
+    time_left_s: float,
 ) -> dict[str, Any]:
-    """Run the command in a located folder and report its exit code and output; `slot` lets another thread stop it."""
+    """Run the command in a located folder and report its exit code and output; `slot` lets another thread stop it.
+
+    `sandbox` in the report says that the sandbox may have made the command fail.
+    """
     arguments, contract = request.arguments, request.execution or {}
     if not folder.target.is_dir():
         raise Refusal(f"There is no folder '{folder.written}'.")
@@ -42,13 +47,35 @@ def execute_command(
     timeout_s = min(wanted_s, float(contract.get("timeout_s") or wanted_s), time_left_s)
     hints = {str(name): str(value) for name, value in (contract.get("env") or {}).items()}
     environment = command_environment(workspace.root, is_asked=request.is_asked, hints=hints)
-    pipelines = _pipelines(workspace, request, environment)
+    pipelines = [
+        [_wrapped(words, workspace, folder, request, environment, confinement) for words in pipeline]
+        for pipeline in _pipelines(workspace, request, environment)
+    ]
     max_bytes = min(int(contract.get("max_output") or MAX_OUTPUT_BYTES), MAX_OUTPUT_BYTES)
     run = _Run(str(folder.target), environment, timeout_s, max_bytes)
-    with (slot or CommandSlot()).holding(run):
+    with slot.holding(run):
         for pipeline in pipelines:
             run.run(pipeline)
-    return run.report()
+    report = run.report()
+    blame = confinement.blame_for(report, is_asked=request.is_asked)
+    return report | ({"sandbox": blame} if blame else {})
+
+
+def _wrapped(
+    words: list[str],
+    workspace: Workspace,
+    folder: Located,
+    request: ToolRequest,
+    environment: Mapping[str, str],
+    confinement: Confinement,
+) -> list[str]:
+    """Put the sandbox around one program; one that does not exist is refused in our own words."""
+    if confinement.boundary.kind == "none":
+        return words
+    program = os.path.join(folder.target, words[0]) if "/" in words[0] else words[0]
+    if shutil.which(program, path=environment.get("PATH")) is None:
+        raise Refusal(f"The command cannot be started: {words[0]}: no such file or directory.")
+    return confinement.wrapped(words, folder.target, workspace.root, is_asked=request.is_asked)
 
 
 class CommandSlot:

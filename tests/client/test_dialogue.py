@@ -1,6 +1,5 @@
 """A person at a terminal approves, edits, rejects, answers, cancels."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.person import Person, at_terminal
+from tests.client.processes import wait_until_ended
 from tests.client.runtime_double import (
     KEY,
     Reply,
@@ -286,15 +286,16 @@ def test_second_control_c_leaves_at_once(tmp_path: Path) -> None:
 
 
 def test_control_c_stops_the_command_that_runs(tmp_path: Path) -> None:
-    call = calls("c1", "execute_command", command="echo $$ > pid; sleep 100")
-    with chat(tmp_path, [call, done("awaiting_tool")]) as (person, _):
-        person.wait_for("execute_command")
+    marker = f"{time.time_ns() % 10**9 + 10**9}"
+    call = calls("c1", "execute_command", asks=True, command=f"touch started; sleep {marker}")
+    with chat(tmp_path, [call, done("awaiting_approval")], APPROVED) as (person, _):
+        person.wait_for("Decision")
+        person.type("a")
         deadline = time.monotonic() + 10
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        while not (tmp_path / "started").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         person.press_control_c()
         person.wait_for("Cancelled")
         assert person.leave() == 1
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    wait_until_ended("sleep", marker)

@@ -60,14 +60,6 @@ def examine(workspace: Workspace, command: str, *, is_asked: bool = False, cwd: 
         "cd docs && cat out.txt",
         "cd far && ls",
         "grep -r private far",
-        "grep -R private .",
-        "grep -R private",
-        "grep -nR src",
-        "diff -r docs plain",
-        "diff docs plain",
-        "ls -LR",
-        "tree -l",
-        "du -aL",
         "grep -f notes.md README.md",
         "grep --file=notes.md x README.md",
         "sort notes.md",
@@ -78,6 +70,25 @@ def examine(workspace: Workspace, command: str, *, is_asked: bool = False, cwd: 
 def test_operand_through_a_link_asks(workspace: Workspace, command: str) -> None:
     examined = examine(workspace, command)
     assert [concern.danger for concern in examined.concerns if concern.danger == "high"], examined.concerns
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "grep -R private .",
+        "grep -R private",
+        "grep -nR src",
+        "diff -r docs plain",
+        "diff docs plain",
+        "rg -L private",
+        "ls -LR",
+        "tree -l",
+        "du -aL",
+    ],
+)
+def test_walk_that_follows_links_asks_unless_the_policy_took_that_away(workspace: Workspace, command: str) -> None:
+    examined = WorkspaceExecutor(workspace).examine(ToolRequest("execute_command", {"command": command}))
+    assert "high" in [concern.danger for concern in examined.concerns]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """One task against a scripted runtime: pauses, decisions, results, ends."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.sandbox.boundary import Boundary, Kind, NoBoundary, Reach
+from client.workspace.sandbox.confinement import Confinement
 from tests.client.runtime_double import (
     KEY,
     Chunk_,
@@ -61,12 +63,18 @@ def root(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def talk(root: Path, decider: Decider, *replies: Reply, seconds: float = 20) -> Iterator[Talk]:
+def talk(
+    root: Path, decider: Decider, *replies: Reply, seconds: float = 20, boundary: Boundary | None = None
+) -> Iterator[Talk]:
     output = StringIO()
     with runtime(*replies) as double, closing(Session(double.url, KEY, TimeLimit(seconds))) as session:
         workspace = Workspace(root)
         display = Display(Console(file=output, width=100), workspace)
-        yield Talk(TurnLoop(session, decider, display, WorkspaceExecutor(workspace)), double, output)
+        yield Talk(
+            TurnLoop(session, decider, display, WorkspaceExecutor(workspace, Confinement(boundary or NoBoundary()))),
+            double,
+            output,
+        )
 
 
 def test_environment_goes_out_with_the_first_message_only(root: Path) -> None:
@@ -349,6 +357,45 @@ def test_refusal_of_a_call_that_only_a_decision_closes_is_its_rejection(root: Pa
         assert t.loop.run_task("write") == "completed"
         assert t.message(2)["decision"] == "reject"
         assert t.message(2)["feedback"] == "Path '../a.txt' leads out of the workspace."
+
+
+class RefusesToWrite:
+    """A boundary that lets nothing write: it says so as the operating system does."""
+
+    kind: Kind = "bubblewrap"
+    holds_network = True
+
+    def wrapped(self, argv: Sequence[str], folder: Path, reach: Reach) -> list[str]:  # noqa: ARG002 never started
+        return ["sh", "-c", "echo 'touch: Read-only file system' >&2; exit 1"]
+
+
+class LetsOut(RejectAll):
+    """Lets a call run when the client asks."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 the same for every call
+        self.sentences.append(sentence)
+        return True
+
+
+@pytest.mark.parametrize("decider", [LetsOut(), ApproveAll(), RejectAll()])
+def test_command_that_the_sandbox_held_runs_without_it_once_a_person_says_so(root: Path, decider: Decider) -> None:
+    replies: list[Reply] = [
+        [calls("c1", "execute_command", command="touch made"), done("awaiting_tool")],
+        [says("ok"), done()],
+    ]
+    with talk(root, decider, *replies, boundary=RefusesToWrite()) as t:
+        assert t.loop.run_task("make it") == "completed"
+        result = t.message(1)["result"]
+        sentences = decider.sentences if isinstance(decider, LetsOut) else []
+        lets_out = sentences == ["Run it once without the sandbox?"]
+        assert lets_out is isinstance(decider, LetsOut)
+        assert (root / "made").exists() is lets_out
+        assert result["success"] is lets_out
+        assert lets_out or "sandbox may have made this command fail" in result["sandbox"]
+        assert "Without it the command can do what you can do." in t.output.getvalue()
 
 
 class NobodyDecides(RejectAll):
