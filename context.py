@@ -39,7 +39,7 @@ class Context:
     """The dependencies and limits of one run. Fields are typed Any because Studio builds a JSON schema of them."""
 
     models: Annotated[Any, SkipJsonSchema()] = field(default_factory=_scripted_models)
-    """The door to the chat model: an `llm.chat_model.Models`."""
+    """The chat model client: an `llm.chat_model.Models`."""
     rules: Annotated[Any, SkipJsonSchema()] = field(default_factory=_built_in_rules)
     """The policy's rules: a `policy.rules.Rules`."""
     facts: Annotated[Any, SkipJsonSchema()] = field(default_factory=Facts)
@@ -59,7 +59,7 @@ class Context:
     max_model_calls: int = 50
     max_tool_result_chars: int = 32_768
     context_tokens: int = 128_000
-    """The size of the model's window; from 80 % of it on room is made."""
+    """The size of the model's window; from 80 % of it on the thread is compacted."""
     switches_left: int = 50
     """How often agents may still hand over in this session."""
     insist: bool = True

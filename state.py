@@ -20,21 +20,21 @@ class Turn(TypedDict, total=False):
     denials: dict[str, int]
     """How often each call (tool and arguments) was denied."""
     recent_calls: list[str]
-    """The signatures of the last calls, to notice a model that goes round in circles."""
-    circles: int
+    """The signatures of the last calls, to notice a model that repeats a cycle of calls."""
+    cycles: int
     """How often it did."""
     replaces: str
     """The plan that the next plan replaces, after the user asked to modify it."""
     planning: bool
     """Whether the classifier said that the request has several steps; set by the router."""
     compacted_at: int
-    """How many messages the thread had after room was made; set when the thread is shrunk."""
-    squeezes: int
-    """How often room was made because the server found the request too long."""
+    """How many messages the thread had after its compaction."""
+    recompactions: int
+    """Compactions because the server refused a request as too long."""
 
 
 class DecidedCall(TypedDict):
-    """A call of the model with what the policy said of it; it is never judged again."""
+    """A call of the model with the policy's verdict, which is never computed again."""
 
     call_id: str
     tool_name: str
@@ -74,7 +74,7 @@ class AgentState(TypedDict, total=False):
     turn: Turn
     """Set to {} by the input of a new turn, counted up by the specialist."""
     round: list[DecidedCall]
-    """Calls of the last reply whose turn has not come yet; written and emptied by the specialist."""
+    """Calls of the last reply that are not dispatched yet; written and emptied by the specialist."""
     plan: dict[str, Any] | None
     """The plan that is executing; set by plan_review, advanced and cleared by plan_step, and cleared by the router when
     a new message came in between."""

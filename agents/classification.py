@@ -110,7 +110,7 @@ def _read_object(found: dict[str, Any]) -> Classification | None:
 
 
 def _confidence(said: str) -> Confidence:
-    """Take the classifier's word; one that it did not choose from the list says little, so it is low."""
+    """Read the classifier's confidence; a value outside its list counts as low."""
     return next((known for known in get_args(Confidence) if known == said), "low")
 
 

@@ -11,7 +11,7 @@ MAX_ROUTES = 512
 
 
 class Routes:
-    """The latest classifications of one process, the least used one leaves first.
+    """The latest classifications of one process, the least recently used is dropped first.
 
     Only what a model said is kept: a fallback to keywords is cheap, and the model may answer next time.
     """
@@ -21,7 +21,7 @@ class Routes:
         self._found: OrderedDict[str, Classification] = OrderedDict()
 
     def find(self, prompt: str, conversation: str) -> Classification | None:
-        """What was said for this prompt and this conversation."""
+        """The classification of an equal prompt and conversation, or None."""
         key = _key(prompt, conversation)
         found = self._found.get(key)
         if found is not None:
@@ -29,7 +29,7 @@ class Routes:
         return found
 
     def keep(self, prompt: str, conversation: str, classification: Classification) -> None:
-        """Remember what the model said."""
+        """Store a classification."""
         if classification.method != "llm":
             return
         key = _key(prompt, conversation)

@@ -1,4 +1,4 @@
-"""What nodes tell the outside while they run: plain dicts on LangGraph's custom stream, translated by `wire.chunks`."""
+"""Events of running nodes on LangGraph's custom stream: plain dicts, translated to chunks by `wire/chunks.py`."""
 
 from __future__ import annotations
 

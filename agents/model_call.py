@@ -1,4 +1,4 @@
-"""One call of the model as a node makes it: streamed, counted, its retries told."""
+"""One model call of a node: streamed, its cost and its retries reported on the custom stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def call_model(
     on_text: Callable[[str], None] | None = None,
     outcome_of: Callable[[Reply], Outcome] = lambda _: "ok",
 ) -> Reply:
-    """Ask the model once (its own retries included) and tell what it cost; raises ModelError after telling it."""
+    """Call the model once, retries included, and report its cost; raises ModelError after reporting the failure."""
 
     def tell(outcome: str, **figures: Any) -> None:
         metadata = {"purpose": purpose, "prompt_hash": prompt_hash, "outcome": outcome, **figures}

@@ -22,7 +22,7 @@ class JSONReply(JSONResponse):
     """JSON that can always be sent: text that is no UTF-8 is replaced."""
 
     def render(self, content: Any) -> bytes:
-        """See JSONResponse."""
+        """Encode as UTF-8, escaping what cannot be framed."""
         return to_json(content).encode()
 
 

@@ -15,7 +15,7 @@ from tools.search_in_code import SEARCH_IN_CODE
 from tools.write_file import WRITE_FILE
 
 
-class Desk:
+class FakeWorkspace:
     """Files by path; nothing leaves the memory of this process, and no command runs."""
 
     def __init__(self, files: Mapping[str, str], commands: Mapping[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One labelled task, carried out: the real graph, an agent's model, and a desk that plays the client."""
+"""One labelled task, carried out: the real graph, an agent's model, and a fake workspace that plays the client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from agents.roster import ALONE
 from context import Context
-from evaluation.fake_workspace import Desk
+from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
 from graph.builder import build_graph
 from policy.decide import Environment, Facts
@@ -70,7 +70,7 @@ class Trial:
 
 async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
     """Carry out a task, every call approved; a plan counts as done when it is there to be approved."""
-    desk = Desk(task.files, task.commands)
+    workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
     environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
     facts = Facts(environment=Environment.read(environment))
@@ -99,18 +99,18 @@ async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
             _take(cast(Mapping[str, Any], item), trial, interrupts)
         if not interrupts or any(i.value["kind"] == "plan_review" for i in interrupts):
             break
-        step = Command(resume={i.id: _answer(i.value, desk) for i in interrupts})
+        step = Command(resume={i.id: _answer(i.value, workspace) for i in interrupts})
     else:
         trial.error = "too many rounds"
     trial.wall_s = time.perf_counter() - started
-    trial.problem = _problem(task, trial, desk)
+    trial.problem = _problem(task, trial, workspace)
     return trial
 
 
-def _answer(payload: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
+def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, Any]:
     if payload["kind"] in ("question", "switch"):
         return {"content": payload["suggestions"][0]}
-    answer = desk.answer(payload["tool_name"], payload["arguments"])
+    answer = workspace.answer(payload["tool_name"], payload["arguments"])
     return {"decision": "approve", **answer} if payload["kind"] == "approval" else answer
 
 
@@ -142,14 +142,14 @@ def _hear(event: Mapping[str, Any], trial: Trial) -> None:
             trial.completion_tokens += told.get("completion_tokens") or 0
 
 
-def _problem(task: Task, trial: Trial, desk: Desk) -> str | None:
+def _problem(task: Task, trial: Trial, workspace: FakeWorkspace) -> str | None:
     """Check what the task asks for."""
     if not trial.called:
         return f"not called: {', '.join(sorted(task.tools - set(trial.calls)))}"
     for path, text in task.contains.items():
-        if text not in desk.files.get(path, ""):
+        if text not in workspace.files.get(path, ""):
             return f"{path} does not hold {text!r}"
-    if task.unchanged and desk.files != task.files:
+    if task.unchanged and workspace.files != task.files:
         return "files were changed"
     if task.says and task.says not in trial.answer.lower():
         return f"the answer does not say {task.says!r}"

@@ -1,4 +1,4 @@
-"""The one page of wiring: which node may follow which is said by the `Command[Literal[…]]` of each node."""
+"""The wiring of the graph; the `Command[Literal[…]]` of each node states which nodes may follow it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from state import AgentState
 
 
 def build_graph(checkpointer: Checkpointer = None) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Compile the agent graph; without a checkpointer it is the form that LangGraph Studio wants."""
+    """Compile the agent graph; without a checkpointer for LangGraph Studio, which brings its own."""
     builder = StateGraph(AgentState, context_schema=Context)
     builder.add_node("router", route)
     builder.add_node("specialist", work)

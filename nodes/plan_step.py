@@ -93,7 +93,7 @@ def _completed(plan: dict[str, Any], subtask: dict[str, Any], chunks: int) -> di
 
 
 def _result(messages: list[AnyMessage], subtask_id: str) -> tuple[str, int]:
-    """What the subtask's agent said last, and how many messages it took."""
+    """The last message of the subtask's agent, and the number of its messages."""
     own: list[AnyMessage] = []
     for message in reversed(messages):
         if isinstance(message, HumanMessage) and message.id == f"subtask:{subtask_id}":

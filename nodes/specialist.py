@@ -14,7 +14,7 @@ from agents import custom_events
 from agents.replies.ask_model import ask
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
-from agents.summary import make_room, squeeze
+from agents.summary import compact, recompact
 from agents.thread.compaction import reading_of, size_of
 from agents.thread.conversation import current_agent, current_subtask, readable, visible
 from context import Context, context_of
@@ -41,7 +41,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
     agent = current_agent(state)
     prompt = _prompt(agent, state, context)
-    shrunk = await make_room(state, len(prompt.text), agent, context, write)
+    shrunk = await compact(state, len(prompt.text), agent, context, write)
     if shrunk is not None:
         return shrunk
     message_id = f"msg_{uuid.uuid4().hex}"
@@ -59,8 +59,10 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             may_insist=context.insist and model_calls + 1 < context.max_model_calls,
         )
     except ModelError as error:
-        squeezed = await squeeze(state, agent, context, write) if isinstance(error, ContextTooLong) else None
-        return squeezed or _fail(state, write, error.code, error.message, retryable=error.retryable, agent=agent.name)
+        recompacted = await recompact(state, agent, context, write) if isinstance(error, ContextTooLong) else None
+        return recompacted or _fail(
+            state, write, error.code, error.message, retryable=error.retryable, agent=agent.name
+        )
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
     if said.text.strip():
         about = {"before_tool_call": True} if said.calls else {"implicit": True} if said.implicit else {}

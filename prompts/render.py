@@ -108,7 +108,7 @@ def classifier_prompt(agents: Iterable[tuple[str, str]], *, reload: bool = False
 
 
 def environment_lines(environment: Mapping[str, object] | None) -> str:
-    """Say where the user's files are, one line per fact; what the client did not tell is unknown."""
+    """Describe the client's machine, one line per fact; what the client did not declare is unknown."""
     known = environment or {}
     facts = {"os": "Operating system", "shell": "Shell", "workspace_root": "Workspace root"}
     return "\n".join(f"- {title}: {known.get(key) or 'unknown'}" for key, title in facts.items())

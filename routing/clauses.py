@@ -1,4 +1,4 @@
-"""Cut a request into sentences and clauses, without what people did not say themselves and the courtesies around it."""
+"""Cut a request into sentences and clauses, without quotations and courtesies."""
 
 from __future__ import annotations
 

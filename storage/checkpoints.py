@@ -42,11 +42,11 @@ class RunSaver(BaseCheckpointSaver[Any]):
         self._held: list[tuple[str, tuple[Any, ...]]] = []
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """See BaseCheckpointSaver; waits while the database is away."""
+        """Read as the stock saver does, waiting while the database is away."""
         return await patiently(lambda: _translated(self._reader.aget_tuple(config)))
 
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
-        """See BaseCheckpointSaver; waits while the database is away."""
+        """Read as the stock saver does, waiting while the database is away."""
         return await patiently(
             lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels))
         )
@@ -76,11 +76,11 @@ class RunSaver(BaseCheckpointSaver[Any]):
         self._held.append(("aput_writes", (config, list(writes), task_id, task_path)))
 
     def get_next_version(self, current: Any, channel: None) -> Any:
-        """See BaseCheckpointSaver."""
+        """Delegate to the stock saver."""
         return self._reader.get_next_version(current, channel)
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> RunSaver:
-        """See BaseCheckpointSaver; the clone holds its writes in the same list."""
+        """Clone with another serialiser; the clone holds its writes in the same list."""
         clone = copy.copy(self)
         clone._reader = self._reader.with_allowlist(extra_allowlist)
         clone.serde = clone._reader.serde

@@ -18,7 +18,7 @@ from agents.roster import BY_LABEL, ROSTER, agents_of, check_roster
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from client.workspace.request import ToolRequest
-from evaluation.fake_workspace import Desk
+from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
 from evaluation.trial import run_trial
 from graph.builder import build_graph
@@ -98,7 +98,7 @@ def facts() -> dict[str, Any]:
         "chosen": [a.name for a in agents_of(multi_agent=True)],
         "switched": asyncio.run(walked(switch, delete, {"text": "Not deleted."})),
         "refused": refused(tool),
-        "desk": Desk({}).answer(tool, {"path": "a.py"}),
+        "workspace": FakeWorkspace({}).answer(tool, {"path": "a.py"}),
         "trial": asyncio.run(evaluated(tool, agent)),
         "rule": judged("write_file", {"path": "generated/a.py", "content": "x"}),
         "rule_elsewhere": judged("write_file", {"path": "lib/a.py", "content": "x"}),

@@ -109,7 +109,7 @@ class UserMessage(Message):
     environment: EnvironmentDeclared | None = None
 
     def checked(self) -> Self:
-        """See Message."""
+        """Raise BadRequest for a missing or unknown field value; returns the message."""
         if not self.content or not self.content.strip():
             raise BadRequest("content is required for user_message message")
         return self
@@ -127,7 +127,7 @@ class ToolResult(Message):
     error: Text | None = None
 
     def checked(self) -> Self:
-        """See Message."""
+        """Raise BadRequest for a missing or unknown field value; returns the message."""
         if not self.call_id:
             raise BadRequest("call_id is required for tool_result message")
         return self
@@ -145,7 +145,7 @@ class SwitchAgent(Message):
     reason: Text | None = None
 
     def checked(self) -> Self:
-        """See Message."""
+        """Raise BadRequest for a missing or unknown field value; returns the message."""
         if not self.agent_type:
             raise BadRequest("agent_type is required for switch_agent message")
         return self
@@ -167,7 +167,7 @@ class HitlDecision(Message):
     digest: Text | None = None
 
     def checked(self) -> Self:
-        """See Message."""
+        """Raise BadRequest for a missing or unknown field value; returns the message."""
         if not self.call_id or not self.decision:
             raise BadRequest("call_id and decision are required for hitl_decision message")
         if self.decision not in ("approve", "edit", "reject"):
@@ -200,7 +200,7 @@ class PlanDecision(Message):
     _read_modification_request = model_validator(mode="before")(with_feedback)
 
     def checked(self) -> Self:
-        """See Message."""
+        """Raise BadRequest for a missing or unknown field value; returns the message."""
         if not self.approval_request_id or not self.decision:
             raise BadRequest("approval_request_id and decision are required for plan_decision message")
         if self.decision not in ("approve", "reject", "modify"):

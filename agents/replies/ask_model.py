@@ -1,4 +1,4 @@
-"""Asking a model: once, and once more for a call where the contract wants one (docs/decisions/0005-reprompt.md)."""
+"""Call the model for an agent's next step; reprompt once where a tool call is due (docs/decisions/0005-reprompt.md)."""
 
 from __future__ import annotations
 

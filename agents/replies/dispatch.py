@@ -27,11 +27,11 @@ from tools.catalog import BY_NAME
 MAX_BAD_REPLIES = 3
 MAX_DENIALS = 3
 MAX_REPEATS = 3
-"""A call that comes so often in a row is not run again."""
-MAX_CIRCLE = 3
-"""So many different calls in turn still count as going round in circles."""
-MAX_CIRCLES = 2
-"""So often in a turn the model is told that it goes round in circles; then the turn ends."""
+"""Identical calls in a row before the runtime refuses the next one."""
+MAX_CYCLE = 3
+"""The longest cycle of different calls that is noticed when it repeats."""
+MAX_CYCLES = 2
+"""Warnings about repeated calls in one turn; after them the turn ends."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ def end_of_turn(state: AgentState) -> str:
 
 
 def signature(tool_name: str, arguments: Any) -> str:
-    """Tell equal calls apart from others without keeping their arguments."""
+    """A fingerprint of a call, so that equal calls are recognised without keeping their arguments."""
     text = json.dumps([tool_name, arguments], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -75,7 +75,7 @@ def judge(
     context: Context,
     write: Callable[[Any], None],
 ) -> Step:
-    """Answer every call that may not or cannot run with its ToolMessage; the others form the round."""
+    """Answer every call that is denied or malformed with its ToolMessage; the others form the round."""
     step = Step(round=[])
     assert step.round is not None
     turn = Turn(**turn)
@@ -96,7 +96,7 @@ def judge(
     if turn["bad_replies"] >= MAX_BAD_REPLIES and step.failure is None:
         step.failure = (
             "llm_bad_reply",
-            "The language model wrote unusable tool calls three times in a row.",
+            "The language model wrote unusable tool calls three times in succession.",
             {"retryable": True},
         )
     if step.failure is not None:
@@ -142,11 +142,11 @@ def _admit(
         if denials[sign] >= MAX_DENIALS:
             step.failure = (verdict.denial_code, text, {"call_id": call_id, "tool_name": call.name})
         return text
-    recent = [*turn.get("recent_calls", []), sign][-MAX_CIRCLE * MAX_REPEATS :]
+    recent = [*turn.get("recent_calls", []), sign][-MAX_CYCLE * MAX_REPEATS :]
     turn["recent_calls"] = recent
-    if is_circle(recent):
-        turn["circles"] = turn.get("circles", 0) + 1
-        if turn["circles"] > MAX_CIRCLES:
+    if is_cycle(recent):
+        turn["cycles"] = turn.get("cycles", 0) + 1
+        if turn["cycles"] > MAX_CYCLES:
             sentence = "The agent kept repeating the same tool calls."
             step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
         return AGAIN_THE_SAME
@@ -159,14 +159,14 @@ def _admit(
     return None
 
 
-def is_circle(signs: Sequence[str]) -> bool:
-    """Whether the last calls, at most three in turn, were made three times in a row."""
-    sizes = range(1, min(MAX_CIRCLE, len(signs) // MAX_REPEATS) + 1)
+def is_cycle(signs: Sequence[str]) -> bool:
+    """Whether the last calls, at most three in turn, were made three times in succession."""
+    sizes = range(1, min(MAX_CYCLE, len(signs) // MAX_REPEATS) + 1)
     return any(list(signs[-size * MAX_REPEATS :]) == list(signs[-size:]) * MAX_REPEATS for size in sizes)
 
 
 def _stage(tool_name: str) -> str:
-    """When a call's turn comes: local tools first, then the client's, then one virtual tool."""
+    """The order of a round: local tools first, then the client's, then one virtual tool."""
     return BY_NAME[tool_name].runs
 
 

@@ -1,4 +1,4 @@
-"""When a reply without a tool call is not an answer: the cases in which the runtime asks once more for a call."""
+"""The cases in which a reply without a tool call is not an answer and the runtime reprompts for one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.create_plan import CREATE_PLAN
 Missing = Literal["plan", "action", "file", "claim"]
 
 ANNOUNCEMENT_CHARS = 1200
-"""A longer text says something itself, whatever its last sentence announces."""
+"""Characters; a longer text counts as an answer, whatever its last sentence announces."""
 
 _WRITING = frozenset(tool.name for tool in TOOLS if tool.text is not None)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -64,7 +64,7 @@ _CLAIM = re.compile(
 def missing_call(
     text: str, agent: Agent, offered: Collection[str], called: Collection[str], *, needs_plan: bool, request: str
 ) -> Missing | None:
-    """Say which call the contract wants where a reply brought text alone; None where the text is the answer.
+    """Return which call is missing in a reply of text alone; None where the text is the answer.
 
     `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
     not atomic and no plan was made of it yet (docs/decisions/0005-reprompt.md).
@@ -94,7 +94,7 @@ def is_markup_of_call(text: str) -> bool:
 
 
 def claims_action(text: str) -> bool:
-    """Whether a text says that something was made, changed or run; without any call it was not."""
+    """Whether a text claims that something was made, changed or run."""
     return len(text) <= ANNOUNCEMENT_CHARS and bool(_CLAIM.search(text))
 
 
@@ -107,7 +107,7 @@ def is_question(text: str) -> bool:
 
 
 def announces_action(text: str) -> bool:
-    """Whether a short text ends by saying what its author is about to do."""
+    """Whether a short text ends by announcing an action."""
     prose = _FENCE.sub(" ", text).strip()
     if not prose or len(prose) > ANNOUNCEMENT_CHARS:
         return False

@@ -22,7 +22,7 @@ MAX_HOPS = 5
 
 @dataclass
 class Effect:
-    """What a virtual call does; `goto` is empty where the turn ends."""
+    """The effect of a virtual call on the thread; `goto` is empty where the turn ends."""
 
     messages: list[AnyMessage] = field(default_factory=list)
     update: dict[str, Any] = field(default_factory=dict)

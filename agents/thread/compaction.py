@@ -1,4 +1,4 @@
-"""The window: what of a thread the model still reads when it gets too long. Pure; the history stays whole elsewhere."""
+"""Compaction of a thread that outgrows the model's context window. Pure; the stored history stays whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.catalog import TOOLS
 
 REFETCHABLE = frozenset(tool.name for tool in TOOLS if tool.refetch is not None)
 FULL = 0.8
-"""The part of the model's window from which on room is made."""
+"""The share of the context window from which on the thread is compacted."""
 CLEARED_ENOUGH = 0.65
 SUMMARISED = 0.45
 CHARS_PER_TOKEN = 3
@@ -45,7 +45,7 @@ def last_reading(messages: Sequence[BaseMessage]) -> tuple[int, int] | None:
 
 
 def estimate_tokens(chars: int, reading: tuple[int, int] | None) -> int:
-    """How many tokens a request of this size has, reckoned from what the server counted for the last one."""
+    """Estimate the tokens of a request of this size from the server's count of the last one."""
     tokens, counted_chars = reading or (0, 0)
     return max(0, tokens + (chars - counted_chars) // CHARS_PER_TOKEN)
 
@@ -67,7 +67,7 @@ def _cleared(message: AnyMessage) -> AnyMessage:
 
 
 def split(messages: Sequence[AnyMessage], tail_chars: int) -> tuple[list[AnyMessage], list[AnyMessage]] | None:
-    """Cut a conversation into what may be summarised and the newest rounds, which stay; None with nothing to gain.
+    """Split a conversation into the part to summarise and the newest rounds, which stay; None when nothing is gained.
 
     The cut never parts a call from its result, and the last round always stays.
     """
@@ -84,7 +84,7 @@ def split(messages: Sequence[AnyMessage], tail_chars: int) -> tuple[list[AnyMess
 
 
 def join(head: Sequence[AnyMessage], summary: HumanMessage, tail: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """The new window: the first request, the summary, what must not be lost of the head, the newest rounds."""
+    """The compacted thread: first request, summary, kept messages of the head, newest rounds."""
     first, rest = head[0], head[1:]
     return [first, summary, *(m for m in rest if _is_kept(m, head, tail)), *tail]
 
@@ -104,7 +104,7 @@ def _last(messages: Sequence[AnyMessage]) -> AnyMessage | None:
 
 
 def transcript(messages: Sequence[AnyMessage], max_chars: int) -> str:
-    """What is to be summarised, as text; long parts and, where it is still too long, the middle are left out."""
+    """The messages to summarise as text; long parts and, where it is still too long, the middle are left out."""
     lines = [line for message in messages for line in _lines(message)]
     text = "\n".join(lines)
     if len(text) <= max_chars:
@@ -114,7 +114,7 @@ def transcript(messages: Sequence[AnyMessage], max_chars: int) -> str:
 
 
 def outline(messages: Sequence[AnyMessage]) -> str:
-    """A summary made without a model: what the user asked for and what was done, one line each."""
+    """A summary without a model: requests and calls, one line each."""
     lines = [line[:200] for message in messages for line in _lines(message) if not line.startswith("Result")]
     shown = lines if len(lines) <= 60 else [*lines[:20], "[... left out ...]", *lines[-40:]]
     return "\n".join(shown)

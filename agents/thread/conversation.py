@@ -1,4 +1,4 @@
-"""The conversation as an agent reads it: whose turn it is, which part of the thread counts, what is marked as data.
+"""The part of a thread that an agent reads, with tool results marked as data.
 
 Scenarios such as S20: docs/scenarios.md.
 """

@@ -1,4 +1,4 @@
-"""What a new message of the user finds in the thread and puts in order, before anybody works on it.
+"""Repair of a thread at the start of a turn, before any agent works on it.
 
 Scenarios such as S13: docs/scenarios.md.
 """

@@ -1,4 +1,4 @@
-"""What the model reads of each call: the one tool message, from how the call was settled (protocol section 5).
+"""The text of the one tool message of each call, from how the call was settled (docs/protocol.md, Flows).
 
 Scenarios such as S4: docs/scenarios.md.
 """

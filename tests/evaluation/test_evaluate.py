@@ -12,7 +12,7 @@ import pytest
 from agents.roster import ROSTER
 from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
-from evaluation.fake_workspace import Desk
+from evaluation.fake_workspace import FakeWorkspace
 from evaluation.report import markdown, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import run_trial
@@ -136,17 +136,17 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
 
 
 def test_the_desk_answers_every_tool_of_a_client() -> None:
-    desk = Desk({"lib/a.py": "one\ntwo\n", "b.md": ""}, {"test": "3 passed"})
-    assert desk.answer("read_file", {"path": "lib/a.py", "start_line": 2})["result"]["content"] == "two\n"
-    assert "does not exist" in desk.answer("read_file", {"path": "x"})["error"]
-    assert desk.answer("list_files", {"path": ".", "pattern": "*.py"})["result"]["total_count"] == 1
-    assert desk.answer("search_in_code", {"query": "TWO"})["result"]["matches"][0]["line"] == 2
-    assert desk.answer("execute_command", {"command": "pytest test"})["result"]["stdout"] == "3 passed"
-    assert desk.answer("write_file", {"path": "./c.py", "content": "é"})["result"]["bytes_written"] == 2
+    workspace = FakeWorkspace({"lib/a.py": "one\ntwo\n", "b.md": ""}, {"test": "3 passed"})
+    assert workspace.answer("read_file", {"path": "lib/a.py", "start_line": 2})["result"]["content"] == "two\n"
+    assert "does not exist" in workspace.answer("read_file", {"path": "x"})["error"]
+    assert workspace.answer("list_files", {"path": ".", "pattern": "*.py"})["result"]["total_count"] == 1
+    assert workspace.answer("search_in_code", {"query": "TWO"})["result"]["matches"][0]["line"] == 2
+    assert workspace.answer("execute_command", {"command": "pytest test"})["result"]["stdout"] == "3 passed"
+    assert workspace.answer("write_file", {"path": "./c.py", "content": "é"})["result"]["bytes_written"] == 2
     for name, tool in BY_NAME.items():
         if tool.runs == "client":
-            assert "no tool" not in str(desk.answer(name, dict.fromkeys(tool.parameters["properties"], "x")))
-    assert desk.answer("delete_file", {"path": "b.md"}) == {"error": "This workspace has no tool 'delete_file'."}
+            assert "no tool" not in str(workspace.answer(name, dict.fromkeys(tool.parameters["properties"], "x")))
+    assert workspace.answer("delete_file", {"path": "b.md"}) == {"error": "This workspace has no tool 'delete_file'."}
 
 
 def test_an_empty_report_can_be_written() -> None:

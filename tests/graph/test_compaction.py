@@ -1,4 +1,4 @@
-"""Long conversations over real HTTP: room is made, nothing that matters is lost, the history stays whole."""
+"""Long conversations over real HTTP: they are compacted, nothing that matters is lost, the history stays whole."""
 
 from __future__ import annotations
 
