@@ -63,10 +63,10 @@ async def listing(tx: Transaction, session_id: str, limit: int, offset: int) -> 
 async def switches(tx: Transaction, session_id: str) -> list[dict[str, Any]]:
     """Every switch of agents: {from_agent, to_agent, reason, confidence, switched_at}, oldest first."""
     found = []
-    for at, details in await tx.rows("switches", session_id=session_id):
-        told = json.loads(details)
+    for row in await tx.rows("switches", session_id=session_id):
+        told = json.loads(row.details)
         found.append({key: told.get(key) for key in ("from_agent", "to_agent", "reason", "confidence")})
-        found[-1]["switched_at"] = at
+        found[-1]["switched_at"] = row.at
     return found
 
 

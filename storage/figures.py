@@ -61,15 +61,15 @@ async def of_session(tx: Transaction, owner: str, session_id: str) -> dict[str, 
     """The model calls of one session; None when there were none, or it is not the owner's."""
     requests = [
         {
-            "timestamp": row[0],
-            "model": row[1],
-            "duration_ms": row[2],
-            "prompt_tokens": row[3],
-            "completion_tokens": row[4],
-            "total_tokens": row[5],
-            "has_tool_calls": row[6] > 0,
-            "success": row[7] != "failed",
-            "error": row[8],
+            "timestamp": row.started_at,
+            "model": row.model,
+            "duration_ms": row.duration_ms,
+            "prompt_tokens": row.prompt_tokens,
+            "completion_tokens": row.completion_tokens,
+            "total_tokens": row.total_tokens,
+            "has_tool_calls": row.tool_calls > 0,
+            "success": row.outcome != "failed",
+            "error": row.error,
         }
         for row in await tx.rows("session_requests", owner=owner, session_id=session_id)
     ]
@@ -98,7 +98,7 @@ async def of_session(tx: Transaction, owner: str, session_id: str) -> dict[str, 
 
 async def sessions_measured(tx: Transaction, owner: str) -> list[str]:
     """The owner's sessions that have called a model, oldest first."""
-    return [row[0] for row in await tx.rows("measured_sessions", owner=owner)]
+    return [row.id for row in await tx.rows("measured_sessions", owner=owner)]
 
 
 async def noted(
@@ -106,9 +106,19 @@ async def noted(
 ) -> list[dict[str, Any]]:
     """The last `limit` entries of the original's audit log, oldest first."""
     rows = await tx.rows("noted_events", owner=owner, session_id=session_id, event_type=event_type, limit=limit)
-    names = ("timestamp", "event_type", "event_id", "session_id", "correlation_id", "agent", "call_id", "tool_name")
     return [
-        {**dict(zip(names, row[:8], strict=True)), "details": json.loads(row[8]), "error": row[9]}
+        {
+            "timestamp": row.at,
+            "event_type": row.event_type,
+            "event_id": row.event_id,
+            "session_id": row.session_id,
+            "correlation_id": row.run_id,
+            "agent": row.agent,
+            "call_id": row.call_id,
+            "tool_name": row.tool_name,
+            "details": json.loads(row.details),
+            "error": row.error,
+        }
         for row in reversed(rows)
     ]
 

@@ -42,7 +42,7 @@ def _migrate_postgres(conninfo: str) -> bool:
     try:
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
             connection.execute(ENTER_HOME)
-            if _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_POSTGRES):
+            if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False
         return _upgrade("postgresql+psycopg://", lambda: psycopg.connect(conninfo, connect_timeout=5), _enter_schema)
     except psycopg.errors.InsufficientPrivilege as error:
@@ -60,8 +60,15 @@ def _migrate_postgres(conninfo: str) -> bool:
         ) from error
 
 
+def _is_current_postgres(first: Callable[[str], Any]) -> bool:
+    """Whether LangGraph's statements have all been run too: a newer release of it may bring more."""
+    from langgraph.checkpoint.postgres.base import MIGRATIONS as SAVERS
+
+    return _is_current(first, _IN_POSTGRES) and first("select max(v) from checkpoint_migrations")[0] >= len(SAVERS) - 1
+
+
 def _is_current(first: Callable[[str], Any], exists: str) -> bool:
-    """Whether our tables and LangGraph's are those of this version or of a newer one."""
+    """Whether our tables are those of this version or of a newer one, and LangGraph's are there."""
     has_tables = [first(f"select {exists.format(name)}")[0] for name in ("alembic_version", "checkpoints")]
     row = first("select version_num from alembic_version") if all(has_tables) else None
     return row is not None and row[0] >= HEAD
@@ -80,7 +87,7 @@ def _enter_schema(connection: Any) -> bool:
     if not run("select to_regnamespace(quote_ident(%s)) is not null", (schema,)).scalar_one():
         run(f"create schema {schema}")
     run(ENTER_HOME)
-    if _is_current(lambda sql: run(sql).fetchone(), _IN_POSTGRES):
+    if _is_current_postgres(lambda sql: run(sql).fetchone()):
         return False
     run(AsyncPostgresSaver.MIGRATIONS[0])
     version = run("select coalesce(max(v), -1) from checkpoint_migrations").scalar_one()
@@ -107,7 +114,20 @@ def _migrate_sqlite(named: str) -> bool:
     with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as connection:
         if _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_SQLITE):
             return False
+        _refuse_half_made(connection, path)
     return _upgrade("sqlite://", lambda: sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None), _enter_file)
+
+
+def _refuse_half_made(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse what version 0.3.0 left when it was cut off: it made SQLite tables one by one, their revision last."""
+    names = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+    if "sessions" in names and not (
+        "alembic_version" in names and connection.execute("select 1 from alembic_version").fetchone()
+    ):
+        raise ConfigurationError(
+            f"{path} holds tables that version 0.3.0 had begun to make when it was stopped, and no session: "
+            "remove the file and start again."
+        )
 
 
 def _enter_file(connection: Any) -> bool:

@@ -97,6 +97,16 @@ def test_a_file_of_the_original_is_not_written(tmp_path: Path) -> None:
     assert own_file(str(path)) == str(tmp_path / "agent_runtime.runtime.db")
 
 
+async def test_a_file_that_version_0_3_0_left_half_made_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "half.db"
+    url = sqlite_0_3_0(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("delete from alembic_version")
+        connection.execute("drop table llm_calls")
+    with pytest.raises(ConfigurationError, match="remove the file and start again"):
+        await migrate(url)
+
+
 async def test_a_fresh_database_gets_a_schema_of_its_own(postgres: PostgresServer) -> None:
     with postgres.database(empty=True) as url:
         await migrate(url)
@@ -105,6 +115,16 @@ async def test_a_fresh_database_gets_a_schema_of_its_own(postgres: PostgresServe
                 "select distinct schemaname from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
             ).fetchall()
     assert found == [(SCHEMA,)]
+
+
+async def test_statements_that_a_newer_langgraph_brings_are_run(postgres: PostgresServer) -> None:
+    with postgres.database(empty=True) as url:
+        await migrate(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            newest = connection.execute(f"select max(v) from {SCHEMA}.checkpoint_migrations").fetchone()
+            connection.execute(f"delete from {SCHEMA}.checkpoint_migrations where v = %s", newest)
+        assert await migrate(url)
+        assert not await migrate(url)
 
 
 async def test_tables_of_version_0_3_0_stay_where_running_processes_of_that_version_use_them(
