@@ -1,15 +1,17 @@
 -- name: agent_figures(owner)
 -- What each agent's model calls came to.
-select agent, count(*), sum(duration_ms), sum(case when outcome = 'failed' then 0 else 1 end),
-       sum(case when outcome = 'failed' then 1 else 0 end)
+select agent, count(*) as calls, sum(duration_ms) as total_ms,
+       sum(case when outcome = 'failed' then 0 else 1 end) as succeeded,
+       sum(case when outcome = 'failed' then 1 else 0 end) as failed
 from llm_calls
 where purpose = 'agent' and session_id in (select id from sessions where owner = :owner and deleted_at is null)
 group by agent order by agent;
 
 -- name: tool_figures(owner)
 -- How often each tool was called, and how that ended.
-select tool_name, count(*), sum(case when state = 'done' then 1 else 0 end),
-       sum(case when state = 'failed' then 1 else 0 end), sum(case when kind = 'approval' then 1 else 0 end)
+select tool_name, count(*) as calls, sum(case when state = 'done' then 1 else 0 end) as done,
+       sum(case when state = 'failed' then 1 else 0 end) as failed,
+       sum(case when kind = 'approval' then 1 else 0 end) as asked
 from tool_calls
 where kind in ('approval', 'ide_call', 'local_call')
   and session_id in (select id from sessions where owner = :owner and deleted_at is null)
@@ -17,7 +19,7 @@ group by tool_name order by tool_name;
 
 -- name: decision_figures(owner)
 -- What people decided, by tool.
-select tool_name, decision, count(*) from tool_calls
+select tool_name, decision, count(*) as decisions from tool_calls
 where kind = 'approval' and decision is not null
   and session_id in (select id from sessions where owner = :owner and deleted_at is null)
 group by tool_name, decision order by tool_name, decision;
@@ -61,33 +63,33 @@ order by at desc, place desc, event_id desc limit :limit;
 
 -- name: published_figures(owner)^
 -- How many events were logged, and when the last one was.
-select coalesce(sum(last_seq), 0),
+select coalesce(sum(last_seq), 0) as published,
        (select max(e.at) from events e join sessions s on e.session_id = s.id and e.seq = s.last_seq
-        where s.owner = :owner and s.deleted_at is null)
+        where s.owner = :owner and s.deleted_at is null) as last_at
 from sessions where owner = :owner and deleted_at is null;
 
 -- name: run_figures(owner)^
 -- How the runs of an owner ended: well, and failed.
-select coalesce(sum(case when status in ('completed', 'paused', 'cancelled') then 1 else 0 end), 0),
-       coalesce(sum(case when status = 'failed' then 1 else 0 end), 0)
+select coalesce(sum(case when status in ('completed', 'paused', 'cancelled') then 1 else 0 end), 0) as succeeded,
+       coalesce(sum(case when status = 'failed' then 1 else 0 end), 0) as failed
 from runs where session_id in (select id from sessions where owner = :owner and deleted_at is null);
 
 -- name: all_sessions()^
 -- How many sessions are kept: visible ones and deleted ones.
-select coalesce(sum(case when deleted_at is null then 1 else 0 end), 0),
-       coalesce(sum(case when deleted_at is null then 0 else 1 end), 0)
+select coalesce(sum(case when deleted_at is null then 1 else 0 end), 0) as visible,
+       coalesce(sum(case when deleted_at is null then 0 else 1 end), 0) as deleted
 from sessions;
 
 -- name: all_runs()
 -- Every kept run by its status.
-select status, count(*) from runs group by status order by status;
+select status, count(*) as runs from runs group by status order by status;
 
 -- name: all_calls()
 -- Every kept call by tool and state.
-select tool_name, state, count(*) from tool_calls group by tool_name, state order by tool_name, state;
+select tool_name, state, count(*) as calls from tool_calls group by tool_name, state order by tool_name, state;
 
 -- name: all_llm_calls()
 -- Every kept model call by agent, model, purpose and outcome.
-select agent, model, purpose, outcome, count(*), sum(duration_ms), coalesce(sum(prompt_tokens), 0),
-       coalesce(sum(completion_tokens), 0)
+select agent, model, purpose, outcome, count(*) as calls, sum(duration_ms) as total_ms,
+       coalesce(sum(prompt_tokens), 0) as prompt_tokens, coalesce(sum(completion_tokens), 0) as completion_tokens
 from llm_calls group by agent, model, purpose, outcome order by agent, model, purpose, outcome;
