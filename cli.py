@@ -119,17 +119,22 @@ def migrate(env_file: EnvFile = None) -> None:
 def import_sessions(
     source: Annotated[str, typer.Option("--from", help="URL of the original's database.")],
     owner: Annotated[str, typer.Option(help="Key name, or name/user, that gets the sessions; else unnamed keys.")] = "",
+    env_file: EnvFile = None,
 ) -> None:
     """Bring the sessions of the original service into the database; what is here already stays as it is."""
     import asyncio
 
     from agents.roster import agents_of
+    from graph.builder import build_graph
+    from policy.rules import load_rules
+    from runs.imported_approval import pausing
     from settings import Settings
     from storage.legacy.transfer import import_legacy
 
-    settings = Settings.load()
+    settings = Settings.load(_existing(env_file))
     agents = {agent.name for agent in agents_of(multi_agent=settings.multi_agent_mode)}
-    report = asyncio.run(import_legacy(source, settings.db_url, owner=owner, agents=agents))
+    pause = pausing(build_graph(), load_rules(settings.policy_file, settings.policy_profile), settings)
+    report = asyncio.run(import_legacy(source, settings.db_url, owner=owner, agents=agents, pause=pause))
     for line in report.lines():
         typer.echo(line)
 

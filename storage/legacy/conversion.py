@@ -46,6 +46,17 @@ class Converted:
     plans: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
+    waiting: set[str] = field(default_factory=set)
+    """The calls whose approval the original left pending."""
+
+    @property
+    def last_call(self) -> dict[str, Any] | None:
+        """The approval that the conversation stands at: pending, and of the only call of the last message."""
+        made = self.messages[-1].tool_calls if self.messages else None
+        if not made or len(made) > 1 or made[0]["id"] not in self.waiting:
+            return None
+        return next(call for call in self.calls if call["call_id"] == made[0]["id"])
+
     @property
     def run_id(self) -> str:
         """The id of the ended run that marks the session as imported."""
@@ -120,7 +131,7 @@ def convert_switches(session: Converted, rows: Sequence[Row]) -> None:
 
 
 def convert_approvals(session: Converted, rows: Sequence[Row], agent: str) -> None:
-    """Carry approvals over: decided ones as decided; the run that an undecided one waited for is not in any table."""
+    """Carry approvals over: decided ones as decided, the others as superseded until a run waits for them here."""
     for row in rows:
         call_id, tool_name = row["call_id"] or row["request_id"], row["tool_name"]
         if not tool_name:
@@ -130,6 +141,8 @@ def convert_approvals(session: Converted, rows: Sequence[Row], agent: str) -> No
             session.skip("pending_approvals", row, "another approval of the same call was imported")
             continue
         state, decision = _DECISIONS.get(row["status"], ("superseded", None))
+        if row["status"] == "pending":
+            session.waiting.add(str(call_id))
         arguments = json_of(row["arguments"])
         created, decided = time_of(row["created_at"]), time_of(row["decision_at"])
         session.calls.append(

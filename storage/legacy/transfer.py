@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
 from storage import audit, calls, messages, runs
+from storage.checkpoints import Checkpoints, RunSaver
 from storage.clock import stamp
 from storage.connect import open_database
 from storage.database import Transaction
@@ -23,9 +25,28 @@ from storage.legacy.conversion import (
     session_id_of,
 )
 from storage.legacy.source import Row, Source, read_source, time_of
+from storage.messages import MessageRecord
+from storage.runs import Run
 from storage.schema import migrate
 
 FIRST_AGENT = "orchestrator"
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A call that waits for its approval, and the thread that waits with it."""
+
+    record: dict[str, Any]
+    saver: RunSaver
+
+
+class Pause(Protocol):
+    """Makes the run of an imported session wait for a pending approval; None when the policy would not ask here."""
+
+    async def __call__(
+        self, checkpoints: Checkpoints, run: Run, history: Sequence[MessageRecord], call: Mapping[str, Any]
+    ) -> Paused | None:
+        """Put the thread before `call`; nothing is stored yet."""
 
 
 @dataclass
@@ -45,7 +66,7 @@ class Report:
         return found + [f"skipped {s.table} {s.id}: {s.reason}" for s in self.skipped]
 
 
-async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Collection[str]) -> Report:
+async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Collection[str], pause: Pause) -> Report:
     """Import every session that is not here yet; `agents` are the names that a session may have as current.
 
     `owner` is the principal that the sessions belong to, "" for keys without a name (`docs/settings.md`).
@@ -54,20 +75,49 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
     source = await asyncio.to_thread(read_source, source_url)
     await migrate(db_url)
     database = await open_database(db_url)
+    checkpoints = Checkpoints(database)
     report = Report()
     try:
+        await checkpoints.open()
         found = sorted(source.rows("sessions"), key=lambda row: time_of(row["last_activity"]) or "")
         began = datetime.now(UTC)
         for number, row in enumerate(found):
             session = _convert(source, row, agents)
             # In the old order, but used now: idle for longer than SESSION_MAX_AGE_HOURS they would be hidden at once.
             used_at = stamp(began + timedelta(microseconds=number))
+            context = _context_of(source, session.source_id)
+            agent = str(context["current_agent"]) if context.get("current_agent") in agents else FIRST_AGENT
+            async with database.autocommit() as tx:
+                is_here = await runs.find(tx, session.run_id) is not None
+            if is_here:
+                report.counts["already imported"] += 1
+                continue
+            run, paused = _run_of(session, agent), None
+            if session.last_call is not None and row["deleted_at"] is None:
+                paused = await pause(checkpoints, run, session.messages, session.last_call)
             async with database.transaction() as tx:
-                await _store(tx, source, row, session, owner, agents, used_at, report)
+                values = {**row, **context, "id": session.id, "owner": owner, "agent": agent, "used_at": used_at}
+                is_new = await _store(tx, values, run, session, paused)
+            _report_session(report, session, context, agent, paused=paused, is_new=is_new)
         _report_rows_of_no_session(source, report)
     finally:
+        await checkpoints.close()
         await database.close()
     return report
+
+
+def _run_of(session: Converted, agent: str) -> Run:
+    """The run that marks a session as imported; one that has ended early makes the next turn read the history."""
+    asked = next((message for message in reversed(session.messages) if message.role == "user"), None)
+    journal = {
+        "content": asked.content if asked else "",
+        "message_id": asked.id if asked else "",
+        "agent": agent,
+        "chosen_by": "router",
+        "previous_agent": agent,
+        "repair": True,
+    }
+    return Run(session.run_id, session.id, "import", journal, "cancelled", 0, 1, 1, cancel_requested=False, error=None)
 
 
 def _convert(source: Source, row: Row, agents: Collection[str]) -> Converted:
@@ -78,7 +128,8 @@ def _convert(source: Source, row: Row, agents: Collection[str]) -> Converted:
     switches = source.by("agent_switches", "context_db_id")
     convert_switches(session, [switch for context in contexts for switch in switches.get(str(context["id"]), [])])
     approvals = source.by("pending_approvals", "session_id").get(source_id, [])
-    convert_approvals(session, approvals, _agent_of(source, source_id, agents))
+    agent = _context_of(source, source_id).get("current_agent")
+    convert_approvals(session, approvals, str(agent) if agent in agents else FIRST_AGENT)
     plans = source.by("plans", "session_id").get(source_id, [])
     convert_plans(session, plans, source.by("subtasks", "plan_id"), agents)
     return session
@@ -89,63 +140,64 @@ def _context_of(source: Source, source_id: str) -> Row:
     return max(found, key=lambda row: time_of(row["updated_at"]) or "", default={})
 
 
-def _agent_of(source: Source, source_id: str, agents: Collection[str]) -> str:
-    current = _context_of(source, source_id).get("current_agent")
-    return str(current) if current in agents else FIRST_AGENT
-
-
 async def _store(
-    tx: Transaction,
-    source: Source,
-    row: Row,
-    session: Converted,
-    owner: str,
-    agents: Collection[str],
-    used_at: str,
-    report: Report,
-) -> None:
-    if await runs.find(tx, session.run_id) is not None:
-        report.counts["already imported"] += 1
-        return
-    context = _context_of(source, session.source_id)
+    tx: Transaction, values: Mapping[str, Any], run: Run, session: Converted, paused: Paused | None
+) -> bool:
+    """Write a session with all its rows; False when another session has its id."""
     is_new = await tx.value(
         "import_session",
         session_id=session.id,
-        owner=owner,
-        title=row["title"],
-        description=row["description"],
-        created_at=time_of(row["created_at"]),
-        last_activity=used_at,
-        deleted_at=time_of(row["deleted_at"]),
-        current_agent=_agent_of(source, session.source_id, agents),
-        switch_count=context.get("switch_count") or 0,
+        owner=values["owner"],
+        title=values["title"],
+        description=values["description"],
+        created_at=time_of(values["created_at"]),
+        last_activity=values["used_at"],
+        deleted_at=time_of(values["deleted_at"]),
+        current_agent=values["agent"],
+        switch_count=values.get("switch_count") or 0,
     )
     if is_new is None:
-        report.skipped.append(Skipped("sessions", session.source_id, f"there is another session {session.id}"))
-        return
-    # A run that has ended early makes the next turn take the thread from the history.
-    await tx.run("import_run", run_id=session.run_id, session_id=session.id, now=used_at)
-    await messages.append(tx, session.id, session.messages, run_id=session.run_id)
-    await audit.append(tx, session.id, session.switches, run_id=session.run_id)
-    await calls.insert(tx, session.calls)
+        return False
+    journal = json.dumps(run.input, ensure_ascii=False)
+    status = "paused" if paused else run.status
+    await tx.run(
+        "import_run", run_id=run.id, session_id=session.id, input=journal, status=status, now=values["used_at"]
+    )
+    await messages.append(tx, session.id, session.messages, run_id=run.id)
+    await audit.append(tx, session.id, session.switches, run_id=run.id)
+    waiting = paused.record if paused else {}
+    await calls.insert(tx, [waiting if call["call_id"] == waiting.get("call_id") else call for call in session.calls])
+    if paused is not None:
+        await paused.saver.store(tx)
     for plan in session.plans:
         written = json.dumps(plan["summary"], ensure_ascii=False)
         rest = {key: plan[key] for key in ("version", "status", "created_at", "updated_at")}
         await tx.run("import_plan", plan_id=plan["summary"]["plan_id"], session_id=session.id, summary=written, **rest)
+    return True
+
+
+def _report_session(
+    report: Report, session: Converted, context: Row, agent: str, *, paused: Paused | None, is_new: bool
+) -> None:
+    if not is_new:
+        report.skipped.append(Skipped("sessions", session.source_id, f"there is another session {session.id}"))
+        return
     if session.id != session.source_id:
         report.mapped[session.source_id] = session.id
-    current = context.get("current_agent")
-    if current is not None and current not in agents:
-        reason = f"the agent {current} does not exist here: the session starts with {FIRST_AGENT}"
+    if context and context["current_agent"] != agent:
+        reason = f"the agent {context['current_agent']} does not exist here: the session starts with {agent}"
         session.skip("agent_contexts", context, reason)
-    undecided = [call["call_id"] for call in session.calls if call["state"] == "superseded"]
-    for call_id in undecided:
-        report.skipped.append(Skipped("pending_approvals", call_id, "imported as superseded: its run is gone"))
+    waiting = paused.record["call_id"] if paused else None
+    for call in session.calls:
+        if call["state"] == "superseded" and call["call_id"] != waiting:
+            reason = "imported as superseded: its call is gone"
+            report.skipped.append(Skipped("pending_approvals", call["call_id"], reason))
     report.skipped += session.skipped
-    for kind, rows in (("messages", session.messages), ("switches", session.switches), ("plans", session.plans)):
-        report.counts[kind] += len(rows)
-    report.counts["approvals"] += len(session.calls)
     report.counts["sessions"] += 1
+    report.counts["messages"] += len(session.messages)
+    report.counts["switches"] += len(session.switches)
+    report.counts["approvals"] += len(session.calls)
+    report.counts["plans"] += len(session.plans)
 
 
 def _report_rows_of_no_session(source: Source, report: Report) -> None:

@@ -15,12 +15,16 @@ import psycopg
 import pytest
 
 from errors import ConfigurationError
+from graph.builder import build_graph
+from policy.rules import load_rules
+from runs.imported_approval import pausing
+from settings import Settings
 from storage.address import read_url
 from storage.home import own_file
 from storage.legacy.conversion import session_id_of
 from storage.legacy.transfer import Report, import_legacy
 from tests.databases import PostgresServer
-from tests.flows.talk import answer_of, say
+from tests.flows.talk import answer_of, of_type, result, say, send
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
 from tests.storage.original import STRANGE_ID, State, contents, make_original
@@ -56,7 +60,8 @@ def target(request: pytest.FixtureRequest, source: str, tmp_path: Path) -> Itera
 
 
 async def bring(source: str, target: str, owner: str = "") -> Report:
-    return await import_legacy(source, target, owner=owner, agents=AGENTS)
+    pause = pausing(build_graph(), load_rules(), Settings.load())
+    return await import_legacy(source, target, owner=owner, agents=AGENTS, pause=pause)
 
 
 def stored(url: str) -> dict[str, list[Any]]:
@@ -81,7 +86,6 @@ async def test_everything_is_brought_over_once(source: str, target: str, state: 
     reasons = {(skip.table, skip.id) for skip in report.skipped}
     assert reasons == {
         ("messages", "m-talk-2"),
-        ("pending_approvals", "call-2"),
         ("pending_approvals", "call-gone"),
         ("pending_approvals", LOST),
         ("agent_contexts", "ctx-2"),
@@ -123,13 +127,35 @@ async def test_its_history_is_readable_and_the_session_goes_on(
                 "timestamp": "2026-02-10T10:02:00.123456+00:00",
             }
         ]
-        assert client.get("/sessions/talk/pending-approvals").json()["pending_approvals"] == []
         assert answer_of(say(client, "What was in it?", "talk")) == "I remember."
         asked = stub.last_agent_request["messages"]
         assert [m["role"] for m in asked if m["role"] != "system"] == [
             "user", "assistant", "tool", "assistant", "user", "assistant", "tool", "user",
         ]  # fmt: skip
         assert answer_of(say(client, "hi", MAPPED, agent_type="ask")) == "Hello again."
+
+
+@pytest.mark.parametrize("target", ["the same"], indirect=True)
+@pytest.mark.parametrize("state", STATES)
+async def test_a_pending_approval_is_approved_and_its_result_continues_the_turn(
+    source: str, target: str, state: State, stub: OpenAIStub
+) -> None:
+    make_original(source, state)
+    await bring(source, target)
+    stub.script([{"text": "It is empty now."}])
+    with (
+        running_server(db_url=target, llm_model="scripted", llm_proxy_url=stub.url) as url,
+        api_client(url) as client,
+    ):
+        waiting = client.get("/sessions/talk/pending-approvals").json()["pending_approvals"]
+        assert [(row["call_id"], row["tool_name"]) for row in waiting] == [("call-2", "write_file")]
+        told = send(client, {"type": "hitl_decision", "call_id": "call-2", "decision": "approve"}, "talk")
+        assert of_type(told, "status")[0]["metadata"]["status"] == "approved"
+        assert answer_of(result(client, "call-2", {"success": True}, "talk")) == "It is empty now."
+        roles = [m["role"] for m in client.get("/sessions/talk/history").json()["messages"]]
+        assert roles == ["user", "assistant", "tool", "assistant", "user", "assistant", "tool", "assistant"]
+        asked = stub.last_agent_request["messages"]
+        assert len([m for m in asked if m["role"] == "tool"]) == 2
 
 
 async def test_plans_keep_what_became_of_them(source: str, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ values (:session_id, :owner, :title, :description, :created_at, :last_activity, 
         :switch_count)
 on conflict (id) do nothing returning id;
 
--- name: import_run(run_id, session_id, now)!
--- The ended run that marks a session as imported.
+-- name: import_run(run_id, session_id, input, status, now)!
+-- The run that marks a session as imported: ended, or paused at an approval.
 insert into runs (id, session_id, request_id, input, status, worker, lease_until, attempt, protocol_version,
                   created_at, updated_at)
-values (:run_id, :session_id, 'import', '{}', 'cancelled', 0, 0, 1, 1, :now, :now);
+values (:run_id, :session_id, 'import', :input, :status, 0, 0, 1, 1, :now, :now);
 
 -- name: import_plan(plan_id, session_id, version, summary, status, created_at, updated_at)!
 -- A plan of the original with what became of it.
