@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from client.workspace.files import bytes_of, create_directory, list_files, read_file, write_file
 from client.workspace.folder import Located, Refusal, Workspace, reason_of
+from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
 from client.workspace.request import Concern, Examination, ToolRequest
@@ -14,6 +15,7 @@ from client.workspace.sandbox.boundary import declared
 from client.workspace.sandbox.confinement import Confinement
 from client.workspace.search import search_in_code
 from client.workspace.shell import CommandSlot, execute_command
+from client.workspace.variables import command_environment
 from policy.decide import Environment
 from tools.catalog import BY_NAME
 from tools.create_directory import CREATE_DIRECTORY
@@ -130,13 +132,18 @@ class WorkspaceExecutor:
         commands = commands_of(request, folder)
         if commands is None:
             return (Concern("The parts of this command cannot be told apart, so its operands cannot be checked."),)
-        return link_concerns(self._workspace, commands)
+        environment = command_environment(
+            self._workspace.root, is_asked=False, hints=(request.execution or {}).get("env")
+        )
+        is_held = self._confinement.holds_everything
+        by_git = git_concerns(self._workspace, commands, environment, is_held=is_held)
+        return link_concerns(self._workspace, commands) + by_git
 
     def _run(self, examination: Examination, located: Located, time_left_s: float) -> dict[str, Any]:
         request = examination.request
         if request.tool_name == EXECUTE_COMMAND.name:
             if set(self._command_concerns(request, located)) - set(examination.concerns):
-                raise Refusal("A link appeared in the operands after the command was checked; nothing was run.")
+                raise Refusal("What the command names was replaced after it was checked; nothing was run.")
             confinement = Confinement() if examination.is_unconfined else self._confinement
             return execute_command(self._workspace, request, located, confinement, self._slot, time_left_s)
         if request.tool_name == WRITE_FILE.name:

@@ -143,7 +143,7 @@ def test_link_that_appears_after_the_check_stops_the_command(workspace: Workspac
     os.unlink(workspace.root / "src/a.txt")
     (workspace.root / "src/a.txt").symlink_to("../secrets/.env")
     outcome = executor.execute(examined)
-    assert outcome.error == "A link appeared in the operands after the command was checked; nothing was run."
+    assert outcome.error == "What the command names was replaced after it was checked; nothing was run."
 
 
 def test_more_names_than_can_be_looked_at_ask(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,102 @@
+"""What a repository's own configuration may start under a git command that only reads (docs/threat-model.md)."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from client.workspace.folder import Workspace
+from client.workspace.operands import SimpleCommand
+from client.workspace.request import Concern
+
+READ_TIMEOUT_S = 5
+
+# Keys of a repository that start nothing and lead nowhere. Whatever is not here asks: git has new ones every year.
+_INERT = re.compile(
+    r"core\.(?:repositoryformatversion|filemode|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol"
+    r"|safecrlf|quotepath|abbrev|sparsecheckout|sparsecheckoutcone|untrackedcache|preloadindex|commitgraph"
+    r"|multipackindex|trustctime|checkstat|protecthfs|protectntfs|longpaths|compression|bigfilethreshold)"
+    r"|extensions\.(?:objectformat|worktreeconfig|refstorage)"
+    r"|remote\..*\.(?:url|pushurl|fetch|push|mirror|prune|tagopt|gh-resolved)"
+    r"|branch\..*|user\.(?:name|email|signingkey|useconfigonly)|(?:author|committer)\.(?:name|email)"
+    r"|(?:color|column|advice|push|pull|fetch|rebase|status|pack|gc|index|feature|init|i18n|receive|transfer|rerere"
+    r"|help|tag|stash|maintenance|lfs|blame|grep|versionsort|commitgraph|checkout|tar|merge)\.[a-z0-9]*"
+    r"|color\..*|submodule\..*\.(?:url|active|branch)|submodule\.active"
+    r"|diff\.(?:algorithm|renames|renamelimit|colormoved|colormovedws|context|interhunkcontext|mnemonicprefix|noprefix"
+    r"|wordregex|indentheuristic|relative|orderfile|statgraphwidth)"
+    r"|log\.(?:date|decorate|abbrevcommit|follow|graphcolors|mailmap|initialdecorationset|excludedecoration)"
+)
+_STARTS = re.compile(r"(?:tar\..*\.command|tar\.command|lfs\.customtransfer.*|maintenance\..*hook.*|merge\.tool)")
+
+
+def git_concerns(
+    workspace: Workspace, commands: Sequence[SimpleCommand], environment: Mapping[str, str], *, is_held: bool
+) -> tuple[Concern, ...]:
+    """Say why a git command that nobody looked at must be looked at; `is_held` says that a sandbox holds programs."""
+    found: dict[Concern, None] = {}
+    for command in commands:
+        if command.argv[0] != "git" or command.argv[1:] == ("--version",):
+            continue
+        folder = workspace.root.joinpath(*command.folder)
+        concern = _repository_concern(workspace.root, folder)
+        if concern is None and not is_held:
+            concern = _configuration_concern(folder, environment)
+        if concern is not None:
+            found[concern] = None
+    return tuple(found)
+
+
+def _repository_concern(root: Path, folder: Path) -> Concern | None:
+    """The repository must be a folder `.git` of the workspace: git would trust another one, or one made of files."""
+    for place in (folder, *folder.parents):
+        if place != root and root not in place.parents:
+            break
+        if _is_bare(place):
+            return Concern("This folder looks like a repository without a work tree, whose files steer git.", "high")
+        own = place / ".git"
+        if not os.path.lexists(own):
+            continue
+        if not stat.S_ISDIR(os.lstat(own).st_mode):
+            return Concern("The .git of this folder is a file or a link: the repository lies elsewhere.")
+        for name in ("commondir", "objects/info/alternates", "config.worktree"):
+            if os.path.lexists(own / name):
+                return Concern(f"The repository reads a further place or configuration (.git/{name}).")
+        if any(os.path.islink(own / name) for name in ("config", "objects", "refs", "HEAD", "index", "info")):
+            return Concern("A part of .git is a link: the repository lies elsewhere.")
+        return None
+    return Concern("The workspace holds no repository of its own; git would use one of the folders above it.")
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def _configuration_concern(folder: Path, environment: Mapping[str, str]) -> Concern | None:
+    command = ["git", "config", "--list", "--includes", "--show-scope", "-z"]
+    try:
+        listed = subprocess.run(  # noqa: S603 lists only, and starts no program of the configuration
+            command, cwd=folder, env=dict(environment), capture_output=True, timeout=READ_TIMEOUT_S, check=True
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.SubprocessError):
+        return Concern("The configuration of the repository cannot be read.", "high")
+    parts = listed.split("\0")
+    keys = [
+        entry.partition("\n")[0]
+        for scope, entry in zip(parts[::2], parts[1::2], strict=False)
+        if scope in {"local", "worktree"} and not _is_inert(*entry.partition("\n")[::2])
+    ]
+    if not keys:
+        return None
+    names = ", ".join(dict.fromkeys(keys))
+    return Concern(f"The configuration of the repository may start programs or lead elsewhere: {names[:200]}.", "high")
+
+
+def _is_inert(key: str, value: str) -> bool:
+    folded = key.lower()
+    if folded == "core.bare":
+        return value.lower() in {"false", "no", "off", "0"}
+    return bool(_INERT.fullmatch(folded)) and not _STARTS.fullmatch(folded)

@@ -1,0 +1,112 @@
+"""A repository's configuration starts nothing under a git command that nobody looked at: tried with the real git."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from client.workspace.executor import WorkspaceExecutor
+from client.workspace.folder import Workspace
+from client.workspace.request import Examination, ToolRequest
+from client.workspace.sandbox.boundary import Boundary, NoBoundary
+from client.workspace.sandbox.choice import find_boundary
+from client.workspace.sandbox.confinement import Confinement
+
+
+def git(root: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", str(root), "-c", "user.name=A", "-c", "user.email=a@b", *words], check=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "work"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    (root / "a.txt").write_text("one\n")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "first")
+    git(root, "remote", "add", "origin", "https://host.example/a.git")
+    return root
+
+
+def examine(root: Path, command: str = "git status", boundary: Boundary | None = None) -> Examination:
+    executor = WorkspaceExecutor(Workspace(root), Confinement(boundary or NoBoundary()))
+    return executor.examine(ToolRequest("execute_command", {"command": command}))
+
+
+@pytest.mark.parametrize("command", ["git status", "git log --oneline", "git diff", "git --version"])
+def test_ordinary_repository_is_read_without_asking(root: Path, command: str) -> None:
+    assert examine(root, command).concerns == ()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "filter.x.clean",
+        "filter.x.process",
+        "gpg.program",
+        "log.showSignature",
+        "diff.x.textconv",
+        "diff.x.command",
+        "diff.external",
+        "core.fsmonitor",
+        "core.hooksPath",
+        "core.pager",
+        "core.editor",
+        "core.sshCommand",
+        "core.worktree",
+        "core.attributesFile",
+        "credential.helper",
+        "alias.status",
+        "include.path",
+        "includeIf.gitdir:/.path",
+        "merge.x.driver",
+        "trailer.x.command",
+        "interactive.diffFilter",
+        "remote.origin.uploadpack",
+        "remote.origin.promisor",
+        "submodule.x.update",
+        "url.x.insteadOf",
+        "pager.status",
+        "protocol.ext.allow",
+        "not.known.yet",
+    ],
+)
+def test_key_that_may_start_a_program_asks_where_no_sandbox_holds_it(root: Path, key: str) -> None:
+    git(root, "config", "--local", key, "/bin/true")
+    concerns = examine(root).concerns
+    assert [concern.danger for concern in concerns] == ["high"]
+    boundary = find_boundary()
+    assert bool(examine(root, boundary=boundary).concerns) is not Confinement(boundary).holds_everything
+
+
+def test_filter_of_a_stranger_is_asked_about_before_it_runs(root: Path) -> None:
+    canary = root.parent / "ran"
+    git(root, "config", "filter.x.clean", f"touch {canary}; cat")
+    (root / ".gitattributes").write_text("*.txt filter=x\n")
+    (root / "a.txt").write_text("two\n")
+    assert examine(root, "git diff").concerns
+    assert not canary.exists()
+    subprocess.run(["git", "-C", str(root), "status"], check=True, capture_output=True)
+    assert canary.exists(), "git no longer starts the filter: the test proves nothing"
+
+
+def test_included_configuration_counts(root: Path) -> None:
+    (root / "more").write_text("[gpg]\n\tprogram = x\n")
+    with (root / ".git/config").open("a") as file:
+        file.write("[include]\n\tpath = ../more\n")
+    (concern,) = examine(root).concerns
+    assert "include.path" in concern.text
+    assert "gpg.program" in concern.text
+
+
+def test_repository_of_somebody_else_asks(root: Path, tmp_path: Path) -> None:
+    bare, inner, linked, empty = (tmp_path / name for name in ("bare", "work/sub", "linked", "empty"))
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    inner.mkdir()
+    empty.mkdir()
+    git(root, "worktree", "add", "-q", str(linked))
+    assert "without a work tree" in examine(bare).concerns[0].text
+    assert "folders above" in examine(inner).concerns[0].text
+    assert "lies elsewhere" in examine(linked).concerns[0].text
+    assert "folders above" in examine(empty, boundary=find_boundary()).concerns[0].text
