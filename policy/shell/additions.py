@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from policy.paths.classes import FAMILIES
 from policy.shell.always_ask import names_of
+from policy.shell.lexer import Word
 from policy.shell.options import Reading, take_apart
 from policy.shell.parser import Stage
 from policy.shell.readonly import command_of
@@ -60,14 +61,19 @@ def additions_of(stage: Stage) -> Additions:
     argv = stage.argv
     end = argv.index("--") if "--" in argv else None
     if command.name == "rg":
-        return Additions(tuple(f"--iglob=!{name}" for name in secret_globs()), end)
-    if not _RECURSIVE & reading.given:
-        return Additions()
+        return Additions(tuple(f"--iglob=!{name}" for name in secret_globs()), end, are_required=True)
     excluded = tuple(f"--exclude={name}" for name in secret_globs())
     if command.name == "diff":
-        return Additions((*excluded, "--no-dereference"), end, are_required=True)
+        compares_folders = bool(_RECURSIVE & reading.given) or any(map(_may_be_folder, reading.operands))
+        return Additions((*excluded, "--no-dereference"), end, are_required=compares_folders)
+    if not _RECURSIVE & reading.given:
+        return Additions()
     folders = tuple(f"--exclude-dir={name}" for name in secret_globs())
     return Additions((*excluded, *folders), end, _without_links(stage, reading), are_required=True)
+
+
+def _may_be_folder(operand: Word) -> bool:
+    return "." not in operand.value.rstrip("/").rpartition("/")[2].strip(".") or operand.value.endswith("/")
 
 
 def _prints_patch(name: str, given: Set[str]) -> bool:
@@ -96,12 +102,9 @@ def _without_links(stage: Stage, reading: Reading) -> dict[int, str]:
 def secret_globs() -> tuple[str, ...]:
     """Return the names of secrets as globs of one component, in any case, with the endings of backups."""
     names: dict[str, None] = {}
-    for family in FAMILIES:
-        if family.read != "allow":
-            for pattern in family.patterns:
-                first = pattern.split("/")[0]
-                name = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() and c.isascii() else c for c in first)
-                names[name] = None
-                if not name.endswith("*"):
-                    names[f"{name}[.~]*"] = None
+    for pattern in [pattern for family in FAMILIES if family.read != "allow" for pattern in family.patterns]:
+        first = pattern.split("/")[0]
+        name = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() and c.isascii() else c for c in first)
+        backups = [f"{name}[.~#]*"] if name.startswith("*") else [f"{name}[.~]*", f"[.#]{name}[.#]*", f".#{name}"]
+        names |= dict.fromkeys([name, *backups])
     return tuple(names)
