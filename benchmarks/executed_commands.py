@@ -68,7 +68,9 @@ def main() -> None:
             started += one.started
             by_shell += one.run.argv[0][0][0] in {"bash", "zsh"}
             programs.update({words[0] for pipeline in one.run.argv for words in pipeline})
-            problems += [f"{one.run.line!r}: {problem}" for problem in one.problems]
+            for problem in one.problems:
+                problems.append(f"{problem} in {one.run.line!r}")
+                print(problems[-1], flush=True)
         print(f"{executed} lines executed, {len(problems)} problems", flush=True)
     minutes = (time.monotonic() - start) / 60
     report = _report(arguments, tried, programs, problems, executed, started, by_shell, minutes)
@@ -88,7 +90,7 @@ def _report(
     by_shell: int,
     minutes: float,
 ) -> str:
-    kinds = Counter(problem.split(": ")[1] for problem in problems)
+    kinds = Counter(problem.split(": ")[0] for problem in problems)
     listed = ", ".join(f"`{name}` {count}" for name, count in sorted(programs.items()))
     shown = "".join(f"- {problem}\n" for problem in problems[:50])
     return f"""# Allowed commands, executed

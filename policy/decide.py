@@ -11,7 +11,7 @@ from policy.findings import Findings, shown
 from policy.rules import Rule, Rules
 from policy.shell.command import Examination, Finding, examine, harm_of, reason_of
 from policy.shell.execution import execution_of
-from policy.shell.grants import granted_by, remember_options
+from policy.shell.grants import granted_by, remember_options, remember_writes
 from policy.verdicts.facts import Call, Environment, Facts, Profile, Rights, Writes
 from policy.verdicts.verdict import Danger, Decision, Match, Reason, Segment, Verdict, highest, strictest
 from tools.catalog import BY_NAME
@@ -170,9 +170,19 @@ def _concluded(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findin
         path_class=found.path_class,
         ask_reason=tool.ask_reason,
     )
-    if found.examination is None or decision == "deny":
+    if decision == "deny":
         return verdict
+    if found.examination is None:
+        return _with_folder_choice(verdict, call)
     return _with_command_parts(verdict, call, found.examination, facts)
+
+
+def _with_folder_choice(verdict: Verdict, call: Call) -> Verdict:
+    """Offer writes below the folder where nothing but the tool's own default asks."""
+    only_default = verdict.decision == "ask" and all(reason.code == "tool.default" for reason in verdict.reasons)
+    if not only_default or verdict.path is None or verdict.path_class != "ordinary":
+        return verdict
+    return replace(verdict, remember_options=remember_writes(verdict.path, call.tool))
 
 
 def _with_command_parts(verdict: Verdict, call: Call, examination: Examination, facts: Facts) -> Verdict:

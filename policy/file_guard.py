@@ -34,7 +34,7 @@ def check_paths(call: Call, tool: Tool, agent: Rights, facts: Facts, rules: Rule
     found.apply_rules(call.tool, names, rules.rules)
     if access == "write" and names and all(writes_granted(name, call.tool, facts.session_rules) for name in names):
         found.is_granted = True
-        found.matched.append(Match("session", "Granted for the paths of a plan, in this session."))
+        found.matched.append(Match("session", "Writing there was granted for this session."))
 
 
 def _canonical(argument: PathArgument, facts: Facts, found: Findings) -> CanonicalPath | None:

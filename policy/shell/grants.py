@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -13,7 +14,7 @@ from policy.shell.always_ask import ALWAYS_ASK, names_of
 from policy.shell.command import Examination, Finding
 from policy.shell.lexer import Word
 from policy.shell.operands import check_path
-from policy.shell.options import OptionList, read_options
+from policy.shell.options import OptionList, read_options, take_apart
 from policy.verdicts.unproven import Doubt
 from policy.verdicts.verdict import RememberOption
 
@@ -34,21 +35,35 @@ _STRANGE = names_of(
 
 
 def remember_options(examination: Examination, tool: str) -> tuple[RememberOption, ...]:
-    """Propose one grant of this tool that would have covered the line, or nothing."""
+    """Propose grants of this tool that would have covered the line, the wider one first, or nothing."""
     asking = [finding for finding in examination.findings if finding.doubt is not None]
     if examination.doubt is not None or examination.catastrophe or not asking:
         return ()
     if not all(_is_grantable(finding) for finding in asking):
         return ()
-    grants: list[dict[str, Any]] = []
-    for finding in asking:
-        grant = _grant_for(finding)
-        if grant not in grants:
-            grants.append(grant)
-    rule = {"tool": tool, "commands": grants}
+    exact = _option(tool, [_exactly(finding.stage.argv) for finding in asking], "exactly, in this session")
+    wider = _option(tool, [_grant_for(finding) for finding in asking], "in this session")
+    return (wider, exact) if any(grant["operands"] for grant in wider.rule["commands"]) else (exact,)
+
+
+def remember_writes(path: str, tool: str) -> tuple[RememberOption, ...]:
+    """Propose to grant what this tool writes below the folder of a file; the workspace itself is too much."""
+    folder = path.rpartition("/")[0]
+    if not folder:
+        return ()
+    return (_remembered({"tool": tool, "below": folder}, f"{tool} below `{folder}`, in this session"),)
+
+
+def _option(tool: str, grants: Sequence[dict[str, Any]], reach: str) -> RememberOption:
+    unique = [grant for number, grant in enumerate(grants) if grant not in grants[:number]]
+    words = ", ".join(f"`{shlex.join(grant['prefix'])}`" for grant in unique)
+    return _remembered({"tool": tool, "commands": unique}, f"{words}, {reach}")
+
+
+def _remembered(rule: Mapping[str, Any], label: str) -> RememberOption:
+    kind = "command" if "commands" in rule else "folder"
     digest = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:8]
-    label = ", ".join(f"`{' '.join(grant['prefix'])}`" for grant in grants) + ", in this session"
-    return (RememberOption(f"command-{digest}", label, rule),)
+    return RememberOption(f"{kind}-{digest}", label, rule)
 
 
 def granted_by(finding: Finding, tool: str, session_rules: Iterable[Mapping[str, Any]]) -> str | None:
@@ -65,11 +80,16 @@ def granted_by(finding: Finding, tool: str, session_rules: Iterable[Mapping[str,
 
 
 def writes_granted(path: str, tool: str, session_rules: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether a plan's declared paths, which a person granted, name this canonical path."""
-    return any(
-        rule.get("tool") == tool and isinstance(rule.get("paths"), list | tuple) and path in rule["paths"]
-        for rule in session_rules
-    )
+    """Say whether a person granted writes to this canonical path: a plan's declared paths, or all below a folder."""
+    for rule in session_rules:
+        paths, folder = rule.get("paths"), rule.get("below")
+        if rule.get("tool") != tool:
+            continue
+        if isinstance(paths, list | tuple) and path in paths:
+            return True
+        if isinstance(folder, str) and folder.strip("./") and path.startswith(f"{folder}/"):
+            return True
+    return False
 
 
 def _is_grantable(finding: Finding) -> bool:
@@ -79,7 +99,7 @@ def _is_grantable(finding: Finding) -> bool:
         return False
     if doubt.code not in {"command.project_code", "command.unknown"} or argv[0] == "git":
         return False
-    if any(word.is_glob or word.value != word.value.strip() for word in finding.stage.words):
+    if any(word.is_glob or word.value != word.value.strip() or _opens_more(word) for word in finding.stage.words):
         return False
     family = ALWAYS_ASK.get(argv[0])
     if (family is not None and not family.is_grantable) or argv[0] in _RUNNERS:
@@ -87,6 +107,11 @@ def _is_grantable(finding: Finding) -> bool:
     if any(word in _STRANGE for word in argv[1:3]):
         return False
     return len(argv) > 1 or argv[0] in SAFE_OPTIONS
+
+
+def _opens_more(word: Word) -> bool:
+    """A file of arguments (`@args`), and `--`, behind which the program may take words for another program."""
+    return word.value == "--" or word.value.startswith("@") or "=@" in word.value
 
 
 def _known_prefix(argv: Sequence[str]) -> tuple[str, ...] | None:
@@ -97,13 +122,35 @@ def _known_prefix(argv: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _grant_for(finding: Finding) -> dict[str, Any]:
+    """Return the grant of a command: its words up to the last option, then clean paths and options known as safe."""
     argv = finding.stage.argv
-    prefix = _known_prefix(argv)
-    if prefix is not None:
-        grant = {"prefix": list(prefix), "options": sorted(SAFE_OPTIONS[" ".join(prefix)].options), "operands": True}
+    known = _known_prefix(argv)
+    if known is not None:
+        name = " ".join(known)
+        grant = {
+            "prefix": list(_through_options(finding, known)),
+            "options": sorted(SAFE_OPTIONS[name].options),
+            "operands": True,
+        }
         if _covers(grant, finding):
             return grant
+    return _exactly(argv)
+
+
+def _exactly(argv: Sequence[str]) -> dict[str, Any]:
     return {"prefix": list(argv), "options": [], "operands": False}
+
+
+def _through_options(finding: Finding, known: Sequence[str]) -> Sequence[str]:
+    """Return the words up to the last option and its value: without them the grant would be wider."""
+    words = finding.stage.words[len(known) :]
+    try:
+        reading = take_apart(SAFE_OPTIONS[" ".join(known)], words)
+    except Doubt:
+        return finding.stage.argv
+    ends = [word.start for word in words if word.value.startswith("-")] + [word.start for _, word, _ in reading.values]
+    last = max(ends, default=-1)
+    return [*known, *(word.value for word in words if word.start <= last)]
 
 
 def _covers(grant: Mapping[str, Any], finding: Finding) -> bool:
@@ -116,15 +163,18 @@ def _covers(grant: Mapping[str, Any], finding: Finding) -> bool:
     rest = finding.stage.words[len(prefix) :]
     if not rest:
         return len(prefix) > 1 or prefix[0] in SAFE_OPTIONS
-    if grant.get("operands") is not True or " ".join(map(str, prefix)) not in SAFE_OPTIONS:
+    known = _known_prefix([str(word) for word in prefix])
+    if grant.get("operands") is not True or known is None:
         return False
-    return _is_safe_rest(rest, " ".join(map(str, prefix)), finding)
+    return _is_safe_rest(rest, " ".join(known), finding)
 
 
 def _is_safe_rest(rest: Sequence[Word], prefix: str, finding: Finding) -> bool:
     try:
         reading = read_options(SAFE_OPTIONS[prefix], rest, finding.place)
         for word in reading.operands:
+            if word.value.lower() in {"true", "false"}:
+                return False  # some programs take it for the value of the flag before it
             check_path(word, word.value, finding.place)
     except Doubt:
         return False

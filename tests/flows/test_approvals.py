@@ -166,7 +166,7 @@ def test_a_clean_command_does_not_ask_and_carries_its_words(serve: Serve, stub: 
     call = of_type(say(client, "look", agent_type="coder", environment=BASH), "tool_call")[0]
     assert call["requires_approval"] is False
     execution = call["metadata"]["execution"]
-    assert execution["argv"] == [[["git", "status"], ["head", "-5"]]]
+    assert execution["argv"] == [[["git", "status", "--ignore-submodules=dirty"], ["head", "-5"]]]
     assert execution["env"]["GIT_PAGER"] == "cat"
     assert call["metadata"]["segments"][0] == {"argv": ["git", "status"], "verdict": "allow"}
 
