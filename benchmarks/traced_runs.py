@@ -14,7 +14,6 @@ from pathlib import Path
 
 from policy.paths.classes import family_of
 from policy.shell.always_ask import names_of
-from policy.shell.readonly import READ_COMMANDS
 
 MARK = "/marker-of-run/"
 """The driver asks for a file of this name before each run, so that the trace can be cut."""
@@ -34,10 +33,10 @@ _RESULT = re.compile(r"= (-?\d+)(?:<([^>]*)>)?")
 _HARMLESS_WRITES = ("/dev/null", "/dev/tty", "/proc/self/")
 _HELPERS = {"egrep": {"grep"}, "fgrep": {"grep"}, "npm": {"node", "env"}, "[": {"["}, "awk": {"mawk", "gawk"}}
 """Programs that a distribution wraps in a script or a link."""
-_PATH = "/usr/local/bin:/usr/bin:/bin"
-"""Without the wrappers of version managers, which are programs of the person and no part of the list."""
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+"""The path of programs, without the wrappers of version managers, which are no part of the list."""
 _SHOWS_NO_CONTENT = names_of(
-    "wc file stat md5sum sha1sum sha256sum du ls tree find test [ cmp cd pwd echo realpath readlink basename dirname"
+    "wc file stat md5sum sha1sum sha256sum du ls tree find test [ cmp df realpath readlink basename dirname"
 )
 _DRIVER = """
 import json, os, subprocess, sys
@@ -98,6 +97,7 @@ class Workspace:
         self.top = folder.resolve()
         self.work, self.outside, self.home = self.top / "work", self.top / "outside", self.top / "home"
         self.canary = self.top / "canary"
+        self._programs: dict[str, str] = {}
         for place in (self.work, self.outside, self.home / ".ssh"):
             place.mkdir(parents=True)
         self.canary.write_text("#!/bin/sh\necho canary\n")
@@ -109,7 +109,7 @@ class Workspace:
 
     def environment(self) -> dict[str, str]:
         """Return the variables of the person at the client."""
-        return {"PATH": _PATH, "HOME": str(self.home), "LANG": "C.UTF-8", "TZ": "UTC"}
+        return {"PATH": PROGRAMS, "HOME": str(self.home), "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def runs(self, runs: Sequence[Run]) -> list[Seen]:
         """Run every line under strace and say what each one did."""
@@ -147,6 +147,7 @@ class Workspace:
 
     def _read(self, runs: Sequence[Run], lines: Iterable[str]) -> list[Seen]:
         seen = [Seen(run) for run in runs]
+        self._programs = {}
         current: Seen | None = None
         driver, pending = "", {}
         for line in lines:
@@ -162,10 +163,10 @@ class Workspace:
             if marked := _MARKED.search(text):
                 current = seen[int(marked.group(1))]
             elif current is not None and process != driver:
-                self._judge(text, current)
+                self._judge(process, text, current)
         return seen
 
-    def _judge(self, text: str, seen: Seen) -> None:
+    def _judge(self, process: str, text: str, seen: Seen) -> None:
         call = _CALL.match(text)
         if call is None:
             return
@@ -175,11 +176,11 @@ class Workspace:
         names = [os.path.join(folder or "", name) for folder, name in _NAMED.findall(arguments)]
         if name == "execve":
             if succeeded:
+                self._programs[process] = os.path.basename(names[0])
                 self._judge_program(names[0], seen)
         elif name.startswith("open"):
-            self._judge_open(
-                names[0] if names else "", arguments, result.group(2) if result and succeeded else None, seen
-            )
+            opened = result.group(2) if result and succeeded else None
+            self._judge_open(self._programs.get(process, ""), names[0] if names else "", arguments, opened, seen)
         elif name in {"connect", "bind"}:
             if "AF_INET" in arguments:
                 seen.problems.append(f"network: {text.strip()[:200]}")
@@ -191,13 +192,6 @@ class Workspace:
         own = path.startswith(str(self.top))
         return path.startswith(_HARMLESS_WRITES) or (path.startswith("/tmp/") and not own)  # noqa: S108
 
-    def _shows_content(self, run: Run) -> bool:
-        """Say whether a program of the line prints what it reads: some only count, hash or name it."""
-        names = {words[0] for pipeline in run.argv for words in pipeline}
-        if names & {"bash", "zsh"}:
-            names = set(re.findall(r"(?:^|[|;&\n]) *([\w\[]+)", run.line))
-        return bool(names & {name.split()[0] for name in READ_COMMANDS} - _SHOWS_NO_CONTENT)
-
     def _judge_program(self, program: str, seen: Seen) -> None:
         expected = {words[0] for pipeline in seen.run.argv for words in pipeline}
         expected |= {helper for name in tuple(expected) for helper in _HELPERS.get(name, ())}
@@ -207,7 +201,7 @@ class Workspace:
         if os.path.basename(program) not in expected or program.startswith(str(self.top)):
             seen.problems.append(f"foreign process: {program}")
 
-    def _judge_open(self, name: str, arguments: str, opened: str | None, seen: Seen) -> None:
+    def _judge_open(self, program: str, name: str, arguments: str, opened: str | None, seen: Seen) -> None:
         seen.asked_for.add(name)
         if re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND", arguments):
             if not self._is_scratch(name):
@@ -222,7 +216,7 @@ class Workspace:
         if below and "O_DIRECTORY" not in arguments:
             parts = opened.removeprefix(f"{self.work}/").split("/")
             family = family_of(parts, "read")
-            if family.name in {"secrets", "package_credentials"} and self._shows_content(seen.run):
+            if family.name in {"secrets", "package_credentials"} and program not in _SHOWS_NO_CONTENT:
                 seen.problems.append(f"secret read: {opened}")
 
     def _write_files(self) -> None:
