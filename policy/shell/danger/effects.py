@@ -13,6 +13,7 @@ _SYMBOLIC_MODE = re.compile(r"([ugoa]*)[-+=]([rwxXst]*)")
 _SQL = re.compile(r"\b(?:drop|delete|truncate)\s|dropDatabase|\.(?:drop|remove|delete\w*)\(", re.IGNORECASE)
 _DATABASES = names_of("psql mysql mariadb sqlite3 mongo mongosh redis-cli cqlsh clickhouse-client duckdb sqlcmd")
 _TAR_STARTS = ("--remove-files", "--checkpoint-action", "--to-command", "-I", "--use-compress")
+_SED_STARTS = re.compile(r"(?:^|[;\n{}\d$/!])\s*e\s|s(\W).*?\1.*?\1[gpimIM0-9]*e")
 _LOSING_TARGET = re.compile(r"(?:^|[-_:])(?:uninstall|distclean|mrproper|nuke|deploy|purge|destroy|drop)")
 _HOST_RIGHTS = re.compile(
     r"docker\.sock|--privileged|--cap-add|--pid=host|(?:-v|--volume)[ =](?:/|~|\$HOME)(?:[a-z.]*):|source=/,"
@@ -66,6 +67,10 @@ def has_own_harm(name: str, arguments: list[str], document: str, read: Look, jud
         return bool({"delete", "uninstall", "drain", "replace", "rollback"}.intersection(operands))
     if name in {"terraform", "tofu", "pulumi", "cdk"}:
         return bool({"destroy", "apply", "up", "deploy", "taint", "import"}.intersection(operands))
+    if name in {"sed", "gsed"}:
+        return any(map(_SED_STARTS.search, operands))
+    if name in {"make", "gmake"} and "-" in arguments and read(document):
+        return True
     if name in {"make", "gmake", "just", "task"}:
         return any(
             re.search(r"(?:^|[-_:])(?:uninstall|distclean|mrproper|nuke|deploy|purge|destroy|drop)", word)

@@ -37,7 +37,8 @@ def installs_foreign(name: str, arguments: Sequence[str], operands: Sequence[str
     if any(is_address(word) for word in operands):
         return True
     verbs = set(operands[:2])
-    if operands[:1] == ["create"] or (name == "go" and operands[:1] == ["run"] and "@" in "".join(operands)):
+    creates = operands[:1] == ["create"] and name in {"npm", "yarn", "pnpm", "bun"}
+    if creates or (name == "go" and operands[:1] == ["run"] and "@" in "".join(operands)):
         return True
     if operands[:1] == ["dlx"] or (name == "npm" and operands[:1] in (["exec"], ["x"], ["init"]) and len(operands) > 1):
         rest = [word for word in operands[1:] if word not in {"dlx", "exec", "x"}]

@@ -145,7 +145,9 @@ def _shell(name: str, arguments: Sequence[str], setting: Setting, read: Reader, 
 def _interpreter(name: str, arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
     texts = [setting.document] if setting.document is not None else []
     for place, word in enumerate(arguments):
-        if name not in {"awk", "gawk", "mawk"} and _INLINE.fullmatch(word) and place + 1 < len(arguments):
+        if name == "deno" and word == "eval":
+            texts += arguments[place + 1 :]
+        elif name not in {"awk", "gawk", "mawk"} and _INLINE.fullmatch(word) and place + 1 < len(arguments):
             texts.append(arguments[place + 1])
         elif (re.match(r"-[A-Za-z]*[ceE].+", word) and not word.startswith("--")) or (
             not word.startswith("-") and name in {"awk", "gawk", "mawk"}
