@@ -23,14 +23,14 @@ _INERT = re.compile(
     r"|extensions\.(?:objectformat|worktreeconfig|refstorage)"
     r"|remote\..*\.(?:url|pushurl|fetch|push|mirror|prune|tagopt|gh-resolved)"
     r"|branch\..*|user\.(?:name|email|signingkey|useconfigonly)|(?:author|committer)\.(?:name|email)"
-    r"|(?:color|column|advice|push|pull|fetch|rebase|status|pack|gc|index|feature|init|i18n|receive|transfer|rerere"
-    r"|help|tag|stash|maintenance|lfs|blame|grep|versionsort|commitgraph|checkout|tar|merge)\.[a-z0-9]*"
+    r"|(?:color|column|advice|push|pull|fetch|rebase|pack|gc|index|feature|init|i18n|receive|transfer|rerere"
+    r"|tag|stash|grep|versionsort|commitgraph|checkout|merge)\.[a-z0-9]*"
+    r"|status\.(?:branch|short|aheadbehind|displaycommentprefix|relativepaths|showstash|showuntrackedfiles|renames)"
     r"|color\..*|submodule\..*\.(?:url|active|branch)|submodule\.active"
     r"|diff\.(?:algorithm|renames|renamelimit|colormoved|colormovedws|context|interhunkcontext|mnemonicprefix|noprefix"
-    r"|wordregex|indentheuristic|relative|orderfile|statgraphwidth)"
+    r"|wordregex|indentheuristic|relative|statgraphwidth)"
     r"|log\.(?:date|decorate|abbrevcommit|follow|graphcolors|mailmap|initialdecorationset|excludedecoration)"
 )
-_STARTS = re.compile(r"(?:tar\..*\.command|tar\.command|lfs\.customtransfer.*|maintenance\..*hook.*|merge\.tool)")
 
 
 def git_concerns(
@@ -99,4 +99,4 @@ def _is_inert(key: str, value: str) -> bool:
     folded = key.lower()
     if folded == "core.bare":
         return value.lower() in {"false", "no", "off", "0"}
-    return bool(_INERT.fullmatch(folded)) and not _STARTS.fullmatch(folded)
+    return bool(_INERT.fullmatch(folded))

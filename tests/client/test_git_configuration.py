@@ -69,6 +69,9 @@ def test_ordinary_repository_is_read_without_asking(root: Path, command: str) ->
         "url.x.insteadOf",
         "pager.status",
         "protocol.ext.allow",
+        "status.submoduleSummary",
+        "blame.ignoreRevsFile",
+        "diff.orderFile",
         "not.known.yet",
     ],
 )
