@@ -1,9 +1,10 @@
-"""The road of one message, traced: the files of the project in which a function body runs for a plain answer."""
+"""The road of one message, traced: the files in which a function body runs for a plain answer, and its SQL."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,16 +15,38 @@ from tests.running import api_client, running_server
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = (".venv", "tests", "benchmarks")
+STATEMENTS = {("core.py", "execute"), ("cursor_async.py", "execute"), ("_connection_base.py", "_exec_command")}
+"""Where aiosqlite and psycopg send one statement."""
+BACKGROUND = "runs/keep/"
+"""What the process does on its own, whether or not a message comes."""
 
 
-def trace_plain_answer(db_url: str) -> list[str]:
-    """Play one message to a plain answer, twice, and give the files that the second one visits, sorted."""
+@dataclass(frozen=True)
+class Road:
+    """What one message visited."""
+
+    files: list[str]
+    """Paths below the repository, sorted."""
+    statements: int
+    """SQL statements, BEGIN and COMMIT included."""
+
+
+def trace_plain_answer(db_url: str) -> Road:
+    """Play one message to a plain answer, twice, and trace the second one."""
     seen: set[str] = set()
+    statements: list[FrameType] = []
     is_watching = False
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
-        if is_watching and event == "call" and frame.f_code.co_name != "<module>":
-            seen.add(frame.f_code.co_filename)
+        code = frame.f_code
+        if not is_watching or event != "call" or code.co_name == "<module>":
+            return
+        seen.add(code.co_filename)
+        # A coroutine that goes on is a call too, in the same frame; the list keeps the frames, so none is reused.
+        if (Path(code.co_filename).name, code.co_name) in STATEMENTS and not any(
+            frame is known for known in statements
+        ):
+            statements.append(frame)
 
     threading.setprofile(watch)
     try:
@@ -40,10 +63,12 @@ def trace_plain_answer(db_url: str) -> list[str]:
             is_watching = False
     finally:
         threading.setprofile(None)
-    paths = (Path(name) for name in seen if name.startswith(str(ROOT)))
+    paths = (Path(name) for name in seen if name.startswith(str(ROOT)) and name.endswith(".py"))
     inside = (path.relative_to(ROOT) for path in paths)
-    return sorted(str(path) for path in inside if path.parts[0] not in OUTSIDE)
+    files = (path.as_posix() for path in inside if path.parts[0] not in OUTSIDE)
+    return Road(sorted(path for path in files if not path.startswith(BACKGROUND)), len(statements))
 
 
 if __name__ == "__main__":
-    print("\n".join(trace_plain_answer(sys.argv[1])))
+    road = trace_plain_answer(sys.argv[1])
+    print("\n".join([*road.files, f"{len(road.files)} files, {road.statements} statements"]))

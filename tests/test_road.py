@@ -1,0 +1,24 @@
+"""The road of one message is as short as ARCHITECTURE.md says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.road import trace_plain_answer
+
+PAGE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+SLACK = 4
+"""Statements: a slow machine writes the log in more batches."""
+
+
+def test_a_plain_answer_visits_no_more_than_the_page_says(db_url: str) -> None:
+    told = re.search(
+        r"function bodies run in (\d+) files.*?(\d+)\s+SQL statements on SQLite.*?(\d+) on PostgreSQL", PAGE, re.S
+    )
+    assert told is not None, "ARCHITECTURE.md states the figures"
+    road = trace_plain_answer(db_url)
+    assert len(road.files) <= int(told[1]), "\n".join(road.files)
+    assert road.statements <= int(told[2 if db_url.startswith("sqlite") else 3]) + SLACK
+    assert len(road.files) > 20, "the trace saw nothing"
+    assert road.statements > 5, "the trace saw no statements"
