@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,21 @@ class Approve(StrEnum):
     none = "none"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The agent server behind the CodeLab IDE."""
+
+
 EnvFile = Annotated[
     Path | None,
     typer.Option(envvar="AGENT_RUNTIME__ENV_FILE", help="A file of settings; no file is read that is not named."),
@@ -38,24 +54,26 @@ def serve(
     env_file: EnvFile = None,
 ) -> None:
     """Run the server."""
-    import uvicorn
+    import asyncio
 
     import logs
-    from server import create_app
     from settings import Settings
 
     chosen: dict[str, Any] = {"host": host, "port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = Settings.load(_existing(env_file), **given)
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-    )
+    with _listening(settings.host, settings.port) as bound:
+        # Imported after the address is ours: a port in use is said at once.
+        import uvicorn
+
+        from server import create_app
+        from storage.schema import migrate as migrate_database
+
+        application = create_app(settings)
+        asyncio.run(migrate_database(settings.db_url))
+        config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 @app.command()
@@ -74,6 +92,10 @@ def chat(
         str | None, typer.Option(help="Agent for the first message; the router chooses otherwise.")
     ] = None,
     session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
+    goes_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the newest session of the workspace.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the task of --message as JSON lines.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
     network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
 ) -> None:
@@ -92,6 +114,8 @@ def chat(
         db=db,
         agent=agent,
         session=session,
+        goes_on=goes_on,
+        as_json=as_json,
         timeout_s=timeout,
         network=network,
     )
@@ -213,6 +237,19 @@ def check(
     declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
     verdict = check_call(tool, arguments, agent, {name: value for name, value in declared.items() if value})
     print_verdict(verdict, as_json=as_json)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Bind the address of the server; raises ConfigurationError when it is in use or not of this machine."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family)
+        if sys.platform != "win32":  # there it would let two servers share a port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise ConfigurationError(f"The server cannot listen on {host}:{port}: {error.strerror}.") from error
+    return bound
 
 
 def _existing(env_file: Path | None) -> Path | None:

@@ -115,12 +115,23 @@ class Session:
 
     def catch_up(self) -> None:
         """Skip what the log of an older session holds already."""
-        try:
-            for number, _ in self.log_after(self.last_seq, follow=False):
-                self.last_seq = max(self.last_seq, number)
-        except ServerRefused as refusal:
-            if refusal.status_code != 404:
-                raise
+        for number, _ in self.log_after(self.last_seq, follow=False):
+            self.last_seq = max(self.last_seq, number)
+
+    def get(self, path: str, **params: str) -> dict[str, Any]:
+        """Read one of the REST endpoints (docs/protocol.md); raises ServerRefused or ServerUnreachable."""
+        with self._open("GET", path, params=params, limited=False) as response:
+            return _object(response)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send one REST request and give its reply."""
+        with self._open("POST", path, content=json.dumps(body), limited=False) as response:
+            return _object(response)
+
+    def begin(self) -> None:
+        """Turn to a new session."""
+        self.id = str(uuid4())
+        self.last_seq = 0
 
     def cancel(self) -> bool:
         """Cancel what runs or waits in the session; False when there was nothing."""
@@ -212,6 +223,14 @@ def _as_unknown(known: dict[str, Any]) -> Chunk | None:
         return Chunk.model_validate(known)
     except ValidationError:
         return None
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.read())
+    except (ValueError, httpx.TransportError) as error:
+        raise ServerUnreachable(f"The answer of {response.url} cannot be read.") from error
+    return body if isinstance(body, dict) else {}
 
 
 def _refusal(response: httpx.Response) -> ServerRefused:

@@ -45,22 +45,62 @@ class TurnLoop:
         self._summary = TaskSummary()
         self._is_cancelled = False
 
+    @property
+    def session_id(self) -> str:
+        """The session of the next message."""
+        return self._session.id
+
     def run_task(self, text: str, agent: str | None = None) -> str:
         """Carry one request through all its pauses and show how it ended; gives the outcome.
 
         Ctrl-C and the end of the time cancel the run; a second Ctrl-C leaves at once.
         """
         self._begin_task()
-        self._session.time_limit.restart()
-        started = time.monotonic()
         message: dict[str, Any] = {"type": "user_message", "content": text}
         if agent:
             message["agent_type"] = agent
         if self._is_first:
             message["environment"] = self._executor.environment()
+        return self._carry(message)
+
+    def take_up(self) -> str | None:
+        """Go on with a session of an earlier day: ask what still waits for a decision; None when nothing does."""
+        self._begin_task()
+        rows = self._session.get(f"/sessions/{self._session.id}/pending-approvals").get("pending_approvals") or []
+        pending = {row.get("request_id") for row in rows if isinstance(row, dict)}
+        calls: dict[str | None, _OpenCall] = {}
+        for seq, chunk in self._session.log_after(0, follow=False):
+            self._session.last_seq = seq
+            if chunk.type == "tool_call" and chunk.call_id in pending:
+                calls[chunk.call_id] = _OpenCall(chunk, seq)
+            elif chunk.type == "plan_approval_required" and chunk.approval_request_id in pending:
+                self._plan = chunk
+        self._calls.extend(calls.values())
+        if not self._calls and self._plan is None:
+            return None
+        if self._plan is not None:
+            self._view.show(self._plan)
+        self._summary.outcome = "awaiting_plan" if self._plan is not None else "awaiting_approval"
+        return self._carry(None)
+
+    def begin_session(self) -> None:
+        """Turn to a new session; its first message describes the machine again."""
+        self._session.begin()
+        self._is_first = True
+        self._begin_task()
+
+    def environment(self) -> dict[str, Any]:
+        """Describe the machine as the server is told (docs/protocol.md, `user_message`)."""
+        return self._executor.environment()
+
+    def _carry(self, message: dict[str, Any] | None) -> str:
+        """Send a message, if there is one, and settle what comes until nothing is left that can be settled here."""
+        self._session.time_limit.restart()
+        started = time.monotonic()
         try:
-            self._send(message)
-            self._is_first = False
+            if message is not None:
+                self._send(message)
+                self._is_first = False
             while self._settle_next():
                 pass
         except (KeyboardInterrupt, EOFError):

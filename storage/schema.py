@@ -100,8 +100,15 @@ def _enter_schema(connection: Any) -> bool:
 
 
 def _migrate_sqlite(named: str) -> bool:
-    Path(named).absolute().parent.mkdir(parents=True, exist_ok=True)
-    path = own_file(named)
+    try:
+        Path(named).absolute().parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(named)
+        with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as connection:
+            is_current = _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_SQLITE)
+            if not is_current:
+                _refuse_half_made(connection, path)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise ConfigurationError(f"The SQLite file {named} cannot be used: {error}.") from error
     if path != named:
         _log.warning(
             "%s holds tables of the original service and stays untouched; this version keeps its own in %s. "
@@ -111,10 +118,8 @@ def _migrate_sqlite(named: str) -> bool:
             named,
             extra={"action": "own_file"},
         )
-    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as connection:
-        if _is_current(lambda sql: connection.execute(sql).fetchone(), _IN_SQLITE):
-            return False
-        _refuse_half_made(connection, path)
+    if is_current:
+        return False
     return _upgrade("sqlite://", lambda: sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None), _enter_file)
 
 

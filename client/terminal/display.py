@@ -36,9 +36,17 @@ class Display:
         self.console = console
         self._workspace = workspace
         self._streamed = ""
+        self._plan: dict[str, Any] | None = None
+
+    def show_plan(self) -> bool:
+        """Show the last plan again; False when there was none."""
+        if self._plan is not None:
+            self.line(plan_table(self._plan))
+        return self._plan is not None
 
     def show(self, chunk: Chunk) -> None:
         """See View."""
+        self._plan = chunk.plan_summary or self._plan
         if chunk.type == "assistant_message":
             self._show_text(chunk)
             return

@@ -31,19 +31,18 @@ class Left(Exception):
 class Keyboard:
     """One terminal with one person at it."""
 
-    def __init__(self, history: Path | None = None, commands: Sequence[str] = ()) -> None:
+    def __init__(self, history: Path | None = None) -> None:
         self._input = create_input()
         self._output = _output()
         self._app: Application[str] | None = None
         self._is_left = False
         self._history: History = FileHistory(str(history)) if history else InMemoryHistory()
-        self._commands = WordCompleter(list(commands), sentence=True)
 
-    def request(self, prompt: str) -> str:
-        """Read a request; a paste is one text, whatever its lines, and Alt-Enter begins a new line."""
+    def request(self, prompt: str, commands: Sequence[str] = ()) -> str:
+        """Read a request; a paste is one text, whatever its lines, Alt-Enter begins a new line, Tab completes."""
         session: PromptSession[str] = PromptSession(
             history=self._history,
-            completer=self._commands,
+            completer=WordCompleter(list(commands), sentence=True),
             complete_while_typing=False,
             key_bindings=_request_keys(self._input),
             multiline=True,

@@ -17,12 +17,17 @@ from client.decider import ApproveAll, Decider, RejectAll
 from client.granted import Granting, Grants
 from client.own_server import Address, own_server, sqlite_url
 from client.session import ServerRefused, Session
+from client.session_index import Place, SessionIndex, is_served
+from client.terminal.commands import HINT, Commands
 from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
+from client.terminal.history_view import history_lines
+from client.terminal.json_view import JsonView
 from client.terminal.keyboard import Keyboard
 from client.terminal.text import shown
 from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
+from client.view import View
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from client.workspace.sandbox.choice import find_boundary
@@ -32,8 +37,6 @@ from policy.rules import load_rules
 from settings import Settings
 
 Approve = Literal["ask", "all", "none"]
-_COMMANDS = ("/agent", "/help", "/quit")
-_HELP = "Write a request; /agent NAME chooses an agent, /quit or Ctrl-D leaves, Ctrl-C cancels a run."
 _NO_SANDBOX = "No sandbox works on this machine: a command that runs can do what you can do (docs/terminal-client.md)."
 
 
@@ -49,6 +52,9 @@ class ChatOptions:
     db: str | None = None
     agent: str | None = None
     session: str | None = None
+    goes_on: bool = False
+    """Take up the newest session of the workspace."""
+    as_json: bool = False
     allow: tuple[str, ...] = ()
     timeout_s: float = 600.0
     network: bool = True
@@ -63,85 +69,115 @@ def run_chat(options: ChatOptions, console: Console) -> int:
         raise ConfigurationError(f"The workspace '{options.workspace}' is not a folder that can be used.") from error
     if options.message is None and not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
+    if options.as_json and options.message is None:
+        raise ConfigurationError("--json prints one task: give it with --message.")
     settings = client_settings()
+    index = SessionIndex(workspace_folder(workspace.root))
+    place = _place(options, settings, index)
     time_limit = TimeLimit(options.timeout_s)
-    display = Display(console, workspace)
+    display = Display(Console(stderr=True) if options.as_json else console, workspace)
     confinement = Confinement(find_boundary(), may_connect=options.network)
     if confinement.boundary.kind == "none":
         display.warn(_NO_SANDBOX)
     executor = WorkspaceExecutor(workspace, confinement)
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    keyboard = Keyboard(data_folder() / "history", _COMMANDS) if is_terminal else None
-    decider = _decider(options.approve, console, keyboard, workspace, time_limit)
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.as_json
+    keyboard = Keyboard(data_folder() / "history") if is_terminal else None
+    decider = _decider(options.approve, keyboard, display, workspace, time_limit)
     if options.allow:
         rules = load_rules(settings.policy_file, settings.policy_profile)
         decider = Granting(Grants.of(options.allow, executor.environment(), rules), decider)
-    with _address(options, settings, workspace) as address:
-        session = Session(address.url, address.key, time_limit, options.session)
+    with _address(options, settings, place) as address:
+        session = Session(address.url, address.key, time_limit, place.session or None)
         with contextlib.closing(session):
-            if options.session:
+            view: View = JsonView(sys.stdout) if options.as_json else display
+            loop = TurnLoop(session, decider, view, executor)
+            if place.session:
+                display.line(history_lines(session.get(f"/sessions/{session.id}/history")))
                 session.catch_up()
-            loop = TurnLoop(session, decider, display, executor)
             if options.message is not None or keyboard is None:
+                index.note(Place(session.id, place.server))
                 return 0 if loop.run_task(options.message or "", options.agent) == "completed" else 1
-            _converse(loop, display, keyboard, workspace, options.agent)
+            display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
+            if place.session:
+                loop.take_up()
+            _converse(Commands(session, loop, display), loop, display, keyboard, options.agent, index, place.server)
             return 0
 
 
+def _place(options: ChatOptions, settings: Settings, index: SessionIndex) -> Place:
+    """Find the server and the session; an unknown session is an error before anything starts."""
+    server = options.url
+    if options.db:
+        server = options.db if "://" in options.db else sqlite_url(Path(options.db))
+    elif server is None and "db_url" in settings.model_fields_set:
+        server = settings.db_url
+    if options.session:
+        # A server that was named is asked itself: sessions of other clients are not in the index.
+        found = Place(options.session, server) if server else index.find(options.session, None)
+        if found is None:
+            raise ConfigurationError(f"This workspace has no session '{options.session}'.")
+        return _free(found)
+    if options.goes_on:
+        newest = index.newest(server)
+        if newest is None:
+            raise ConfigurationError("There is no session to continue in this workspace.")
+        return _free(newest)
+    return Place("", server or sqlite_url(index.free_database()))
+
+
+def _free(place: Place) -> Place:
+    file = Path(place.server.removeprefix("sqlite:///"))
+    if place.server.startswith("sqlite:///") and is_served(file):
+        raise ConfigurationError(f"The session {place.session} is kept by a chat that is open in another window.")
+    return place
+
+
 def _decider(
-    approve: Approve, console: Console, keyboard: Keyboard | None, workspace: Workspace, time_limit: TimeLimit
+    approve: Approve, keyboard: Keyboard | None, display: Display, workspace: Workspace, time_limit: TimeLimit
 ) -> Decider:
     if approve == "all":
         return ApproveAll()
     if approve == "ask" and keyboard is not None:
-        return AskPerson(console, keyboard, workspace, time_limit)
+        return AskPerson(display.console, keyboard, workspace, time_limit)
     if approve == "ask":
-        console.print(Text("There is no terminal to ask at: nothing that asks is approved (--approve none).", "yellow"))
+        display.warn("There is no terminal to ask at: nothing that asks is approved (--approve none).")
     return RejectAll()
 
 
 @contextlib.contextmanager
-def _address(options: ChatOptions, settings: Settings, workspace: Workspace) -> Iterator[Address]:
-    if options.url:
-        yield Address(options.url, options.key or settings.first_key)
+def _address(options: ChatOptions, settings: Settings, place: Place) -> Iterator[Address]:
+    if options.url or place.server.startswith(("http://", "https://")):
+        yield Address(place.server, options.key or settings.first_key)
         return
-    with own_server(_database_of(options, settings, workspace)) as address:
+    with own_server(place.server) as address:
         yield address
 
 
-def _database_of(options: ChatOptions, settings: Settings, workspace: Workspace) -> str:
-    """The database of the chat's own server: what was asked for, else one per workspace in the user's data folder."""
-    if options.db:
-        return options.db if "://" in options.db else sqlite_url(Path(options.db))
-    if "db_url" in settings.model_fields_set:
-        return settings.db_url
-    return sqlite_url(workspace_folder(workspace.root) / "chat.db")
-
-
-def _converse(loop: TurnLoop, display: Display, keyboard: Keyboard, workspace: Workspace, agent: str | None) -> None:
+def _converse(
+    commands: Commands,
+    loop: TurnLoop,
+    display: Display,
+    keyboard: Keyboard,
+    agent: str | None,
+    index: SessionIndex,
+    server: str,
+) -> None:
     """Read requests from the person until they leave; what the server refuses is shown, and the talk goes on."""
-    display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
-    display.note(_HELP)
+    display.note(HINT)
     while True:
         try:
-            text = keyboard.request("You").strip()
+            text = keyboard.request("You", commands.names).strip()
         except (EOFError, KeyboardInterrupt):
             display.note("Goodbye.")
             return
-        word, _, rest = text.partition(" ")
         try:
-            match word:
-                case "":
-                    continue
-                case "/quit" | "/exit":
+            if text.startswith("/"):
+                if not commands.run(text):
                     return
-                case "/agent" if rest.strip():
-                    loop.switch_agent(rest.strip())
-                case _ if word.startswith("/"):
-                    display.note(_HELP)
-                case _:
-                    loop.run_task(text, agent)
-                    agent = None
+            elif text:
+                index.note(Place(loop.session_id, server))
+                loop.run_task(text, agent)
+                agent = None
         except ServerRefused as refusal:
             if refusal.status_code == 401:
                 raise

@@ -19,7 +19,7 @@ from pathlib import Path
 
 COMMAND = str(Path(sys.executable).parent / "agent-runtime")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
-DEADLINE_S = 30.0
+DEADLINE_S = 100.0
 
 
 class Person:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -19,7 +20,7 @@ def agent_runtime(*arguments: str, cwd: Path | None = None, **settings: str) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         cwd=cwd,
         env=os.environ | {"COLUMNS": "100"} | settings,
     )
@@ -125,3 +126,22 @@ def test_graph_is_mermaid() -> None:
     text = agent_runtime("graph").stdout
     assert "graph TD" in text
     assert "specialist" in text
+
+
+def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
+    serve = ("serve", "--port", "0")
+    (tmp_path / "no.db").write_text("this is no database, whatever its name says" * 20)
+    for url, said in (
+        ("mysql://x", "is not usable"),
+        (f"sqlite:///{tmp_path}/no.db", "cannot be used"),
+        (f"sqlite:///{tmp_path}/no.db/x.db", "cannot be used"),
+        ("postgresql://u@127.0.0.1:1/x", "does not answer"),
+    ):
+        failed = agent_runtime(*serve, cwd=tmp_path, AGENT_RUNTIME__DB_URL=url)
+        assert said in failed.stderr.splitlines()[-1], failed.stderr
+        assert failed.returncode == 2
+        assert "Traceback" not in failed.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert "cannot listen on" in one_sentence(agent_runtime("serve", "--port", port, cwd=tmp_path))
+    assert "cannot listen on" in one_sentence(agent_runtime("serve", "--host", "203.0.113.1", cwd=tmp_path))

@@ -15,7 +15,7 @@ import pytest
 from client.own_server import Address, own_server, sqlite_url
 from tests.client.person import Person, at_terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

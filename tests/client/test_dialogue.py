@@ -23,7 +23,7 @@ from tests.client.runtime_double import (
     status,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 
 
 @contextmanager

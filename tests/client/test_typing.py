@@ -8,7 +8,7 @@ import pytest
 from tests.client.runtime_double import delta, done, says, status
 from tests.client.test_dialogue import APPROVED, END, chat, write_call
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 
 PASTE = "\x1b[200~{}\x1b[201~"
 REJECTED = [status("c1", "rejected"), says("I see."), done()]
