@@ -237,6 +237,7 @@ def alternatives(pattern: str) -> list[str] | None:
     return done
 
 
+@lru_cache(maxsize=4096)
 def wildcard_may_meet_secret(pattern: str) -> bool:
     """Say whether a component with wildcards may stand for a secret or a backup of one: by a known name, or its end."""
     loose = re.sub(r"\[[^\]]*\]?", "?", folded(pattern))
