@@ -17,7 +17,7 @@ from api.auth import Authentication
 from api.limits import BodyLimit, RateLimit
 from api.routes import agents, approvals, health, messages, metric_views, metrics, policy, sessions
 from graph.builder import build_graph
-from llm.chat_model import BUILT_IN_MODEL, Models
+from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from policy.rules import load_rules
 from runs.broadcast import Broadcast
 from runs.engine import Engine
@@ -47,21 +47,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database = await open_database(settings.db_url)
         checkpoints = Checkpoints(database)
         await checkpoints.open()
-        models = Models(
-            model=settings.llm_model,
-            proxy_url=settings.llm_proxy_url,
-            internal_key=settings.first_key,
-            api_key=settings.llm_api_key,
-            timeout_s=settings.llm_timeout_seconds,
-            max_retries=settings.llm_max_retries,
-        )
-        await models.open()
+        models = Models(model=settings.llm_model, endpoint=_endpoint(settings), max_retries=settings.llm_max_retries)
         engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
         await worker.start()
         _log.info("server started", extra=_started(settings))
         try:
+            models.warm()
             with drain_before_exit(worker, DRAIN_S):
                 yield
         finally:
@@ -103,6 +96,20 @@ def _started(settings: Settings) -> dict[str, object]:
         "approval_expiry_hours": settings.approval_expiry_hours,
         "session_max_age_hours": settings.session_max_age_hours,
     }
+
+
+def _endpoint(settings: Settings) -> Endpoint:
+    return Endpoint(
+        proxy_url=settings.llm_proxy_url,
+        internal_key=settings.first_key,
+        api_key=settings.llm_api_key,
+        headers=settings.llm_headers,
+        extra_body=settings.llm_extra_body,
+        temperature=settings.llm_temperature,
+        max_tokens=settings.llm_max_tokens,
+        timeout_s=settings.llm_timeout_seconds,
+        idle_timeout_s=settings.llm_idle_timeout_seconds,
+    )
 
 
 def _new_key() -> str:

@@ -54,7 +54,12 @@ class Settings(BaseSettings):
     llm_api_key: OptionalText = None
     llm_timeout_seconds: float = Field(360, gt=0)
     llm_max_retries: int = Field(2, ge=0, le=10)
+    llm_idle_timeout_seconds: float = Field(180, gt=0)
     llm_context_tokens: int = Field(128_000, ge=1_000)
+    llm_max_tokens: int | None = Field(None, ge=1)
+    llm_temperature: float | None = Field(None, ge=0, le=2)
+    llm_headers: dict[str, str] = Field(default_factory=dict)
+    llm_extra_body: dict[str, Any] = Field(default_factory=dict)
     policy_file: Path | None = None
     policy_profile: Literal["standard", "strict"] = "standard"
     gateway_url: OptionalText = None

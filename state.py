@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.messages import ToolCall as WrittenToolCall
@@ -41,6 +41,8 @@ class DecidedCall(TypedDict):
     arguments: dict[str, Any]
     agent: str
     verdict: dict[str, Any]
+    as_text: NotRequired[bool]
+    """Whether it was found in the text of the reply; present when it was."""
 
 
 class AskedQuestion(DecidedCall):
@@ -75,6 +77,9 @@ class AgentState(TypedDict, total=False):
     """Set to {} by the input of a new turn, counted up by the specialist."""
     round: list[DecidedCall]
     """Calls of the last reply that are not dispatched yet; written and emptied by the specialist."""
+    native_callers: list[str]
+    """The models that have made a call through the tool interface in this session; added to by the specialist. Of
+    these a call written as text is only text."""
     plan: dict[str, Any] | None
     """The plan that is executing; set by plan_review, advanced and cleared by plan_step, and cleared by the router when
     a new message came in between."""

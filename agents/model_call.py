@@ -30,7 +30,9 @@ async def call_model(
     tools: Sequence[Tool] = (),
     temperature: float | None = None,
     json_schema: Mapping[str, Any] | None = None,
-    tool_choice: Literal["required"] | None = None,
+    tool_choice: Literal["required", "none"] | None = None,
+    text_calls: bool = True,
+    may_be_empty: bool = False,
     on_text: Callable[[str], None] | None = None,
     outcome_of: Callable[[Reply], Outcome] = lambda _: "ok",
 ) -> Reply:
@@ -57,6 +59,8 @@ async def call_model(
             temperature=temperature,
             json_schema=json_schema,
             tool_choice=tool_choice,
+            text_calls=text_calls,
+            may_be_empty=may_be_empty,
             on_text=on_text,
             on_retry=tell_retry,
         )
@@ -67,7 +71,7 @@ async def call_model(
     outcome = outcome_of(reply)
     tell(
         outcome,
-        insisted=tool_choice is not None,
+        insisted=tool_choice == "required",
         implicit=outcome == "implicit",
         model=reply.model,
         started_at=started.isoformat(),

@@ -13,7 +13,7 @@ from evaluation.report import Report, routing_figures, task_figures
 from evaluation.routing import route_all
 from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
-from llm.chat_model import BUILT_IN_MODEL, Models
+from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
     """Measure; `progress` is told what was measured, line by line. Labels are read before a model is asked."""
     requests = read_requests(options.requests)[: options.limit] if options.requests is not None else None
     tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
-    live = Models(
-        model=options.model,
+    endpoint = Endpoint(
         proxy_url=options.url,
         api_key=options.api_key,
         internal_key=options.internal_key,
         timeout_s=options.timeout_s,
     )
+    live = Models(model=options.model, endpoint=endpoint)
     models: Any = live
     source = "scripted model" if options.model == BUILT_IN_MODEL else f"live, {options.url}"
     if options.replay is not None:

@@ -31,6 +31,11 @@ class Recording:
                 row = json.loads(line)
                 self._replies.setdefault(row["key"], []).append(row["reply"])
 
+    @property
+    def name(self) -> str:
+        """The configured name of the model."""
+        return str(self._live.name) if self._live is not None else "recording"
+
     async def reply(self, messages: Sequence[BaseMessage], *, tools: Sequence[Any] = (), **wishes: Any) -> Reply:
         """Answer as `Models.reply` does."""
         key = _key(messages, tools, wishes)

@@ -1,14 +1,26 @@
 """What can go wrong in one attempt to call a model, before it is known whether there will be another attempt."""
 
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
 from errors import ContextTooLong, ModelBadReply, ModelError, ModelTimeout, ModelUnavailable
 
 _SENTENCES = {
-    400: "The language model refused this request.",
-    401: "The language model refused the credentials of this server.",
-    403: "The language model refused the credentials of this server.",
-    404: "The language model does not exist at the configured address.",
-    429: "The language model is busy. Please try again in a while.",
+    400: "The language model refused this request",
+    401: "The language model refused the credentials of this server",
+    402: "The language model's provider wants to be paid first",
+    403: "The language model refused the credentials of this server",
+    404: "The language model does not exist at the configured address",
+    413: "The request is too large for the language model",
+    422: "The language model refused this request",
+    429: "The language model is busy. Please try again in a while",
 }
+_ABOUT_CREDENTIALS = frozenset({401, 403})
+_MAY_NAME_A_FIELD = frozenset({400, 404, 422, 500, 501})
 _TOO_LONG_SIGNS = (
     "exceed_context_size",
     "context_length_exceeded",
@@ -18,7 +30,21 @@ _TOO_LONG_SIGNS = (
     "available context size",
     "prompt is too long",
     "input tokens exceed",
+    "input token count",
+    "maximum prompt length",
 )
+_MAX_REASON_CHARS = 240
+_UNWANTED = (
+    (re.compile(r"\b(?:https?|wss?)://\S+"), ""),
+    (re.compile(r"\b(?:[\w-]+\.)*\w*(?:Error|Exception)\b[:\s-]*"), ""),
+    (re.compile(r"(?<![\w.])/(?:[\w.-]+/)+[\w.-]*"), ""),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), ""),
+    (re.compile(r"\b(?:sk|pk|key|token|org|req|proj)[-_][\w*.-]{6,}|\b(?=\w*\d)[\w-]{24,}\b"), "…"),
+    (re.compile(r"[\[{(][^\w]*[\]})]"), ""),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"\s+([.,:;])"), r"\1"),
+)
+_log = logging.getLogger("llm.failure")
 
 
 class Failure(Exception):
@@ -33,7 +59,9 @@ class Failure(Exception):
         """Whether the same request may be sent once more (protocol S25)."""
         self.retry_after_s = retry_after_s
         self.refusal = refusal
-        """The lower-case body of an HTTP 400 that speaks of the request's form, else None."""
+        """The words of a refusal that may be about the form of the request, else None."""
+        self.sent: dict[str, Any] | None = None
+        """The request that was refused."""
 
 
 def is_too_long(said: str) -> bool:
@@ -52,20 +80,65 @@ def unreachable() -> Failure:
 
 
 def too_slow() -> Failure:
-    """Say that the attempt took longer than it may."""
+    """Say that the attempt, or the silence in it, took longer than it may."""
     return Failure(ModelTimeout(), again=True)
 
 
 def refused(status: int, body: str, retry_after_s: float | None = None) -> Failure:
     """Translate an HTTP status (of the reply, or written in an error inside its body) into a failure."""
+    _log.warning("model server refuses: %s", body, extra={"action": "model_refused", "status": status})
     said = body.lower()
-    if status in {400, 413, 422} and is_too_long(said):
+    is_about_reply = "max_tokens" in said and "too large" in said
+    if status in {400, 413, 422, 500} and is_too_long(said) and not is_about_reply:
         return Failure(ContextTooLong(None, status=status), again=False)
     if status == 408:
         return Failure(ModelTimeout(None, status=status), again=True, retry_after_s=retry_after_s)
     return Failure(
-        ModelUnavailable(_SENTENCES.get(status), status=status),
-        again=status == 429 or status >= 500,
+        ModelUnavailable(_sentence(status, body), status=status),
+        again=(status == 429 and "insufficient_quota" not in said) or status >= 500,
         retry_after_s=retry_after_s,
-        refusal=said if status == 400 else None,
+        refusal=body if status in _MAY_NAME_A_FIELD else None,
     )
+
+
+def _sentence(status: int, body: str) -> str | None:
+    """One sentence for the user: ours, with the provider's reason where it gave one."""
+    ours = _SENTENCES.get(status, "The language model failed" if status >= 500 else _SENTENCES[400])
+    reason = None if status in _ABOUT_CREDENTIALS else reason_in(body)
+    if reason is None:
+        return f"{ours}." if status in _SENTENCES else None
+    return f"{ours}: {reason}"
+
+
+def reason_in(body: str) -> str | None:
+    """The provider's own reason as one sentence without addresses, paths, keys and exception names, or None."""
+    try:
+        text = _message_in(json.loads(body))
+    except (ValueError, RecursionError):
+        text = body if len(body) < 2 * _MAX_REASON_CHARS and not body.lstrip().startswith(("<", "{", "[")) else ""
+    for pattern, replacement in _UNWANTED:
+        text = pattern.sub(replacement, text)
+    text = text.strip(" -:;,.\"'{}[]")
+    if len(text) > _MAX_REASON_CHARS:
+        text = text[:_MAX_REASON_CHARS].rsplit(" ", 1)[0] + " …"
+    return text if text.endswith("?") else f"{text}." if re.search(r"[^\W\d_]{2}", text) else None
+
+
+def _message_in(value: Any) -> str:
+    """Find the message in the shapes that servers give their errors; the innermost provider's words win."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        parts = [_message_in(item) for item in value[:3]]
+        return "; ".join(part for part in parts if part)
+    if not isinstance(value, dict):
+        return ""
+    raw = value["metadata"].get("raw") if isinstance(value.get("metadata"), dict) else None
+    if isinstance(raw, str) and raw.strip():
+        try:
+            return _message_in(json.loads(raw)) or raw
+        except (ValueError, RecursionError):
+            return raw
+    if isinstance(value.get("loc"), list) and isinstance(value.get("msg"), str):
+        return f"{'.'.join(str(part) for part in value['loc'])}: {value['msg']}"
+    return next((found for key in ("error", "message", "detail", "msg") if (found := _message_in(value.get(key)))), "")

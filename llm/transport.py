@@ -1,9 +1,12 @@
-"""The way to an OpenAI-compatible server: one HTTP transport that makes every such server look alike to ChatOpenAI."""
+"""The HTTP connection to an OpenAI-compatible server; whatever fails in it becomes a `Failure`."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -12,20 +15,20 @@ from typing import Any
 import httpx
 
 from llm.failure import refused, too_slow, unreachable, unreadable
-from llm.reply_body import ReplyBody
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (protocol S25)."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
 _MAX_STALE = 5
-_KEPT_HEADERS = frozenset({"host", "content-type", "content-length", "connection"})
+_REST_S = 0.2
 
 
-def base_url(proxy_url: str) -> str:
-    """Complete the configured address to the one that `/chat/completions` is appended to."""
-    address = proxy_url.rstrip("/")
-    return address if address.endswith("/v1") else f"{address}/v1"
+def completions_url(base: str) -> httpx.URL:
+    """Complete the configured address: one with a path is taken as given, another one gets `/v1`."""
+    url = httpx.URL(base)
+    path = url.path.rstrip("/").removesuffix("/chat/completions")
+    return url.copy_with(path=f"{path or '/v1'}/chat/completions")
 
 
 def is_loopback(url: str) -> bool:
@@ -39,101 +42,85 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def open_client(proxy_url: str, headers: Mapping[str, str], timeout_s: float) -> httpx.AsyncClient:
-    """Open the client that all calls to `proxy_url` share; `headers` are the only ones that identify us.
+class ModelServer:
+    """The connection to one OpenAI-compatible server: sends with our headers only, answers with whole blocks.
 
-    A connection must stand within 10 s; the limit of the whole attempt is the caller's business.
-    The proxies of the environment are honoured for other machines, never for this one.
+    `headers` are the only ones that identify us. A connection must stand within 10 s, no silence may be longer than
+    `idle_timeout_s`; the limit of the whole attempt is the caller's business. The proxies of the environment are
+    honoured for other machines, never for this one.
     """
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30)
-    proxy = None if is_loopback(proxy_url) else _environment_proxy(httpx.URL(proxy_url))
-    wire = httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, trust_env=not is_loopback(proxy_url))
-    timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
-    return httpx.AsyncClient(transport=EndpointTransport(wire, headers), timeout=timeout, trust_env=False)
 
-
-class EndpointTransport(httpx.AsyncBaseTransport):
-    """Send with our headers only; answer with clean events (`ReplyBody`) or raise `Failure`."""
-
-    def __init__(self, wire: httpx.AsyncBaseTransport, headers: Mapping[str, str]) -> None:
-        self._wire = wire
+    def __init__(self, url: httpx.URL, headers: Mapping[str, str], idle_timeout_s: float) -> None:
+        self._url = url
+        here = is_loopback(str(url))
+        self._transport = httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
+            proxy=None if here else _environment_proxy(url),
+            trust_env=not here,
+        )
+        self._timeout = httpx.Timeout(idle_timeout_s, connect=min(_CONNECT_TIMEOUT_S, idle_timeout_s)).as_dict()
         self._headers = {
+            "Host": url.netloc.decode("ascii"),
             "Accept": "text/event-stream, application/json",
+            "Content-Type": "application/json",
             "User-Agent": "codelab-agent-runtime",
+            "Connection": "keep-alive",
             **headers,
         }
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request. The SDK's own headers stay behind: they name the machine, and keys of the environment."""
-        kept = {name: value for name, value in request.headers.items() if name in _KEPT_HEADERS}
-        request.headers = httpx.Headers({**kept, **self._headers})
+    @asynccontextmanager
+    async def post(self, payload: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Send one request; gives the blocks of the reply's body. Raises `Failure`."""
+        body = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
+        response: httpx.Response | None = None
         try:
-            response = await self._send(request)
+            response = await self._send(body)
             if response.status_code != 200:
-                body = await _refusal(response)
-                raise refused(response.status_code, body, _retry_after_s(response.headers.get("retry-after")))
+                said = await _refusal(response)
+                raise refused(response.status_code, said, _retry_after_s(response.headers.get("retry-after")))
+            yield response.aiter_bytes()
         except httpx.TimeoutException as error:
             raise too_slow() from error
+        except httpx.DecodingError as error:
+            raise unreadable("the body is not encoded as it says") from error
         except httpx.TransportError as error:
             raise unreachable() from error
-        return httpx.Response(
-            200,
-            headers={"Content-Type": "text/event-stream"},
-            stream=_CleanStream(response),
-            extensions=response.extensions,
-        )
+        finally:
+            if response is not None:
+                await response.aclose()
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, body: bytes) -> httpx.Response:
         """Send; a kept connection that the server has closed meanwhile costs no attempt: the next one is taken."""
-        for _ in range(_MAX_STALE):
+        for left in reversed(range(_MAX_STALE + 1)):
             connected: list[str] = []
 
             async def trace(event: str, _: Any, connected: list[str] = connected) -> None:
                 if event == "connection.connect_tcp.started":
                     connected.append(event)
 
-            request.extensions = {**request.extensions, "trace": trace}
+            extensions = {"timeout": self._timeout, "trace": trace}
+            request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=extensions)
             try:
-                return await self._wire.handle_async_request(request)
+                response = await self._transport.handle_async_request(request)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                if connected:
+                if connected or not left:
                     raise
-        return await self._wire.handle_async_request(request)
+            else:
+                response.request = request
+                return response
+        raise AssertionError("the last try returns or raises")
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._wire.aclose()
+        await self._transport.aclose()
 
 
-class _CleanStream(httpx.AsyncByteStream):
-    """The clean events of one reply. It may be entered twice: the SDK drains what remains after `[DONE]`."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self._events = self._clean()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._events
-
-    async def _clean(self) -> AsyncIterator[bytes]:
-        body = ReplyBody()
-        try:
-            async for block in self._response.aiter_bytes():
-                if events := body.feed(block):
-                    yield events
-        except httpx.RequestError as error:
-            if body.is_done():  # a complete reply stays one, whatever becomes of the connection
-                return
-            if isinstance(error, httpx.TimeoutException):
-                raise too_slow() from error
-            if isinstance(error, httpx.DecodingError):
-                raise unreadable("the body is not encoded as it says") from error
-            raise unreachable() from error
-        if events := body.end():
-            yield events
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
+async def read_rest(blocks: AsyncIterator[bytes]) -> None:
+    """Read what follows the end of a reply, so that the connection can be used again; a complete reply stays one."""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_REST_S):
+            async for _ in blocks:
+                pass
 
 
 async def _refusal(response: httpx.Response) -> str:

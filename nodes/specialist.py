@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
@@ -11,7 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents import custom_events
-from agents.replies.ask_model import ask
+from agents.replies.ask_model import Said, ask
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.summary import compact, recompact
@@ -20,12 +21,16 @@ from agents.thread.conversation import current_agent, current_subtask, readable,
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
 from llm.chat_model import WrittenCall
+from llm.reply.extras import kept_extras
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
 
 Next = Literal[
     "router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step", "__end__"
 ]
+
+
+ENDED_SILENTLY = "(The model ended its turn without a message.)"
 
 
 async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
@@ -56,7 +61,8 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             tools=_offered(agent, state, context),
             message_id=message_id,
             needs_plan=bool(turn.get("planning")) and not turn.get("replaces"),
-            may_insist=context.insist and model_calls + 1 < context.max_model_calls,
+            spare_calls=context.max_model_calls - model_calls - 1,
+            text_calls=context.models.name not in state.get("native_callers", []),
         )
     except ModelError as error:
         recompacted = await recompact(state, agent, context, write) if isinstance(error, ContextTooLong) else None
@@ -64,22 +70,28 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             state, write, error.code, error.message, retryable=error.retryable, agent=agent.name
         )
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
+    if said.is_nothing:
+        said = replace(said, text=ENDED_SILENTLY, implicit=True)
     if said.text.strip():
         about = {"before_tool_call": True} if said.calls else {"implicit": True} if said.implicit else {}
         write(custom_events.message(message_id, said.text, **about))
+    ids = await _unique_ids(said.calls, state, context)
+    beside = {call_id: call.extras for call_id, call in zip(ids, said.calls, strict=True)}
     message = AIMessage(
         content=said.text,
         id=message_id,
         name=agent.name,
+        additional_kwargs=kept_extras(context.models.name, said.extras, beside),
         response_metadata=reading_of(said.prompt_tokens, len(prompt.text) + size_of(seen)),
     )
     if not said.calls:
         return Step(messages=[message], update={"turn": turn}, goto=end_of_turn(state)).command(state)
-    return await _call(said.calls, message, agent, turn, state, context, write)
+    return _call(said, ids, message, agent, turn, state, context, write)
 
 
-async def _call(
-    calls: Sequence[WrittenCall],
+def _call(
+    said: Said,
+    ids: Sequence[str],
     message: AIMessage,
     agent: Agent,
     turn: Turn,
@@ -87,14 +99,16 @@ async def _call(
     context: Context,
     write: Any,
 ) -> Command[Next]:
-    ids = await _unique_ids(calls, state, context)
     message.tool_calls = [
         {"id": call_id, "name": call.name or "unknown", "args": call.arguments or {}, "type": "tool_call"}
-        for call_id, call in zip(ids, calls, strict=True)
+        for call_id, call in zip(ids, said.calls, strict=True)
     ]
     offered = frozenset(tool.name for tool in _offered(agent, state, context))
-    step = judge(calls, ids, agent, offered, turn, context, write)
+    step = judge(said.calls, ids, agent, offered, turn, context, write, as_text=said.as_text)
     step.messages.insert(0, message)
+    callers = state.get("native_callers", [])
+    if said.is_native and context.models.name not in callers:
+        step.update["native_callers"] = [*callers, context.models.name]
     if step.failure is not None:
         code, sentence, metadata = step.failure
         return _fail(state, write, code, sentence, step=step, agent=agent.name, **metadata)

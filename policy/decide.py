@@ -26,6 +26,8 @@ def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
     """Judge one call. Pure, and never raises: whatever goes wrong inside asks a person."""
     try:
         verdict = _judge(call, agent, facts, rules)
+        if call.as_text and verdict.decision == "allow" and BY_NAME[call.tool].access == "write":
+            verdict = _asked_as_text(verdict)
     except Exception:  # the policy itself must not let a call through or break a run: the outcome is recorded
         _logger.exception("policy failed", extra={"action": "policy.error", "tool": str(call.tool)[:64]})
         reason = Reason("policy.error", "The policy could not judge this call")
@@ -36,6 +38,12 @@ def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
     if verdict.decision == "ask" and tool is not None and tool.runs != "client":
         return _refused(verdict, call, "nobody is asked about a tool that the runtime carries out")
     return verdict
+
+
+def _asked_as_text(verdict: Verdict) -> Verdict:
+    reason = Reason("call.text", "The model wrote this call into its text instead of making it")
+    danger = highest([verdict.danger, "normal"])
+    return replace(verdict, decision="ask", danger=danger, reasons=(*verdict.reasons, reason), execution=None)
 
 
 def _judge(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from agents import custom_events
 from agents.model_call import Outcome, Writer, call_model
+from agents.replies.cut_reply import finish_calls, finish_text
 from agents.replies.reprompt import Missing, is_markup_of_call, missing_call
 from agents.replies.written_plan import plan_in_json, plan_in_text
 from agents.roster import Agent
@@ -18,6 +19,7 @@ from agents.thread.conversation import answered_tools, last_request
 from context import Context
 from errors import ModelError
 from llm.chat_model import Reply, WrittenCall
+from llm.reply.lead_in import asks_to_show_call
 from llm.tool_calls import written_call
 from prompts.render import Prompt
 from tools.attempt_completion import ATTEMPT_COMPLETION
@@ -42,7 +44,7 @@ _HOW = (
 
 @dataclass(frozen=True)
 class Said:
-    """What came of asking: one reply, or two that count as one."""
+    """What came of asking: one reply, or several that count as one."""
 
     text: str
     """What is shown: the text of the first reply."""
@@ -52,6 +54,17 @@ class Said:
     """Whether the contract wanted a call, none came, and the text has to count as the completion."""
     prompt_tokens: int | None
     """The server's count of the first request."""
+    as_text: bool = False
+    """Whether the calls were found in the text of a reply."""
+    is_native: bool = False
+    """Whether the model made a call through the tool interface."""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """What the provider wrote beside the reply that the calls, or else the text, came with."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the model ended its turn without a word."""
+        return not self.calls and not self.text.strip()
 
 
 async def ask(
@@ -64,17 +77,25 @@ async def ask(
     tools: Sequence[Tool],
     message_id: str,
     needs_plan: bool,
-    may_insist: bool,
+    spare_calls: int,
+    text_calls: bool,
 ) -> Said:
-    """Ask the model; raises ModelError only where not even a text came."""
+    """Ask the model; raises ModelError only where not even a text came.
+
+    `spare_calls`: how many more requests this reply may take. `text_calls`: whether calls in the text may count.
+    """
     request = last_request(conversation)
+    text_calls = text_calls and not asks_to_show_call(request)
     called = answered_tools(conversation)
     offered = {tool.name for tool in tools}
+    may_insist = context.insist and spare_calls > 0
 
     def missing_in(reply: Reply) -> Missing | None:
-        if reply.calls:
+        if reply.calls or not reply.text.strip():
             return None
-        return missing_call(reply.text, agent, offered, called, needs_plan=needs_plan, request=request)
+        return missing_call(
+            reply.text, agent, offered, called, needs_plan=needs_plan, request=request, text_calls=text_calls
+        )
 
     def outcome_of(reply: Reply) -> Outcome:
         missing = missing_in(reply)
@@ -84,33 +105,70 @@ async def ask(
 
     shown = _Shown(lambda delta: write(custom_events.text(message_id, delta)), holds_json=needs_plan)
     fixed: dict[str, Any] = {"agent": agent.name, "purpose": "agent", "prompt_hash": prompt.hash, "tools": tools}
-    first = await call_model(context, write, conversation, on_text=shown, outcome_of=outcome_of, **fixed)
+    first = await call_model(
+        context,
+        write,
+        conversation,
+        text_calls=text_calls,
+        may_be_empty=isinstance(conversation[-1], ToolMessage),
+        on_text=shown,
+        outcome_of=outcome_of,
+        **fixed,
+    )
     tokens = first.usage.prompt_tokens if first.usage else None
+
+    async def ask_again(further: Sequence[BaseMessage], may_call: bool) -> Reply:
+        """Go on after a reply that was cut: its text is shown only where it continues a shown one."""
+        options = {"text_calls": text_calls, "on_text": shown} if may_call else {"tool_choice": "none"}
+        return await call_model(context, write, [*conversation, *further], **{"text_calls": False, **options, **fixed})
+
+    used = 0
+    if first.cut_calls:
+        first, used = await finish_calls(first, ask_again, spare_calls)
+    elif first.finish_reason == "length" and not first.calls and not is_markup_of_call(first.text):
+        first, used = await finish_text(first, ask_again, spare_calls)
+    spare_calls -= used
+    said = _said(first, 1 + used, tokens)
     missing = missing_in(first)
     if missing == "plan":
         arguments = plan_in_json(first.text)
         if arguments is not None:
-            text = first.text if shown.is_open else ""
-            return Said(text, (_plan_call(arguments),), 1, False, tokens)
+            return replace(said, text=first.text if shown.is_open else "", calls=(_plan_call(arguments),))
     shown.open()
-    if missing is None or not may_insist:
-        return Said(first.text, first.calls, 1, missing is not None, tokens)
+    if missing is None or not may_insist or spare_calls <= 0:
+        return replace(said, implicit=missing is not None)
     # a call in a markup of its own would be copied once more
-    said = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
-    again: list[BaseMessage] = [*conversation, *said, _nudge(missing)]
+    before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
+    again: list[BaseMessage] = [*conversation, *before, _nudge(missing)]
     try:
         second = await call_model(
             context,
             write,
             again,
             tool_choice="required",
+            text_calls=text_calls,
             outcome_of=lambda reply: "ok" if reply.calls else "implicit",
             **fixed,
         )
     except ModelError:
         second = None
     calls, implicit = _settle(first, second, missing, request)
-    return Said(first.text, calls, 2, implicit, tokens)
+    if second is not None and calls == second.calls:
+        said = _said(second, 0, tokens)
+    return replace(said, text=first.text, calls=calls, model_calls=2 + used, implicit=implicit)
+
+
+def _said(reply: Reply, model_calls: int, tokens: int | None) -> Said:
+    return Said(
+        reply.text,
+        reply.calls,
+        model_calls,
+        False,
+        tokens,
+        as_text=reply.calls_were_text,
+        is_native=bool(reply.calls) and not reply.calls_were_text,
+        extras=reply.extras,
+    )
 
 
 def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) -> tuple[tuple[WrittenCall, ...], bool]:

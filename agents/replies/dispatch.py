@@ -74,8 +74,13 @@ def judge(
     turn: Turn,
     context: Context,
     write: Callable[[Any], None],
+    *,
+    as_text: bool = False,
 ) -> Step:
-    """Answer every call that is denied or malformed with its ToolMessage; the others form the round."""
+    """Answer every call that is denied or malformed with its ToolMessage; the others form the round.
+
+    `as_text`: the calls were found in the text of the reply.
+    """
     step = Step(round=[])
     assert step.round is not None
     turn = Turn(**turn)
@@ -89,7 +94,8 @@ def judge(
             bad = True
             step.messages.append(tool_message(call_id, call.name, problem))
             continue
-        refusal = _admit(step, call_id, call, agent, offered, turn, context, write)
+        asked = Call(call.name, call.arguments or {}, as_text)
+        refusal = _admit(step, call_id, asked, agent, offered, turn, context, write)
         if refusal:
             step.messages.append(tool_message(call_id, call.name, refusal))
     turn["bad_replies"] = turn.get("bad_replies", 0) + 1 if bad else 0
@@ -118,7 +124,7 @@ def _problem(call: WrittenCall, offered: frozenset[str]) -> str | None:
 def _admit(
     step: Step,
     call_id: str,
-    call: WrittenCall,
+    call: Call,
     agent: Agent,
     offered: frozenset[str],
     turn: Turn,
@@ -127,20 +133,20 @@ def _admit(
 ) -> str | None:
     """Take a call into the round, or give the text of its refusal."""
     assert step.round is not None
-    arguments = call.arguments or {}
-    sign = signature(call.name, arguments)
-    verdict = decide(Call(call.name, arguments), agent.rights(offered), context.facts, context.rules)
+    arguments = dict(call.arguments)
+    sign = signature(call.tool, arguments)
+    verdict = decide(call, agent.rights(offered), context.facts, context.rules)
     if verdict.decision == "deny":
         text = verdict.reasons[0].text
         denials = {**turn.get("denials", {})}
         denials[sign] = denials.get(sign, 0) + 1
         turn["denials"] = denials
         wire = verdict.as_wire()
-        metadata = {"call_id": call_id, "tool_name": call.name, "code": verdict.denial_code}
+        metadata = {"call_id": call_id, "tool_name": call.tool, "code": verdict.denial_code}
         metadata |= {"reasons": wire["reasons"], "danger": wire["danger"]}
         write({"event": "denied", "agent": agent.name, "content": text, "arguments": arguments, "metadata": metadata})
         if denials[sign] >= MAX_DENIALS:
-            step.failure = (verdict.denial_code, text, {"call_id": call_id, "tool_name": call.name})
+            step.failure = (verdict.denial_code, text, {"call_id": call_id, "tool_name": call.tool})
         return text
     recent = [*turn.get("recent_calls", []), sign][-MAX_CYCLE * MAX_REPEATS :]
     turn["recent_calls"] = recent
@@ -150,12 +156,17 @@ def _admit(
             sentence = "The agent kept repeating the same tool calls."
             step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
         return AGAIN_THE_SAME
-    if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.name) == "virtual":
+    if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":
         return ONE_AT_A_TIME
     wire = {**verdict.as_wire(), "ask_reason": verdict.ask_reason}
-    step.round.append(
-        {"call_id": call_id, "tool_name": call.name, "arguments": arguments, "agent": agent.name, "verdict": wire}
-    )
+    decided: DecidedCall = {
+        "call_id": call_id,
+        "tool_name": call.tool,
+        "arguments": arguments,
+        "agent": agent.name,
+        "verdict": wire,
+    }
+    step.round.append({**decided, "as_text": True} if call.as_text else decided)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from agents.classification import classify_by_keywords
 from agents.roster import ROSTER, Agent
-from llm.tool_calls import CALL_HEAD
+from llm.reply.syntaxes import CALL_HEAD
 from tools.catalog import TOOLS
 from tools.create_plan import CREATE_PLAN
 
@@ -62,16 +62,24 @@ _CLAIM = re.compile(
 
 
 def missing_call(
-    text: str, agent: Agent, offered: Collection[str], called: Collection[str], *, needs_plan: bool, request: str
+    text: str,
+    agent: Agent,
+    offered: Collection[str],
+    called: Collection[str],
+    *,
+    needs_plan: bool,
+    request: str,
+    text_calls: bool,
 ) -> Missing | None:
     """Return which call is missing in a reply of text alone; None where the text is the answer.
 
     `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
-    not atomic and no plan was made of it yet (docs/decisions/0005-reprompt.md).
+    not atomic and no plan was made of it yet (docs/decisions/0005-reprompt.md); `text_calls` = the model may write
+    calls as text, so markup that could not be read may be one.
     """
     if not offered:
         return None
-    if is_markup_of_call(text):
+    if text_calls and is_markup_of_call(text):
         return "action"
     if is_question(text):
         return None

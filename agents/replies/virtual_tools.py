@@ -79,7 +79,8 @@ def switch(
         write(custom_events.failed("limit_reached", sentence, limit=limit, agent=current))
         return Effect([tool_message(call_id, name, "Too many switches in this turn.")], goto="")
     gains_writing = ROSTER[current].writes == "none" and ROSTER[target].writes != "none"
-    if context.switch_approval and gains_writing and not agreed:
+    asks = context.switch_approval or call.get("as_text", False)
+    if asks and gains_writing and not agreed:
         question = f"Switch to {target} agent? {reason}"
         asked = {"kind": "switch", **call, "question": question, "suggestions": ["yes", "no"], "turn": turn}
         return Effect(goto=[Send("question", asked)])

@@ -19,6 +19,8 @@ class Call:
 
     tool: str
     arguments: Mapping[str, Any]
+    as_text: bool = False
+    """Whether the model wrote it into its text instead of making a call: then anything but a read asks."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ DenialCode = Literal["tool_denied", "file_denied"]
 ReasonCode = Literal[
     "agent.file_rule",
     "agent.tool",
+    "call.text",
     "command.catastrophic",
     "command.change",
     "command.directory",

@@ -60,7 +60,13 @@ def test_a_question_is_never_insisted_on(text: str) -> None:
 
 
 def missing(
-    text: str, agent: str = "coder", *, request: str = "", needs_plan: bool = False, called: str = ""
+    text: str,
+    agent: str = "coder",
+    *,
+    request: str = "",
+    needs_plan: bool = False,
+    called: str = "",
+    text_calls: bool = True,
 ) -> str | None:
     found: Missing | None = missing_call(
         text,
@@ -68,6 +74,7 @@ def missing(
         {tool.name for tool in ROSTER[agent].offered()},
         set(called.split()),
         needs_plan=needs_plan,
+        text_calls=text_calls,
         request=request,
     )
     return found
@@ -113,7 +120,11 @@ def test_a_claim_without_any_call_is_not_believed(text: str) -> None:
 def test_a_call_in_a_markup_of_its_own_is_no_answer(text: str) -> None:
     assert missing(text) == missing(text, "ask") == "action"
     assert missing(f"In XML one writes {text}") is None
+    assert missing(text, text_calls=False) is None
 
 
 def test_nothing_is_missing_where_no_tool_is_offered() -> None:
-    assert missing_call("Let me read it.", ROSTER["coder"], set(), set(), needs_plan=False, request="") is None
+    found = missing_call(
+        "Let me read it.", ROSTER["coder"], set(), set(), needs_plan=False, request="", text_calls=True
+    )
+    assert found is None

@@ -16,7 +16,7 @@ from evaluation.fake_workspace import FakeWorkspace
 from evaluation.report import markdown, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import run_trial
-from llm.chat_model import Models
+from llm.chat_model import Endpoint, Models
 from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME
 
@@ -27,7 +27,7 @@ WRITE = Task(name="w", agent="coder", text="write a", tools=frozenset({"write_fi
 
 
 def stub_models(stub: OpenAIStub) -> Models:
-    return Models(model="stub", proxy_url=stub.url, max_retries=0)
+    return Models(model="stub", endpoint=Endpoint(stub.url), max_retries=0)
 
 
 async def test_the_scripted_model_passes_its_tasks(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_call_in_an_unknown_markup_is_not_held_before_the_model_again(serve: S
     stub.script([{"text": "<tool_response>\nError: no such file\n</tool_response>"}, WRITE])
     assert "tool_call" in kinds(Talk(serve()).say("create lib/a.dart", agent_type="coder"))
     again = stub.last_agent_request["messages"]
-    assert [m["role"] for m in again] == ["system", "user", "user"]
+    assert [m["role"] for m in again] == ["system", "user"]
     assert "No tool was called" in again[-1]["content"]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from llm import chat_model as door
-from llm.chat_model import Models
+from llm import chat_model
+from llm.chat_model import Endpoint, Models
 from tests.openai_stub import OpenAIStub
 
 MakeModels = Callable[..., Models]
@@ -16,7 +16,7 @@ MakeModels = Callable[..., Models]
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_remote_models() -> None:
-    door.ALLOW_REMOTE_MODELS = False
+    chat_model.ALLOW_REMOTE_MODELS = False
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ async def make_models(stub: OpenAIStub) -> AsyncIterator[MakeModels]:
     made: list[Models] = []
 
     def make(**settings: Any) -> Models:
-        made.append(Models(**{"model": "m", "proxy_url": stub.url, "internal_key": "key", **settings}))
+        own = {name: settings.pop(name) for name in ("model", "max_retries") if name in settings}
+        endpoint = Endpoint(**{"proxy_url": stub.url, "internal_key": "key", **settings})
+        made.append(Models(**{"model": "m", **own}, endpoint=endpoint))
         return made[-1]
 
     yield make

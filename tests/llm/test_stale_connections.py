@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from errors import ModelUnavailable
-from llm.chat_model import Models
+from llm.chat_model import Endpoint, Models
 
 BODY = json.dumps({"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -61,7 +61,7 @@ class ClosingServer:
 
 async def test_a_connection_that_was_closed_meanwhile_is_replaced_at_once() -> None:
     async with ClosingServer(1).running() as server:
-        models = Models(model="m", proxy_url=server.url)
+        models = Models(model="m", endpoint=Endpoint(server.url))
         replies = [await models.reply([HumanMessage("hello")]) for _ in range(4)]
         await models.aclose()
     assert [(reply.text, reply.attempts) for reply in replies] == [("ok", 1)] * 4
@@ -70,7 +70,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced_at_once() -> N
 
 async def test_a_server_that_hangs_up_on_new_connections_is_unavailable() -> None:
     async with ClosingServer(0).running() as server:
-        models = Models(model="m", proxy_url=server.url, max_retries=0)
+        models = Models(model="m", endpoint=Endpoint(server.url), max_retries=0)
         with pytest.raises(ModelUnavailable):
             await models.reply([HumanMessage("hello")])
         await models.aclose()

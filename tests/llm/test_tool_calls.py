@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.tool_calls import calls_in, written_call
+from llm.reply.syntaxes import calls_in
+from llm.tool_calls import written_call
 
 
 def test_a_json_object_is_read() -> None:

@@ -1,4 +1,4 @@
-"""llm/text_tool_calls.py: ordinary text flows, what may be a call waits."""
+"""llm/reply/text.py: ordinary text flows, what may be a call waits."""
 
 import json
 import time
@@ -7,30 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.text_tool_calls import PROXY_ERROR, TextGate
+from llm.reply.text import PROXY_ERROR, ReplyText
 
 TOOLS = ["read_file", "list_files"]
 CALL = '{"name": "read_file", "arguments": {"path": "a.py"}}'
 
 
-def play(*pieces: str, tools: list[str] | None = None) -> tuple[TextGate, list[str]]:
-    """Feed the pieces, close, and return the gate with what it showed."""
+def play(*pieces: str, tools: list[str] | None = None) -> tuple[ReplyText, list[str]]:
+    """Feed the pieces, close, and return the text with what it showed."""
     shown: list[str] = []
-    gate = TextGate(TOOLS if tools is None else tools, shown.append)
+    reply = ReplyText(TOOLS if tools is None else tools, shown.append)
     for piece in pieces:
-        gate.feed(piece)
-    gate.close()
-    return gate, shown
+        reply.feed(piece)
+    reply.close()
+    return reply, shown
 
 
 def test_ordinary_text_is_shown_at_once_piece_by_piece() -> None:
     shown: list[str] = []
-    gate = TextGate(TOOLS, shown.append)
+    reply = ReplyText(TOOLS, shown.append)
     for piece in ["Hel", "lo", " world", "\nsecond", " line"]:
-        gate.feed(piece)
-        assert "".join(shown) == gate.text
+        reply.feed(piece)
+        assert "".join(shown) == reply.text
     assert shown == ["Hel", "lo", " world", "\nsecond", " line"]
-    assert gate.is_shown
+    assert reply.is_shown
 
 
 @pytest.mark.parametrize(
@@ -54,24 +54,45 @@ def test_ordinary_text_is_shown_at_once_piece_by_piece() -> None:
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_call_as_the_whole_text_is_never_shown(text: str, size: int) -> None:
-    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    reply, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
     assert shown == []
-    assert gate.text == ""
-    assert [(call.name, call.arguments) for call in gate.calls] == [("read_file", {"path": "a.py"})]
+    assert reply.text == ""
+    assert [(call.name, call.arguments) for call in reply.calls] == [("read_file", {"path": "a.py"})]
 
 
-def test_text_around_a_call_stays_text() -> None:
-    gate, shown = play("I look first.\n", "```json\n", CALL, "\n```", "\nThen I answer.")
-    assert len(gate.calls) == 1
-    assert "".join(shown) == gate.text == "I look first.\n\nThen I answer."
+def test_an_announcement_before_a_call_stays_text() -> None:
+    reply, shown = play("I'll look first.\n", "```json\n", CALL, "\n```")
+    assert len(reply.calls) == 1
+    assert "".join(shown) == reply.text == "I'll look first.\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("text", [f"I'll look.\n{CALL}\nThen I answer.", f"```json\n{CALL}\n```\nThat is a call."])
+def test_a_call_that_words_follow_stays_in_the_text(text: str, size: int) -> None:
+    reply, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert reply.calls == []
+    assert "".join(shown) == reply.text == text
+
+
+def test_a_reply_that_begins_like_a_call_shows_nothing_until_it_is_clear() -> None:
+    shown: list[str] = []
+    reply = ReplyText(TOOLS, shown.append)
+    for piece in ("```json\n", CALL, "\n```\n"):
+        reply.feed(piece)
+        assert shown == []
+    for _ in range(20):
+        reply.feed("This is how a call looks. ")
+    assert "".join(shown).startswith("```json")
+    reply.close()
+    assert reply.calls == []
 
 
 def test_two_calls_one_after_the_other_are_both_found() -> None:
-    gate, shown = play(f"<tool_call>{CALL}</tool_call>\n<tool_call>{CALL}</tool_call>")
-    assert len(gate.calls) == 2
+    reply, shown = play(f"<tool_call>{CALL}</tool_call>\n<tool_call>{CALL}</tool_call>")
+    assert len(reply.calls) == 2
     assert shown == []
-    gate, shown = play(f"{CALL}\n{CALL}")
-    assert len(gate.calls) == 2
+    reply, shown = play(f"{CALL}\n{CALL}")
+    assert len(reply.calls) == 2
 
 
 @pytest.mark.parametrize(
@@ -103,17 +124,17 @@ def test_two_calls_one_after_the_other_are_both_found() -> None:
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_everything_else_is_released_unchanged(text: str, size: int) -> None:
-    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
-    assert gate.calls == []
-    assert "".join(shown) == gate.text == text
+    reply, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert reply.calls == []
+    assert "".join(shown) == reply.text == text
 
 
 def test_an_argument_may_hold_what_closes_a_call() -> None:
     content = "before </tools> ``` \n``` after"
     call = json.dumps({"name": "read_file", "arguments": {"path": content}})
     for text in (f"<tools>\n{call}\n</tools>", f"```json\n{call}\n```"):
-        gate, shown = play(text)
-        assert [call.arguments for call in gate.calls] == [{"path": content}]
+        reply, shown = play(text)
+        assert [call.arguments for call in reply.calls] == [{"path": content}]
         assert shown == []
 
 
@@ -128,74 +149,74 @@ def test_an_argument_may_hold_what_closes_a_call() -> None:
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_call_with_an_error_in_its_json_is_a_call_that_names_the_error(text: str, size: int) -> None:
-    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    reply, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
     assert shown == []
-    (call,) = gate.calls
+    (call,) = reply.calls
     assert (call.name, call.arguments) == ("read_file", None)
     assert call.problem
 
 
 def test_json_that_cannot_be_a_call_is_released_before_its_end() -> None:
     shown: list[str] = []
-    gate = TextGate(TOOLS, shown.append)
-    gate.feed('{"colour": "re')
+    reply = ReplyText(TOOLS, shown.append)
+    reply.feed('{"colour": "re')
     assert "".join(shown) == '{"colour": "re'
 
 
 def test_a_code_block_flows_while_it_is_written() -> None:
     shown: list[str] = []
-    gate = TextGate(TOOLS, shown.append)
+    reply = ReplyText(TOOLS, shown.append)
     for piece in ["```py", "thon\n", "x = {", "1}\n"]:
-        gate.feed(piece)
+        reply.feed(piece)
     assert "".join(shown) == "```python\nx = {1}\n"
 
 
 def test_a_call_shown_as_an_example_in_another_language_block_stays_text() -> None:
     text = f"```text\nexample:\n{CALL}\n```\n"
-    gate, shown = play(text)
-    assert gate.calls == []
+    reply, shown = play(text)
+    assert reply.calls == []
     assert "".join(shown) == text
 
 
 def test_without_tools_json_is_text_at_once() -> None:
     shown: list[str] = []
-    gate = TextGate([], shown.append)
-    gate.feed('{"is_at')
+    reply = ReplyText([], shown.append)
+    reply.feed('{"is_at')
     assert shown == ['{"is_at']
 
 
 def test_the_error_text_of_a_proxy_is_held_to_the_end() -> None:
     shown: list[str] = []
-    gate = TextGate([], shown.append)
+    reply = ReplyText([], shown.append)
     for piece in ["\n[Err", "or] LiteLLM", " proxy unavailable: connect"]:
-        gate.feed(piece)
+        reply.feed(piece)
     assert shown == []
-    assert gate.held.lstrip().startswith(PROXY_ERROR)
+    assert reply.held.lstrip().startswith(PROXY_ERROR)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n \t\n"])
 def test_blanks_alone_are_nothing(text: str) -> None:
-    gate, shown = play(text)
-    assert (gate.text, shown, gate.is_shown) == ("", [], False)
+    reply, shown = play(text)
+    assert (reply.text, shown, reply.is_shown) == ("", [], False)
 
 
 def test_a_long_call_in_text_costs_linear_time() -> None:
-    gate = TextGate(TOOLS)
+    reply = ReplyText(TOOLS)
     started = time.process_time()
-    gate.feed('{"name": "read_file", "arguments": {"path": "')
+    reply.feed('{"name": "read_file", "arguments": {"path": "')
     for _ in range(20_000):
-        gate.feed("x = {1} ")
+        reply.feed("x = {1} ")
         if time.process_time() - started > 20:
             break
-    gate.feed('"}}')
-    gate.close()
-    assert len(gate.calls) == 1
+    reply.feed('"}}')
+    reply.close()
+    assert len(reply.calls) == 1
     assert time.process_time() - started < 20
 
 
 @given(st.text(alphabet="a `{}[]<>\"'\n:,xE", max_size=60), st.integers(1, 5))
 def test_text_is_never_lost_nor_doubled(text: str, size: int) -> None:
-    gate, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
-    assert gate.calls == []
-    assert "".join(shown) == gate.text
-    assert gate.text == (text if text.strip() else "")
+    reply, shown = play(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert reply.calls == []
+    assert "".join(shown) == reply.text
+    assert reply.text == (text if text.strip() else "")

@@ -1,0 +1,147 @@
+"""ChatOpenAI with our own transport and reader: its settings and message conversion, one parse of the reply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import agenerate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
+from pydantic import ConfigDict, model_validator
+
+from llm.failure import Failure
+from llm.reply.body import Ending, ReplyBody
+from llm.reply.extras import PROVIDER
+from llm.request.fields import changed
+from llm.request.messages import normalised
+from llm.transport import ModelServer, read_rest
+
+
+class EndpointChat(ChatOpenAI):
+    """A chat model behind any OpenAI-compatible server; asynchronous, streams.
+
+    Importing this module loads openai and tiktoken, which takes seconds: import it late, in a thread.
+    Raises `Failure` for everything that goes wrong in one attempt; `Failure.sent` is the request.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    server: ModelServer
+    use_responses_api: bool | None = False
+
+    @model_validator(mode="after")
+    def validate_environment(self) -> EndpointChat:
+        """Build no SDK client and read no environment: requests go through `server`."""
+        return self
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        *,
+        changes: Collection[str] = (),
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
+        payload = changed(self._get_request_payload(messages, stop=stop, **options), changes)
+        body = ReplyBody()
+        try:
+            async with self.server.post(payload) as blocks:
+                async for block in blocks:
+                    text = body.feed(block)
+                    if text:
+                        chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
+                        if run_manager is not None:
+                            await run_manager.on_llm_new_token(text, chunk=chunk)
+                        yield chunk
+                    if body.is_done:
+                        await read_rest(blocks)
+                        break
+            last = _last_chunk(*body.end())
+        except Failure as failure:
+            failure.sent = payload
+            raise
+        yield last
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        raise NotImplementedError("Use the asynchronous methods of this model.")
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError("Use the asynchronous methods of this model.")
+
+    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        messages = self._convert_input(input_).to_messages()
+        limit = kwargs.pop("max_tokens", None)
+        payload = super()._get_request_payload(messages, stop=stop, **kwargs)
+        if limit is not None:
+            payload["max_tokens"] = limit  # what most servers know; one that wants the newer name says so
+        for message, written in zip(messages, payload["messages"], strict=True):
+            if isinstance(message, AIMessage):
+                _return_extras(message, written, self.model_name)
+        payload["messages"] = normalised(payload["messages"])
+        return {**payload.pop("extra_body", {}), **payload}
+
+
+def _return_extras(message: AIMessage, written: dict[str, Any], model: str) -> None:
+    """Give a provider back what it wrote beside a message and its calls, while the model is the same."""
+    kept = message.additional_kwargs.get(PROVIDER)
+    if not isinstance(kept, Mapping) or kept.get("model") != model:
+        return
+    written.update({key: value for key, value in kept.get("message", {}).items() if key not in written})
+    for call in written.get("tool_calls", []):
+        call.update({k: v for k, v in kept.get("calls", {}).get(call["id"], {}).items() if k not in call})
+
+
+def _last_chunk(text: str, ending: Ending) -> ChatGenerationChunk:
+    calls = [
+        tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=index)
+        for index, call in enumerate(ending.calls)
+    ]
+    beside = {str(index): call.extras for index, call in enumerate(ending.calls) if call.extras}
+    message = AIMessageChunk(
+        content=text,
+        tool_call_chunks=calls,
+        additional_kwargs={PROVIDER: {"message": ending.extras, "calls": beside}} if ending.extras or beside else {},
+        usage_metadata=_counted(ending.usage),
+        chunk_position="last",
+    )
+    found = {"finish_reason": ending.finish, "model_name": ending.model}
+    return ChatGenerationChunk(message=message, generation_info={key: value for key, value in found.items() if value})
+
+
+def _counted(usage: Mapping[str, Any] | None) -> UsageMetadata | None:
+    if usage is None:
+        return None
+    prompt, completion, total = (_int(usage.get(f"{key}_tokens")) for key in ("prompt", "completion", "total"))
+    if prompt is None or completion is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = _int(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+    cached = _int(usage.get("prompt_cache_hit_tokens")) if cached is None else cached
+    counted = UsageMetadata(
+        input_tokens=prompt,
+        output_tokens=completion,
+        total_tokens=prompt + completion if total is None else total,
+    )
+    if cached is not None:
+        counted["input_token_details"] = InputTokenDetails(cache_read=cached)
+    return counted
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

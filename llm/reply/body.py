@@ -1,0 +1,213 @@
+"""The body of a model's reply: server-sent events or one JSON object, read once into text, calls, usage and extras."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm.failure import Failure, is_too_long, refused, unreadable
+from llm.reply.extras import add_extras
+from llm.tool_calls import written_call
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+_READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
+_READ_OF_CALL = frozenset({"id", "type", "index", "function"})
+_READ_OF_FUNCTION = frozenset({"name", "arguments"})
+
+
+@dataclass
+class CallParts:
+    """One tool call as it was sent: its pieces joined, and whatever else stands beside it."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Ending:
+    """What is known at the end of a body."""
+
+    calls: list[CallParts] = field(default_factory=list)
+    finish: str | None = None
+    usage: Mapping[str, Any] | None = None
+    model: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """What stands beside content and calls, such as `reasoning_content`; the server may want it back."""
+
+
+class ReplyBody:
+    """Read the bytes of one reply: `feed` gives the text that is ready, `end` everything else. Pure.
+
+    Raises `Failure` for an error written in the body and for a body that cannot be read.
+    """
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._is_json: bool | None = None
+        self._pending: list[bytes] = []
+        self._data: list[str] = []
+        self._text: list[str] = []
+        self._high_surrogate = ""
+        self._slots: dict[int, CallParts] = {}
+        self._ending = Ending()
+        self.is_done = False
+        """Whether the last event has come; what follows it does not count."""
+
+    def feed(self, block: bytes) -> str:
+        """Take the next block of the body; return the text that is ready."""
+        self._size += len(block)
+        if self._size > MAX_BODY_BYTES:
+            raise unreadable("the body is too large")
+        if self.is_done:
+            return ""
+        if self._is_json is None:
+            begin = b"".join([*self._pending, block]).lstrip(b"\xef\xbb\xbf \t\r\n")
+            if not begin:
+                self._pending = []
+                return ""
+            self._is_json = begin[:1] in b"{["
+            self._pending, block = [], begin
+        if self._is_json or b"\n" not in block:
+            self._pending.append(block)
+            return ""
+        lines = b"".join([*self._pending, block]).split(b"\n")
+        self._pending = [lines.pop()]
+        for line in lines:
+            self._take_line(line)
+        return self._ready_text()
+
+    def end(self) -> tuple[str, Ending]:
+        """Take the end of the body; return the last text and the rest. Raises `Failure` when it ended early."""
+        if not self.is_done:
+            rest = b"".join(self._pending)
+            if self._is_json:
+                if rest.startswith(b"[Error]"):  # the proxy's own words, sent bare with status 200
+                    raise refused(502, "")
+                self._take_event(rest)
+            elif self._is_json is False:
+                self._take_line(rest)
+                self._take_line(b"")
+                if not self._is_complete():
+                    raise unreadable("the body ended early")
+            self.is_done = True
+        for call in self._ending.calls:
+            call.id, call.name, call.arguments = _sound(call.id), _sound(call.name), _sound(call.arguments)
+        return self._ready_text(), self._ending
+
+    def _is_complete(self) -> bool:
+        """Whether the body reached an end of its own, or holds calls that nothing is missing of."""
+        calls = self._ending.calls
+        if self.is_done or self._ending.finish is not None:
+            return True
+        return bool(calls) and all(written_call("", "", call.arguments).arguments is not None for call in calls)
+
+    def _take_line(self, line: bytes) -> None:
+        line = line.removesuffix(b"\r")
+        if line.startswith(b"data:"):
+            self._data.append(line[5:].decode("utf-8", "replace"))
+        elif not line and self._data:
+            data = "\n".join(self._data).strip()
+            self._data = []
+            if data == "[DONE]":
+                self.is_done = True
+            elif data and not self.is_done:
+                self._take_event(data)
+
+    def _take_event(self, data: str | bytes) -> None:
+        try:
+            event = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise unreadable("an event is not JSON") from error
+        if not isinstance(event, dict):
+            raise unreadable("an event is not an object")
+        if event.get("error"):
+            raise _reported(event["error"])
+        if isinstance(event.get("model"), str):
+            self._ending.model = event["model"]
+        if isinstance(event.get("usage"), dict):
+            self._ending.usage = event["usage"]
+        choices = event.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return
+        message = choices[0].get("delta") or choices[0].get("message")
+        if isinstance(message, dict):
+            self._take_message(message)
+        if isinstance(choices[0].get("finish_reason"), str):
+            self._ending.finish = choices[0]["finish_reason"]
+
+    def _take_message(self, message: Mapping[str, Any]) -> None:
+        content = message.get("content") or message.get("refusal")
+        if isinstance(content, str):
+            self._text.append(content)
+        elif isinstance(content, list):
+            self._text += [_text_of(part) for part in content]
+        calls = message.get("tool_calls")
+        if isinstance(calls, list):
+            for written in calls:
+                self._take_call(written)
+        elif isinstance(message.get("function_call"), dict):
+            self._take_call({"index": 0, "function": message["function_call"]})
+        if not message.keys() <= _READ_OF_MESSAGE:
+            add_extras(self._ending.extras, message, _READ_OF_MESSAGE)
+
+    def _take_call(self, written: Any) -> None:
+        if not isinstance(written, dict):
+            raise unreadable("a tool call is not an object")
+        function = written.get("function")
+        function = function if isinstance(function, dict) else {}
+        call_id, name, arguments = written.get("id"), function.get("name"), function.get("arguments")
+        index, calls = written.get("index"), self._ending.calls
+        call = self._slots.get(index) if isinstance(index, int) else (calls[-1] if calls else None)
+        is_next = call is not None and name and ((call_id and call.id and call_id != call.id) or index is None)
+        if call is None or is_next:
+            call = CallParts()
+            calls.append(call)
+            if isinstance(index, int):
+                self._slots[index] = call
+        call.id = call.id or (call_id if isinstance(call_id, str) else "")
+        if isinstance(name, str) and name != call.name:
+            call.name += name
+        if isinstance(arguments, str):
+            call.arguments += arguments
+        elif arguments is not None:
+            call.arguments += json.dumps(arguments, ensure_ascii=False)
+        add_extras(call.extras, written, _READ_OF_CALL)
+        add_extras(call.extras, function, _READ_OF_FUNCTION)
+
+    def _ready_text(self) -> str:
+        """Take the text that has come; half of a surrogate pair waits for its other half."""
+        if not self._text and not (self.is_done and self._high_surrogate):
+            return ""
+        text = self._high_surrogate + "".join(self._text)
+        self._text, self._high_surrogate = [], ""
+        if text.isascii():
+            return text
+        if not self.is_done and "\ud800" <= text[-1] <= "\udbff":
+            text, self._high_surrogate = text[:-1], text[-1]
+        return _sound(text)
+
+
+def _text_of(part: object) -> str:
+    """The text of one part of a content list; parts that hold thoughts are not text."""
+    if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+        return part["text"] if isinstance(part.get("text"), str) else ""
+    return ""
+
+
+def _sound(text: str) -> str:
+    """Join surrogate pairs and replace lone surrogates, which no message can carry."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _reported(error: Any) -> Failure:
+    """Translate an error that came with status 200 inside the body."""
+    said = json.dumps({"error": error}, ensure_ascii=False)
+    candidates = [error.get(key) for key in ("status", "status_code", "code")] if isinstance(error, dict) else []
+    for status in candidates:
+        if isinstance(status, int | str) and str(status).isdecimal() and 400 <= int(status) <= 599:
+            return refused(int(status), said)
+    return refused(400 if is_too_long(said) else 502, said)

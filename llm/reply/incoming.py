@@ -1,0 +1,143 @@
+"""One reply while it streams in, and what it turns out to be at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk, BaseMessage
+
+from llm.failure import unreachable, unreadable
+from llm.reply.extras import PROVIDER, reasoning_of
+from llm.reply.reasoning import Thoughts
+from llm.reply.repairs import repaired_calls
+from llm.reply.text import PROXY_ERROR, ReplyText
+from llm.tool_calls import WrittenCall, written_call
+from tools.tool import Tool
+
+MAX_REPLY_CHARS = 4_000_000
+_AT_LIMIT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The tokens of one reply, as the server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int | None = None
+    """How much of the prompt the server had in its cache; None when it does not say."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered: text, calls or both; neither only where that was allowed or the reply was cut."""
+
+    text: str
+    """Exactly what went to `on_text`, joined; "" when there was none."""
+    calls: tuple[WrittenCall, ...]
+    finish_reason: str | None
+    """`length` for every reply that ended at the server's limit, whatever the server calls it."""
+    usage: Usage | None
+    """None when the server did not say."""
+    model: str
+    duration_ms: int
+    """The wall time of the whole call, failed attempts and waits included."""
+    attempts: int
+    """How many requests were sent for this reply."""
+    calls_were_text: bool
+    """Whether the calls were found in the text of the reply instead of its `tool_calls`."""
+    cut_calls: tuple[WrittenCall, ...] = ()
+    """Calls of a reply that ended at its length limit: none of them may run."""
+    reasoning: str = ""
+    """The model's thoughts, which are no answer."""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """What the provider wrote beside the message; it may want it back."""
+    repairs: tuple[str, ...] = ()
+    """What was repaired in the calls."""
+
+
+@dataclass
+class Incoming:
+    """The reply of one attempt while it streams in."""
+
+    text: ReplyText
+    thoughts: Thoughts
+    calls: dict[int, list[str]] = field(default_factory=dict)
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str = ""
+    chars: int = 0
+    extras: dict[str, Any] = field(default_factory=dict)
+    call_extras: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, chunk: BaseMessage) -> None:
+        """Take the next chunk of the stream; raises `Failure` when the reply gets too long."""
+        text = chunk.content if isinstance(chunk.content, str) else str(chunk.text)
+        if text:
+            self.chars += len(text)
+            answer = self.thoughts.feed(text)
+            if answer:
+                self.text.feed(answer)
+        if isinstance(chunk, AIMessageChunk):
+            for part in chunk.tool_call_chunks:
+                index = part.get("index")
+                slot = index if isinstance(index, int) else max(self.calls, default=0)
+                call = self.calls.setdefault(slot, ["", "", ""])
+                call[0] = call[0] or part.get("id") or ""
+                call[1] = call[1] or part.get("name") or ""
+                arguments = part.get("args") or ""
+                call[2] += arguments
+                self.chars += len(arguments)
+            if chunk.usage_metadata:
+                counted = chunk.usage_metadata
+                cached = counted.get("input_token_details", {}).get("cache_read")
+                self.usage = Usage(counted["input_tokens"], counted["output_tokens"], counted["total_tokens"], cached)
+            beside = chunk.additional_kwargs.get(PROVIDER)
+            if beside:
+                self.extras, self.call_extras = beside["message"], beside["calls"]
+        if self.chars > MAX_REPLY_CHARS:
+            raise unreadable("the reply is too long")
+        self.finish_reason = chunk.response_metadata.get("finish_reason") or self.finish_reason
+        self.model = chunk.response_metadata.get("model_name") or self.model
+
+    def settle(self, tools: Sequence[Tool], *, may_be_empty: bool) -> Reply:
+        """Decide what the reply is, now that all of it is there."""
+        text = self.text
+        if rest := self.thoughts.end():
+            text.feed(rest)
+        if text.held.lstrip().startswith(PROXY_ERROR):
+            raise unreachable()
+        ended_blank = text.is_blank
+        text.close()
+        finish = "length" if (self.finish_reason or "").lower() in _AT_LIMIT else self.finish_reason
+        if ended_blank:
+            finish = "stop"  # whatever the server says: nothing more was coming
+        native = [
+            replace(written_call(*parts), extras=self.call_extras.get(str(index), {}))
+            for index, parts in sorted(self.calls.items())
+        ]
+        found, repairs = repaired_calls(native or text.calls, tools)
+        calls, cut = (found, []) if not native or finish != "length" else ([], found)
+        if not found and not text.text.strip() and not (may_be_empty and finish != "length"):
+            raise unreadable("an empty reply")
+        if any(not call.name for call in found):
+            raise unreadable("a call without a name")
+        if finish not in {"tool_calls", "stop", "length"} and any(call.arguments is None for call in calls):
+            raise unreadable(f"a call that may be cut in a reply that ended with {finish}")
+        return Reply(
+            text=text.text,
+            calls=tuple(calls),
+            finish_reason=finish,
+            usage=self.usage,
+            model=self.model,
+            duration_ms=0,
+            attempts=0,
+            calls_were_text=bool(calls) and not native,
+            cut_calls=tuple(cut),
+            reasoning=self.thoughts.text or reasoning_of(self.extras),
+            extras=self.extras,
+            repairs=tuple(repairs),
+        )
