@@ -14,6 +14,7 @@ class Event(TypedDict, total=False):
         "message",
         "denied",
         "retrying",
+        "context_cut",
         "failed",
         "model_call",
         "local_call",
@@ -58,6 +59,11 @@ def text(message_id: str, delta: str) -> Event:
 def message(message_id: str, content: str, **metadata: Any) -> Event:
     """An assistant message in full; it ends the deltas of its id."""
     return {"event": "message", "message_id": message_id, "content": content, "metadata": metadata}
+
+
+def context_cut(agent: str, prompt_tokens: int) -> Event:
+    """The model's server read only a part of the request (docs/models.md)."""
+    return {"event": "context_cut", "agent": agent, "metadata": {"prompt_tokens": prompt_tokens}}
 
 
 def failed(code: str, sentence: str, *, retryable: bool = False, **metadata: Any) -> Event:

@@ -18,6 +18,7 @@ from agents.thread.compaction import (
     SUMMARISED,
     SUMMARY_PREFIX,
     clear_results,
+    cut_results,
     estimate_tokens,
     join,
     last_reading,
@@ -55,6 +56,9 @@ async def compact(
     if size_of(seen) - size_of(kept) < excess:
         target = size_of(seen) - round((tokens - SUMMARISED * window) * CHARS_PER_TOKEN)
         kept = await _summarise(kept, target, agent, context, write)
+    fitting = round(FULL * window * CHARS_PER_TOKEN) - prompt_chars
+    if size_of(kept) > fitting:
+        kept = cut_results(kept, fitting)
     return _shrunk(messages[:start], kept, {**turn})
 
 
@@ -71,6 +75,8 @@ async def recompact(state: AgentState, agent: Agent, context: Context, write: Wr
     kept = clear_results(seen, keep=2)
     if size_of(kept) > half:
         kept = await _summarise(kept, half, agent, context, write)
+    if size_of(kept) > half:
+        kept = cut_results(kept, half)
     if size_of(kept) >= size_of(seen):
         return None
     return _shrunk(messages[:start], kept, {**turn, "recompactions": tried + 1})

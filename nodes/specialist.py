@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +17,11 @@ from agents.replies.ask_model import Said, ask
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.summary import compact, recompact
-from agents.thread.compaction import reading_of, size_of
+from agents.thread.compaction import is_cut_by_server, reading_of, size_of
 from agents.thread.conversation import current_agent, current_subtask, readable, visible
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
-from llm.chat_model import WrittenCall
+from llm.chat_model import BUILT_IN_MODEL, WrittenCall
 from llm.reply.extras import kept_extras
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
@@ -45,8 +46,9 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         sentence = f"The turn reached its limit of {context.max_model_calls} model calls."
         return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
     agent = current_agent(state)
-    prompt = _prompt(agent, state, context)
-    shrunk = await compact(state, len(prompt.text), agent, context, write)
+    prompt, tools = _prompt(agent, state, context), _offered(agent, state, context)
+    prompt_chars = len(prompt.text) + len(json.dumps([tool.declaration for tool in tools]))
+    shrunk = await compact(state, prompt_chars, agent, context, write)
     if shrunk is not None:
         return shrunk
     message_id = f"msg_{uuid.uuid4().hex}"
@@ -58,7 +60,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             [SystemMessage(prompt.text), *readable(seen)],
             agent=agent,
             prompt=prompt,
-            tools=_offered(agent, state, context),
+            tools=tools,
             message_id=message_id,
             needs_plan=bool(turn.get("planning")) and not turn.get("replaces"),
             spare_calls=context.max_model_calls - model_calls - 1,
@@ -70,6 +72,9 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             state, write, error.code, error.message, retryable=error.retryable, agent=agent.name
         )
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
+    sent_chars = prompt_chars + size_of(seen)
+    if is_cut_by_server(sent_chars, said.prompt_tokens) and context.models.name != BUILT_IN_MODEL:
+        write(custom_events.context_cut(agent.name, said.prompt_tokens or 0))
     if said.is_nothing:
         said = replace(said, text=ENDED_SILENTLY, implicit=True)
     if said.text.strip():
@@ -82,7 +87,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         id=message_id,
         name=agent.name,
         additional_kwargs=kept_extras(context.models.name, said.extras, beside),
-        response_metadata=reading_of(said.prompt_tokens, len(prompt.text) + size_of(seen)),
+        response_metadata=reading_of(said.prompt_tokens, sent_chars),
     )
     if not said.calls:
         return Step(messages=[message], update={"turn": turn}, goto=end_of_turn(state)).command(state)

@@ -45,6 +45,12 @@ def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
         case "retrying":
             sentence = f"The model did not answer; trying again in {metadata['delay_seconds']} s."
             return [Status(content=sentence, metadata={"status": "retrying", **metadata})]
+        case "context_cut":
+            sentence = (
+                f"The model's server read only {metadata['prompt_tokens']} tokens of this conversation. Raise its "
+                "context size (num_ctx in Ollama), or set LLM_CONTEXT_TOKENS to it."
+            )
+            return [Status(content=sentence, metadata={"status": "context_cut", **metadata})]
         case "failed":
             return [Error(content=event["content"], error=event["content"], metadata=metadata)]
         case "subtask_started":

@@ -17,7 +17,7 @@ _UNUSED_TEXT = {name: to_json(unused) for name, unused in _UNUSED.items()}
 _BETWEEN = ",\n"
 """Between two fields of a packed chunk; a line break inside a JSON text is escaped, so it stands nowhere else."""
 _DONE = '{"type":"done"'
-_ONLY_VERSION_2 = {"retrying", "denied", "restarted", "resync"}
+_ONLY_VERSION_2 = {"retrying", "context_cut", "denied", "restarted", "resync"}
 
 
 def pack(chunk: Chunk) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from agents.thread.conversation import is_said_by_user
-from tools.catalog import TOOLS
+from llm.reply.extras import PROVIDER
+from tools.catalog import BY_NAME, TOOLS
 
 REFETCHABLE = frozenset(tool.name for tool in TOOLS if tool.refetch is not None)
 FULL = 0.8
@@ -21,6 +22,10 @@ CHARS_PER_TOKEN = 3
 LATEST_MESSAGES = 6
 """The newest messages, whose results are not cleared: the agent works with them."""
 SMALL_RESULT_CHARS = 300
+SHORTEST_CUT_CHARS = 1000
+"""A result is never cut shorter than this to make room."""
+_IMPOSSIBLE_CHARS_PER_TOKEN = 12
+_NOTICEABLE_CHARS = 8000
 _TRANSCRIPT_CHARS = 2000
 SUMMARY_PREFIX = "summary:"
 NOTE_PREFIX = "plan-note:"
@@ -28,7 +33,7 @@ NOTE_PREFIX = "plan-note:"
 
 def size_of(messages: Sequence[BaseMessage]) -> int:
     """The characters of messages, their calls included."""
-    return sum(len(str(m.content)) + (len(_calls_text(m)) if isinstance(m, AIMessage) else 0) for m in messages)
+    return sum(len(str(m.content)) + (len(_beside_text(m)) if isinstance(m, AIMessage) else 0) for m in messages)
 
 
 def reading_of(tokens: int | None, chars: int) -> dict[str, int]:
@@ -64,6 +69,30 @@ def _is_clearable(message: AnyMessage) -> bool:
 def _cleared(message: AnyMessage) -> AnyMessage:
     note = f"[This result was cleared to save space. Call {message.name} again if you still need it.]"
     return message.model_copy(update={"content": note, "additional_kwargs": {}})
+
+
+def cut_results(messages: Sequence[AnyMessage], target_chars: int) -> list[AnyMessage]:
+    """Cut the largest results, also the newest, until the messages have `target_chars`, with a hint how to read on."""
+    cut = list(messages)
+    results = [index for index, message in enumerate(cut) if isinstance(message, ToolMessage)]
+    for index in sorted(results, key=lambda index: len(str(cut[index].content)), reverse=True):
+        excess = size_of(cut) - target_chars
+        text = str(cut[index].content)
+        keep = max(len(text) - excess - SMALL_RESULT_CHARS, SHORTEST_CUT_CHARS)
+        if excess <= 0 or keep >= len(text):
+            break
+        tool = BY_NAME.get(cut[index].name or "")
+        hint = f" {tool.refetch}" if tool is not None and tool.refetch else ""
+        head = keep * 3 // 10
+        note = f"\n[{len(text) - keep} characters were left out: they do not fit into the model's window.{hint}]\n"
+        content = text[:head] + note + text[len(text) - (keep - head) :]
+        cut[index] = cut[index].model_copy(update={"content": content})
+    return cut
+
+
+def is_cut_by_server(chars: int, tokens: int | None) -> bool:
+    """Whether a server counted so few tokens of a long request that it cannot have read all of it (Ollama does so)."""
+    return tokens is not None and chars > _NOTICEABLE_CHARS and chars > tokens * _IMPOSSIBLE_CHARS_PER_TOKEN
 
 
 def split(messages: Sequence[AnyMessage], tail_chars: int) -> tuple[list[AnyMessage], list[AnyMessage]] | None:
@@ -136,5 +165,7 @@ def _short(arguments: Any) -> str:
     return json.dumps(arguments, ensure_ascii=False)[:300]
 
 
-def _calls_text(message: AIMessage) -> str:
-    return json.dumps([[call["name"], call["args"]] for call in message.tool_calls]) if message.tool_calls else ""
+def _beside_text(message: AIMessage) -> str:
+    """What goes out with an assistant message beside its text: calls, and what its provider wants back."""
+    calls = json.dumps([[call["name"], call["args"]] for call in message.tool_calls]) if message.tool_calls else ""
+    return calls + (json.dumps(kept) if (kept := message.additional_kwargs.get(PROVIDER)) else "")

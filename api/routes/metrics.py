@@ -23,6 +23,8 @@ HELP = {
     "tool_calls": "Tool calls in the database by tool and state.",
     "llm_calls": "Model calls in the database by agent, model, purpose and outcome.",
     "llm_call_seconds": "Seconds spent in model calls in the database.",
+    "llm_adaptations": "Repairs of replies (repair) and changes of requests (change) by model, in this process.",
+    "llm_prompt_tokens": "Prompt tokens of this process by model, all, and those that the server had in its cache.",
     "llm_tokens": "Tokens of the model calls in the database.",
 }
 
@@ -36,10 +38,20 @@ async def prometheus(engine: OpenEngine) -> PlainTextResponse:
     """Show the numbers of this process and of its database; gauges, because a hard delete takes rows away."""
     async with engine.database.autocommit() as tx:
         stored = await figures.samples(tx)
+    name, counts = engine.models.name, engine.models.counts
     own = [
         Sample("info", {"version": engine.settings.version}, 1),
         Sample("active_runs", {}, len(engine.tasks)),
         Sample("draining", {}, int(engine.is_draining)),
+        *(
+            Sample("llm_adaptations", {"model": name, "kind": kind, "name": what}, number)
+            for (kind, what), number in sorted(counts.items())
+            if kind != "tokens"
+        ),
+        *(
+            Sample("llm_prompt_tokens", {"model": name, "part": part}, counts["tokens", key])
+            for part, key in (("all", "prompt"), ("cached", "cached"))
+        ),
     ]
     return PlainTextResponse(exposition([*own, *stored]), media_type=MEDIA_TYPE)
 

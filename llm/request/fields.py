@@ -123,6 +123,8 @@ def _signs(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+_SYSTEM = r"system[ _-]?(role|message|prompt|instruction)|role.{0,40}\bsystem|['\"`]system|developer|s\[0\]\.role"
+
 CHANGES: tuple[Change, ...] = (
     Change("short_ids", _signs(r"length of 9|tool call id (was|must)"), _has_calls, with_short_ids),
     Change("any_signature", _signs(r"thought_signature"), _lacks("extra_content", _calls), _fill_signatures),
@@ -152,7 +154,7 @@ CHANGES: tuple[Change, ...] = (
     _optional("tool_choice", r"tool[_ ]choice", 2),
     Change("no_stream", _signs(r"\bstream(ing|ed)?\b"), lambda payload: bool(payload.get("stream")), _without_stream),
     Change("system_role", _signs(r"developer"), _has_role("developer"), _roles_to_system),
-    Change("no_system", _signs(r"system|developer|s\[0\]\.role"), _has_role("system", "developer"), without_system),
+    Change("no_system", _signs(_SYSTEM), _has_role("system", "developer"), without_system),
     Change(
         "no_tools",
         _signs(r"\btools?\b|tool_|function|roles? must|only user|unexpected role|unknown role"),
@@ -171,7 +173,7 @@ def changed(payload: Json, names: Collection[str]) -> Json:
     for name in names:
         if name.startswith(BESIDE):
             _leave_out(payload, name.removeprefix(BESIDE))
-    for change in CHANGES:
+    for change in sorted(CHANGES, key=lambda change: change.name != "no_tools"):  # it brings a system message
         if change.name in names and change.is_due(payload):
             change.apply(payload)
     return payload
