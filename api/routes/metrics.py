@@ -51,6 +51,7 @@ async def prometheus(engine: OpenEngine) -> PlainTextResponse:
         *(
             Sample("llm_prompt_tokens", {"model": name, "part": part}, counts["tokens", key])
             for part, key in (("all", "prompt"), ("cached", "cached"))
+            if counts["tokens", "cached"]
         ),
     ]
     return PlainTextResponse(exposition([*own, *stored]), media_type=MEDIA_TYPE)

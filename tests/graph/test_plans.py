@@ -189,9 +189,9 @@ def test_a_message_in_the_middle_cancels_the_plan_and_leaves_a_note(
     chunks = talk.say("wait, use another name")
     assert kinds(chunks) == ["agent_switched", "assistant_message", "done"]
     roles = [m["role"] for m in stub.last_agent_request["messages"]]
-    assert roles[-2:] == ["user", "user"]
+    assert roles[-2:] == ["assistant", "user"]
     assert "1. [completed] Model Result: in model.dart\n2. [interrupted] Store" in seen(stub)
-    assert stub.last_agent_request["messages"][-1]["content"] == "wait, use another name"
+    assert stub.last_agent_request["messages"][-1]["content"].endswith("\n\nwait, use another name")
     [(_, status, summary)] = stored_plans(f"sqlite:///{tmp_path}/test.db")
     assert (status, stages(summary)) == ("cancelled", ["completed", "failed"])
     assert not stub.violations

@@ -44,6 +44,8 @@ class Turn:
     texts: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    cut_to: list[int] = field(default_factory=list)
+    """The tokens that the server said it had read of a longer request."""
     asked: list[str] = field(default_factory=list)
     """The calls that a person was asked about."""
 
@@ -54,7 +56,12 @@ class Turn:
 
 
 async def converse(
-    provider: Provider, turns: Sequence[Sequence[Json]], *, model: str = "m", **place: Any
+    provider: Provider,
+    turns: Sequence[Sequence[Json]],
+    *,
+    model: str = "m",
+    request: str = "What is in the file?",
+    **place: Any,
 ) -> tuple[list[Turn], Models]:
     """Play turns of one session; each is the replies of the model."""
     options = {"temperature": 0.2, "max_tokens": 500, **place}
@@ -68,8 +75,8 @@ async def converse(
     played = []
     for number, replies in enumerate(turns):
         provider.say(*replies)
-        request = HumanMessage(f"Request {number}: what is in the file?", id=f"user_{number}")
-        step: Any = {"messages": [request], "agent": "coder", "chosen_by": "user", "turn": {}}
+        said = HumanMessage(f"Request {number}: {request}", id=f"user_{number}")
+        step: Any = {"messages": [said], "agent": "coder", "chosen_by": "user", "turn": {}}
         played.append(await _play(graph, step, config, context))
         assert provider.left == 0 or played[-1].failures, f"{provider.left} replies were not asked for"
     await models.aclose()
@@ -102,6 +109,8 @@ async def _play(graph: Any, step: Any, config: Any, context: Context) -> Turn:
 def _take(event: Mapping[str, Any], turn: Turn) -> None:
     if event["event"] == "message":
         turn.texts.append(event["content"])
+    elif event["event"] == "context_cut":
+        turn.cut_to.append(event["metadata"]["prompt_tokens"])
     elif event["event"] == "failed":
         turn.failures.append(event["content"])
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.providers.conversation import CONVERSATIONS, fails_once, usable
+from tests.providers.conversation import CONVERSATIONS, converse, fails_once, usable
 from tests.providers.provider import Json, Provider, Refusal, Style, calls_of
 
 
@@ -55,3 +55,13 @@ async def test_calls_without_ids() -> None:
 async def test_a_model_that_is_not_there_ends_with_the_reason() -> None:
     body = error('model "qwen9" not found, try pulling it first')[1]
     await fails_once(Provider([]), {"status": 404, "body": body}, "try pulling it first")
+
+
+async def test_a_server_that_reads_only_a_part_of_the_conversation_is_told() -> None:
+    text = {"choices": [{"index": 0, "delta": {"content": "Hi."}, "finish_reason": "stop"}]}
+    usage = {"choices": [], "usage": {"prompt_tokens": 512, "completion_tokens": 2, "total_tokens": 514}}
+    raw = "".join(f"data: {json.dumps(event)}\n\n" for event in (text, usage)) + "data: [DONE]\n\n"
+    with Provider() as provider:
+        played, _ = await converse(provider, [[{"bytes": raw}]], request="x = 1\n" * 2_000)
+    assert played[0].texts == ["Hi."]
+    assert played[0].cut_to == [512]
