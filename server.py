@@ -15,7 +15,7 @@ from api import openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
 from api.limits import BodyLimit, RateLimit
-from api.routes import agents, approvals, health, messages, metric_views, metrics, policy, sessions
+from api.routes import agents, approvals, calls, health, messages, metric_views, metrics, policy, sessions
 from graph.builder import build_graph
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from policy.rules import load_rules
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     responses.install(app)
-    for module in (messages, sessions, approvals, agents, policy, metric_views, metrics, health):
+    for module in (messages, sessions, approvals, calls, agents, policy, metric_views, metrics, health):
         app.include_router(module.router)
     openapi.install(app)
     return app

@@ -18,6 +18,7 @@ class Event(TypedDict, total=False):
         "failed",
         "model_call",
         "local_call",
+        "whole_result",
         "subtask_started",
         "subtask_completed",
         "plan_rejected",
@@ -64,6 +65,11 @@ def message(message_id: str, content: str, **metadata: Any) -> Event:
 def context_cut(agent: str, prompt_tokens: int) -> Event:
     """The model's server read only a part of the request (docs/models.md)."""
     return {"event": "context_cut", "agent": agent, "metadata": {"prompt_tokens": prompt_tokens}}
+
+
+def whole_result(call_id: str, content: str) -> Event:
+    """A result that the model reads cut, whole, for the history."""
+    return {"event": "whole_result", "call_id": call_id, "content": content}
 
 
 def failed(code: str, sentence: str, *, retryable: bool = False, **metadata: Any) -> Event:

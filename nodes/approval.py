@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from agents.thread.tool_messages import as_decision
-from context import Context, context_of
+from context import Context
 from nodes.ide_call import RESULT_SCHEMA, settled
 from state import DecidedCall
 
@@ -27,4 +27,4 @@ DECISION_SCHEMA = {
 async def wait_for_approval(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
     """Pause until the call is settled: rejected, or approved, run by the client and answered."""
     answer = interrupt({"kind": "approval", **state}, response_schema=DECISION_SCHEMA)
-    return settled(state, as_decision(answer, ("approve", "edit")), context_of(runtime))
+    return settled(state, as_decision(answer, ("approve", "edit")), runtime)

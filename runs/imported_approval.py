@@ -55,7 +55,7 @@ async def _pause(
         return None
     thread = [
         message
-        for message in missing_messages([], history)
+        for message in missing_messages([], history, settings.max_tool_result_chars)
         if not (isinstance(message, ToolMessage) and message.tool_call_id == call["call_id"])
     ]
     state = {"messages": thread, "agent": agent.name, "chosen_by": "router", "turn": {}, "round": []}

@@ -11,7 +11,7 @@ from langgraph.types import Command
 
 from agents.thread.tool_messages import Answer, plan_text, question_text, switch_text, tool_text
 from json_text import storable
-from policy.verdicts.sanitize import clean_result
+from policy.verdicts.sanitize import cap, clean_result
 from state import open_calls, tool_message, tool_message_id
 from storage.calls import CallRecord
 from storage.messages import MessageRecord
@@ -80,14 +80,16 @@ def message_record(message: AnyMessage) -> MessageRecord | None:
     return MessageRecord(message.id, "user", content)
 
 
-def missing_messages(thread: Sequence[AnyMessage], history: Sequence[MessageRecord]) -> list[AnyMessage]:
+def missing_messages(
+    thread: Sequence[AnyMessage], history: Sequence[MessageRecord], max_result_chars: int
+) -> list[AnyMessage]:
     """What the history holds and the thread lacks, after a run that ended without its last checkpoint.
 
     Every call of the thread's last assistant message gets its ToolMessage, whatever the history says.
     """
     known = {message.id for message in thread}
     last = max((i for i, record in enumerate(history) if record.id in known), default=-1)
-    added = [_thread_message(record) for record in history[last + 1 :]]
+    added = [_thread_message(record, max_result_chars) for record in history[last + 1 :]]
     answered = {message.tool_call_id for message in added if isinstance(message, ToolMessage)}
     unanswered = [call for call in open_calls(list(thread)) if call["id"] not in answered]
     lost = "The run ended before the result of this call was known. It may or may not have run."
@@ -108,11 +110,12 @@ def _paired(messages: list[AnyMessage]) -> list[AnyMessage]:
     return paired
 
 
-def _thread_message(record: MessageRecord) -> AnyMessage:
+def _thread_message(record: MessageRecord, max_result_chars: int) -> AnyMessage:
     if record.role == "user":
         return HumanMessage(record.content, id=record.id)
     if record.role == "tool":
-        message = tool_message(str(record.tool_call_id), record.name or "unknown", clean_result(record.content))
+        content = cap(clean_result(record.content), max_result_chars)
+        message = tool_message(str(record.tool_call_id), record.name or "unknown", content)
         # Whether a client's tool was run cannot be told from its message: marked as data it harms nobody.
         if record.name in BY_NAME and BY_NAME[record.name].runs == "client":
             message.additional_kwargs["untrusted"] = True

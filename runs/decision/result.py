@@ -12,6 +12,9 @@ from storage.calls import CallRecord
 from wire.chunks import PLAN_APPROVAL
 from wire.protocol import Status, ToolResult
 
+REJECTIONS = ("операция отклонена", "user rejected")
+"""How the errors begin with which the original's IDE says that its user rejected a call (docs/scenarios.md S6)."""
+
 
 def take_result(view: View, request: Request, message: ToolResult, terms: Terms, now: str) -> Effects:
     """Accept the result of an open call; anything else only confirms how things stand."""
@@ -39,15 +42,18 @@ def _accepted(view: View, request: Request, record: CallRecord, message: ToolRes
     noted = Effects(calls=(settled,))
     if record.state == "pending":
         # The client asked its user itself (S6).
-        verb = "reject" if error else "approve"
+        is_rejected = error is not None and error.strip().casefold().startswith(REJECTIONS)
+        verb = "reject" if is_rejected else "approve"
         settled = replace(
             settled,
-            state="rejected" if error else "done",
+            state="rejected" if is_rejected else settled.state,
             decision=f"implicit_{verb}",
             decided_at=now,
             decided_by="client",
         )
         details = {"decision": verb, "danger": record.verdict.get("danger")}
+        if not is_rejected:
+            details["outcome"] = settled.state
         entry = audited("approval_implicit", record, now, actor="client", details=details)
         noted = Effects(calls=(settled,), audit=(entry,))
     round_now = round_with(view, settled)

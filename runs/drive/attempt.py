@@ -203,4 +203,6 @@ async def new_turn_input(engine: Engine, run: Run) -> dict[str, Any]:
     async with engine.database.autocommit() as tx:
         history = await messages.history(tx, run.session_id)
     earlier = [record for record in history if record.id != run.input["message_id"]]
-    return thread.turn_input(run, thread.missing_messages(snapshot.values.get("messages", []), earlier))
+    known = snapshot.values.get("messages", [])
+    missing = thread.missing_messages(known, earlier, engine.settings.max_tool_result_chars)
+    return thread.turn_input(run, missing)

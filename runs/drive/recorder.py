@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -52,6 +53,8 @@ class Recorder:
         self.chosen_by: str | None = None
         self.switches = 0
         self.failure: str | None = None
+        self._whole_results: dict[str, str] = {}
+        """By call id: results that the model reads cut."""
         self._partial_id: str | None = None
         self._partial: list[str] = []
         self._written_to = 0
@@ -161,9 +164,13 @@ class Recorder:
         messages: Sequence[AnyMessage] | Overwrite = update.get("messages") or []
         if isinstance(messages, Overwrite):  # a shorter window of what the history has already
             messages = []
-        self.messages += [record for record in map(message_record, messages) if record is not None]
+        self.messages += [self._whole(record) for record in map(message_record, messages) if record is not None]
         if "agent" in update:
             self.agent, self.chosen_by = update["agent"], update.get("chosen_by")
+
+    def _whole(self, record: MessageRecord) -> MessageRecord:
+        whole = self._whole_results.pop(record.tool_call_id or "", None)
+        return record if whole is None else replace(record, content=whole)
 
     def _take_event(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
@@ -189,6 +196,8 @@ class Recorder:
                 self.audit.append(AuditEntry("error", agent=agent, run_id=self._run.id, details=details))
             case "local_call":
                 self.local_calls.append(event)
+            case "whole_result":
+                self._whole_results[event["call_id"]] = event["content"]
             case "subtask_started":
                 self.plan = event["arguments"]
             case "plan_finished":

@@ -66,7 +66,7 @@ def test_every_reply_of_the_code_is_on_the_page() -> None:
     from server import create_app
     from settings import Settings
 
-    document = create_app(Settings.load(internal_api_key="k", _env_file=None)).openapi()
+    document = create_app(Settings.load(internal_api_key="k")).openapi()
     sent = set()
     for path, operations in document["paths"].items():
         for operation in operations.values():

@@ -32,9 +32,16 @@ def test_january_order_a_result_and_no_decision(db_url: str, stub: OpenAIStub) -
         assert talk.get("/rules")["count"] == 0
         stub.script([{**CALL, "id": "c2"}, {"text": "Not written."}])
         talk.say("Write again")
-        assert text(talk.result("c2", error="The user said no")) == "Not written."
+        assert text(talk.result("c2", error="User rejected the write")) == "Not written."
         assert approvals(talk)[1] == ("approval_implicit", "client", "reject")
-        assert talk.tool_messages()["c2"] == "Error: The user said no"
+        assert talk.tool_messages()["c2"] == "Error: User rejected the write"
+        stub.script([{**CALL, "id": "c3"}, {"text": "It failed."}])
+        talk.say("Once more")
+        assert text(talk.result("c3", error="Disk full")) == "It failed."
+        assert approvals(talk)[2] == ("approval_implicit", "client", "approve")
+        assert talk.tool_messages()["c3"] == "Error: Disk full"
+        decisions = client.get("/events/metrics").json()["metrics"]["hitl_decisions"]
+        assert decisions == {"write_file": {"APPROVE": 2, "EDIT": 0, "REJECT": 1}}
         assert (talk.pending(), talk.status(), stub.violations) == ([], "idle", [])
         stub.script([{"text": "Next."}])
         assert text(talk.say("And now?")) == "Next."

@@ -82,14 +82,22 @@ def test_a_result_while_others_are_open_is_only_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "word"), [(None, "done", "approve"), ("User rejected it", "rejected", "reject")]
+    ("error", "state", "word"),
+    [
+        (None, "done", "approve"),
+        ("User rejected it", "rejected", "reject"),
+        ("  USER REJECTED the operation", "rejected", "reject"),
+        ("Операция отклонена пользователем", "rejected", "reject"),
+        ("No such file", "failed", "approve"),
+        ("The user rejected it", "failed", "approve"),
+    ],
 )
 def test_a_result_for_a_pending_call_is_the_decision_of_its_client(error: str | None, state: str, word: str) -> None:
     effects = decided(paused(asked_call()), result(result="x", error=error))
     settled = only_call(effects)
     assert (settled.state, settled.decision, settled.decided_by) == (state, f"implicit_{word}", "client")
     assert [(e.event, e.details) for e in effects.audit] == [
-        ("approval_implicit", {"decision": word, "danger": "normal"})
+        ("approval_implicit", {"decision": word, "danger": "normal"} | ({} if word == "reject" else {"outcome": state}))
     ]
     assert effects.rules == ()
     assert isinstance(effects.claims, ResumeRun)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -144,6 +144,16 @@ class History(BaseModel):
     last_activity: str
     current_agent: str
     agent_history: list[AgentHop]
+
+
+class CallOutcome(BaseModel):
+    """What came of one tool call."""
+
+    call_id: str
+    tool_name: str
+    state: str
+    result: Any
+    error: str | None
 
 
 class CancelResult(BaseModel):
