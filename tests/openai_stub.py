@@ -52,8 +52,8 @@ class OpenAIStub:
         """Each {"headers": {lower-case name: value}, "path", "body": parsed JSON, "is_classifier"}."""
         self.violations: list[str] = []
         """Requests in which a tool call had not exactly one tool message, in words."""
-        self.disconnected_at: list[float] = []
-        """time.monotonic() of each reply that the client left before its end."""
+        self.disconnected = 0
+        """Replies that the client left before their end."""
         self.connections: set[Any] = set()
         """The client addresses seen: fewer than requests when connections are reused."""
         self._script: list[Json] = []
@@ -68,8 +68,8 @@ class OpenAIStub:
         with self._lock:
             self.streaming = self.words = self.usage = True
             self.classify = dict(DEFAULT_CLASSIFICATION)
-            self._script, self._played = [], 0
-            for record in (self.requests, self.violations, self.disconnected_at, self.connections):
+            self._script, self._played, self.disconnected = [], 0, 0
+            for record in (self.requests, self.violations, self.connections):
                 record.clear()
 
     # the script and the record
@@ -182,7 +182,7 @@ class OpenAIStub:
         leaving = asyncio.ensure_future(_left(receive))
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            self.disconnected_at.append(time.monotonic())
+            self.disconnected += 1
         for task in (answer, leaving):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

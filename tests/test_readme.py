@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,6 @@ def test_the_first_command_finishes_real_work(tmp_path: Path) -> None:
     environment |= {"UV_OFFLINE": "1", "HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     environment["UV_CACHE_DIR"] = cache_folder()
     (tmp_path / "home").mkdir()
-    began = time.monotonic()
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=copy,
@@ -55,13 +53,11 @@ def test_the_first_command_finishes_real_work(tmp_path: Path) -> None:
         timeout=240,
         check=False,
     )
-    lasted = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     playground = copy / "playground"
     assert (playground / "NOTES.md").read_text(encoding="utf-8") == "# Notes on the greeter"
     assert "Good morning" in (playground / "greeter.py").read_text(encoding="utf-8")
     assert "Good morning" not in (copy / "examples" / "greeter" / "greeter.py").read_text(encoding="utf-8")
-    assert lasted < 120, f"{lasted:.0f} s"
 
 
 def cache_folder() -> str:

@@ -67,7 +67,6 @@ OPERATIONS = operations()
 def test_every_answer_is_documented(url: str, operation: APIOperation[Any, Any, Any], mode: GenerationMode) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],

@@ -1,9 +1,9 @@
 """docs/terminal-client.md, the picture and the example say what is."""
 
 import importlib.util
+import re
 from pathlib import Path
 
-import pytest
 import typer
 
 from cli import app
@@ -16,17 +16,29 @@ RECORDER = ROOT / "docs" / "images" / "record_chat.py"
 def options_of(name: str) -> list[str]:
     group = typer.main.get_group(app)
     command = group.commands[name]
-    return [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    return [option for p in command.params for option in (*p.opts, *p.secondary_opts) if option.startswith("-")]
 
 
-@pytest.mark.parametrize("option", [*options_of("chat"), *options_of("serve")])
-def test_every_option_is_described(option: str) -> None:
-    assert f"`{option}" in PAGE
+def told_options(text: str) -> set[str]:
+    """The options that a text names between backticks, each as a whole word."""
+    return {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"(?<!\S)\[?(--?[\w-]+)", code)}
 
 
-@pytest.mark.parametrize("command", ["serve", "chat", "migrate", "graph", "policy check", "version"])
-def test_every_command_is_described(command: str) -> None:
-    assert f"`agent-runtime {command}" in PAGE
+def test_every_option_of_the_chat_has_its_row() -> None:
+    named = told_options("\n".join(re.findall(r"^\| (`-.+?) +\|", PAGE, re.MULTILINE)))
+    assert named == set(options_of("chat"))
+
+
+def test_every_option_of_the_server_is_described() -> None:
+    [row] = re.findall(r"^\| (`agent-runtime serve\b.*?) +\|", PAGE, re.MULTILINE)
+    assert told_options(row) == set(options_of("serve"))
+
+
+def test_every_command_has_its_row() -> None:
+    rows = re.findall(r"^\| `agent-runtime ((?:[a-z][a-z-]* ?)+)[^|]*\|", PAGE, re.MULTILINE)
+    group = typer.main.get_group(app)
+    assert {"chat", *(row.strip() for row in rows)} == {"policy check" if n == "policy" else n for n in group.commands}
+    assert re.search(r"^## Options of `agent-runtime chat`$", PAGE, re.MULTILINE)
 
 
 def test_picture_is_recorded_from_a_run(tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ def test_own_server_starts_and_stops(tmp_path: Path) -> None:
         assert chunks[0].type == "session_info"
         assert chunks[-1].type == "done"
         session.close()
-        stopping_at = time.monotonic()
-    assert time.monotonic() - stopping_at < 5
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address.url}/health", trust_env=False)
 
 
 def test_chat_uses_a_server_that_runs_elsewhere(workspace: Path, db: str) -> None:

@@ -81,9 +81,7 @@ def test_input_is_closed_and_settings_of_the_runtime_are_not_passed_on(
 
 
 def test_timeout_kills_the_whole_group(workspace: Workspace) -> None:
-    started = time.monotonic()
-    result = run(workspace, "sleep 100 & echo $!; echo $$; sleep 100", timeout=1)
-    assert time.monotonic() - started < 5
+    result = run(workspace, "sleep 1000 & echo $!; echo $$; sleep 1000", timeout=1)  # longer than a test may take
     assert result["timed_out"] is True
     assert result["exit_code"] is None
     assert "stopped after 1 seconds" in result["error"]

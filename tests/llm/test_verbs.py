@@ -250,7 +250,7 @@ _WORDS = ["read", "create", "run", "replace", "append", "find", "замени", 
 _LINKS = ["and", "потом", "на", ";", "\n", ".", "?", "it", "a.py", "src/", "`x`", '"y"', "1+2", ".md", "```"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(_WORDS + _LINKS) | st.text(max_size=5), max_size=12), st.sampled_from(["coder", "ask"]))
 async def test_any_request_gets_a_reply_with_valid_calls(words: list[str], agent: str) -> None:
     reply = await Models().reply([HumanMessage(" ".join(words))], tools=tools_of(agent))

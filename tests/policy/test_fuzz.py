@@ -20,7 +20,7 @@ from tests.policy.roster import AGENTS, judge, run
 SHELLISH = some.text(
     alphabet=some.sampled_from(list("lscat gitrmfind-o;|&<>(){}[]$`'\"\\\n\t #~!*?=:./0aя\u202e")), max_size=120
 )
-NO_DEADLINE = settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck), derandomize=True)
+EXAMPLES = settings(max_examples=400, suppress_health_check=list(HealthCheck), derandomize=True)
 
 HOSTILE_TEXTS = [
     "a(){" * 1000,
@@ -73,7 +73,7 @@ def test_texts_made_to_be_slow_get_a_verdict(command: str) -> None:
     assert bool(verdict.reasons) == (verdict.decision != "allow")
 
 
-@NO_DEADLINE
+@EXAMPLES
 @given(some.text(max_size=300) | SHELLISH)
 def test_the_classifier_never_raises(command: str) -> None:
     verdict = classify(command, None, "bash")
@@ -81,7 +81,7 @@ def test_the_classifier_never_raises(command: str) -> None:
     catastrophe_in(command, None)
 
 
-@NO_DEADLINE
+@EXAMPLES
 @given(some.text(max_size=300) | SHELLISH)
 def test_the_canonicaliser_only_doubts_and_is_stable(path: str) -> None:
     try:
@@ -93,7 +93,7 @@ def test_the_canonicaliser_only_doubts_and_is_stable(path: str) -> None:
     assert ".." not in canonical.components
 
 
-@NO_DEADLINE
+@EXAMPLES
 @given(
     some.sampled_from(sorted(AGENTS)),
     some.sampled_from(["write_file", "read_file", "list_files", "search_in_code", "execute_command", "x"]),
@@ -118,7 +118,7 @@ def test_the_policy_judges_any_call(agent: str, tool: str, arguments: dict[str, 
     assert all(reason.code != "policy.error" for reason in verdict.reasons)
 
 
-@NO_DEADLINE
+@EXAMPLES
 @given(SHELLISH)
 def test_allowed_lines_have_only_listed_words(command: str) -> None:
     verdict = run(command)
@@ -131,7 +131,7 @@ def test_allowed_lines_have_only_listed_words(command: str) -> None:
         )
 
 
-@NO_DEADLINE
+@EXAMPLES
 @given(some.text(max_size=200))
 def test_display_and_sanitizer_leave_nothing_hidden(text: str) -> None:
     assert escape_display(escape_display(text)) == escape_display(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 from runs.keep.worker import Worker
@@ -47,9 +46,8 @@ async def test_a_run_is_handed_over_at_its_next_boundary(postgres: PostgresServe
     with postgres.database() as url:
         async with opened(url) as (one, client), opened(url) as (_, other):
             asking = await started(client, [step, *others, {"text": "All is computed."}], "step")
-            began = time.monotonic()
             await Worker(one).drain(within_s=0.8)
-            assert time.monotonic() - began < 2
+            assert not one.tasks
             chunks = await until_completed(other)
             await asking
             assert "restarted" not in str(chunks), "what was said before a boundary stays valid"
@@ -64,7 +62,6 @@ async def test_a_run_that_reaches_no_boundary_is_handed_over_as_it_is(postgres: 
         async with opened(url) as (one, client), opened(url) as (second, other):
             asking = await started(client, [{"repeat": "word ", "times": 60, "delay": 0.03}], "word")
             await Worker(one).drain(within_s=0.4)
-            began = time.monotonic()
 
             async def is_taken() -> bool:
                 async with second.database.autocommit() as tx:
@@ -72,9 +69,6 @@ async def test_a_run_that_reaches_no_boundary_is_handed_over_as_it_is(postgres: 
                 return run is not None and run.worker == second.worker
 
             await until(is_taken)
-            took_s = time.monotonic() - began
-            print(f"\ntaken over after {took_s * 1000:.0f} ms")
-            assert took_s < 1
             chunks = await until_completed(other)
             await asking
             assert [c["metadata"]["status"] for c in chunks if c["type"] == "status"] == ["restarted"]
