@@ -86,8 +86,8 @@ def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Fi
     has_git = facts.environment.has_git
     examination = examine(command, place, facts.environment.shell, rules.profile, has_git=has_git)
     found.examination = examination
-    if examination.catastrophe:
-        text = f"Command is not allowed: {examination.catastrophe}"
+    if examination.hard_deny:
+        text = f"Command is not allowed: {examination.hard_deny}"
         found.restrict("deny", Reason("command.catastrophic", text), "high")
     relevant = [rule for rule in rules.rules if call.tool in rule.tools] if tool.command else []
     _apply_tool_rules(relevant, found)
@@ -96,9 +96,9 @@ def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Fi
         _apply_command_rules(number, finding, relevant, found)
         is_covered = _is_covered(call, finding, examination, facts, relevant, found)
         allowed.append(_judge_segment(number, finding, examination, found, is_covered=is_covered))
-    if examination.doubt is not None:
-        found.restrict("ask", reason_of(examination.doubt))
-    found.is_granted = examination.doubt is None and bool(allowed) and tool.command is not None
+    if examination.unproven is not None:
+        found.restrict("ask", reason_of(examination.unproven))
+    found.is_granted = examination.unproven is None and bool(allowed) and tool.command is not None
     found.segments = tuple(
         Segment(finding.stage.argv, decision) for finding, decision in zip(examination.findings, allowed, strict=True)
     )
@@ -132,20 +132,20 @@ def _apply_command_rules(number: int, finding: Finding, rules: Sequence[Rule], f
 def _judge_segment(
     number: int, finding: Finding, examination: Examination, found: Findings, *, is_covered: bool
 ) -> Decision:
-    """Return what one segment gets on its own, and note its doubt when nothing grants it."""
+    """Return what one segment gets on its own, and note what is unproven when nothing grants it."""
     restricted = [decision for decision, reason, _ in found.restrictions if reason.segment == number]
-    if finding.doubt is not None and not is_covered:
-        found.restrict("ask", reason_of(finding.doubt, number))
+    if finding.unproven is not None and not is_covered:
+        found.restrict("ask", reason_of(finding.unproven, number))
         restricted.append("ask")
-    if examination.catastrophe:
+    if examination.hard_deny:
         return "deny"
-    return strictest([*restricted, "ask"] if examination.doubt is not None else restricted)
+    return strictest([*restricted, "ask"] if examination.unproven is not None else restricted)
 
 
 def _is_covered(
     call: Call, finding: Finding, examination: Examination, facts: Facts, rules: Sequence[Rule], found: Findings
 ) -> bool:
-    if examination.doubt is not None or finding.doubt is None:
+    if examination.unproven is not None or finding.unproven is None:
         return False
     for rule in rules:
         if rule.decision == "allow" and rule.covers(finding):

@@ -11,7 +11,7 @@ from policy.rules import Rules
 from policy.shell.grants import writes_granted
 from policy.shell.operands import Place, picks_secrets
 from policy.verdicts.facts import Call, Facts, Rights
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import Match, Reason
 from tools.tool import PathArgument, Reach, Tool
 
@@ -44,8 +44,10 @@ def _canonical(argument: PathArgument, facts: Facts, found: Findings) -> Canonic
         return None
     try:
         path = canonicalise(raw, argument.kind, facts.environment.workspace_root)
-    except Doubt as doubt:
-        found.restrict("deny", Reason(doubt.code, f"Path '{shown(raw)}' is not allowed: {doubt.text}"), doubt.danger)
+    except Unproven as unproven:
+        found.restrict(
+            "deny", Reason(unproven.code, f"Path '{shown(raw)}' is not allowed: {unproven.text}"), unproven.danger
+        )
         return None
     return path
 
@@ -108,8 +110,10 @@ def check_cwd(cwd: object, facts: Facts, found: Findings) -> Place:
         return Place()
     try:
         path = canonicalise(cwd, "directory", root)
-    except Doubt as doubt:
-        found.restrict("deny", Reason(doubt.code, f"Path '{shown(cwd)}' is not allowed: {doubt.text}"), doubt.danger)
+    except Unproven as unproven:
+        found.restrict(
+            "deny", Reason(unproven.code, f"Path '{shown(cwd)}' is not allowed: {unproven.text}"), unproven.danger
+        )
         return Place()
     family = path.family("read")
     if family.read != "allow":

@@ -23,7 +23,7 @@ from policy.shell.danger.words import DANGER_TEXT
 from policy.shell.readonly import COMMANDS_TEXT, READ_COMMANDS
 from policy.verdicts.facts import Profile
 from policy.verdicts.sanitize import clean_result
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import Decision
 from tools.catalog import BY_NAME, TOOLS
 from tools.tool import PathKind, Tool
@@ -58,8 +58,8 @@ class Rule:
         return all(word in choice for word, choice in zip(argv, self.command, strict=False))
 
     def covers(self, finding: Finding) -> bool:
-        """Say whether an allow rule grants a segment; it never lifts a lasting doubt."""
-        lasting = finding.leads_outside or (finding.doubt is not None and finding.doubt.lasting)
+        """Say whether an allow rule grants a segment; it never lifts what is unproven for good."""
+        lasting = finding.leads_outside or (finding.unproven is not None and finding.unproven.lasting)
         return bool(self.command) and self.matches_words(finding.stage.argv) and not lasting
 
     def speaks_about(self, example: Example) -> bool:
@@ -70,7 +70,7 @@ class Rule:
             kind: PathKind = "directory" if kinds == {"directory"} else "file"
             return self.matches_path(tool.name, canonicalise(example.path, kind).text)
         examination = examine(example.command or "", shell="bash")  # noqa: S604 -- nothing is started
-        if examination.doubt is not None:
+        if examination.unproven is not None:
             return False
         if self.decision == "allow":
             return all(self.covers(finding) for finding in examination.findings)
@@ -94,7 +94,7 @@ class Rules:
         for number, raw in enumerate(wishes, start=1):
             try:
                 taken.append(_wish(raw, number))
-            except (ValidationError, ConfigurationError, Doubt) as error:
+            except (ValidationError, ConfigurationError, Unproven) as error:
                 ignored.append(f"rule {number} of the project is ignored: {str(error).splitlines()[0][:200]}")
         return replace(self, rules=(*self.rules, *taken), ignored=(*self.ignored, *ignored))
 
@@ -193,8 +193,10 @@ def _prove(rule: Rule, written: WrittenRule, where: str) -> None:
                 raise ConfigurationError(f"{where}: the {label} example {shown} needs a path or a command, as its tool")
             try:
                 matches = rule.speaks_about(example)
-            except Doubt as doubt:
-                raise ConfigurationError(f"{where}: the {label} example {shown} is no path: {doubt.text}") from doubt
+            except Unproven as unproven:
+                raise ConfigurationError(
+                    f"{where}: the {label} example {shown} is no path: {unproven.text}"
+                ) from unproven
             if matches != wanted:
                 gave = "matches" if matches else "does not match"
                 raise ConfigurationError(f"{where}: the {label} example {shown} {gave}")

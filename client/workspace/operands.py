@@ -57,7 +57,7 @@ def commands_of(request: ToolRequest, folder: Located) -> tuple[SimpleCommand, .
             SimpleCommand(tuple(str(word) for word in words), folder.parts) for pipeline in argv for words in pipeline
         )
     examination = examine(str(request.arguments["command"]), Place(folder.parts), "bash")
-    if examination.doubt is not None:
+    if examination.unproven is not None:
         return None
     return tuple(
         SimpleCommand(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from policy.paths.classes import Family, family_of
 from policy.verdicts.characters import is_control, is_ignorable
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 MAX_PATH = 1024
 MAX_COMPONENT = 255
@@ -51,39 +51,39 @@ def extension_of(name: str) -> str:
 
 
 def canonicalise(path: str, kind: Literal["file", "directory"], workspace_root: str | None = None) -> CanonicalPath:
-    """Return the canonical form of a path; raise a Doubt that says why it is not allowed."""
+    """Return the canonical form of a path; raise a Unproven that says why it is not allowed."""
     _check_characters(path)
     relative = relativised(path, workspace_root)
     if relative.startswith(_FORBIDDEN_STARTS):
-        raise Doubt("path.absolute", "the path must be relative to the workspace", danger="high")
+        raise Unproven("path.absolute", "the path must be relative to the workspace", danger="high")
     parts = relative.replace("\\", "/").split("/")
     if kind == "file" and parts[-1] in {"", "."}:
-        raise Doubt("path.directory", "the path names a directory, not a file")
+        raise Unproven("path.directory", "the path names a directory, not a file")
     if parts[0] == ".":
         parts = parts[1:]
     components = [unicodedata.normalize("NFC", part) for part in parts if part]
     for component in components:
         _check_component(component)
     if not components and kind == "file":
-        raise Doubt("path.directory", "the path names a directory, not a file")
+        raise Unproven("path.directory", "the path names a directory, not a file")
     return CanonicalPath("/".join(components) or ".")
 
 
 def _check_characters(path: str) -> None:
     if not path.strip():
-        raise Doubt("path.empty", "the path is empty")
+        raise Unproven("path.empty", "the path is empty")
     if len(path) > MAX_PATH:
-        raise Doubt("path.length", f"the path is longer than {MAX_PATH} characters")
+        raise Unproven("path.length", f"the path is longer than {MAX_PATH} characters")
     for character in path:
         if " " <= character <= "~":
             continue
         if is_control(character) or character == "\ufffd":
-            raise Doubt("path.character", "the path holds a control character", danger="high")
+            raise Unproven("path.character", "the path holds a control character", danger="high")
         if (
             character not in _EMOJI_VARIANTS
             and (is_ignorable(character) or unicodedata.category(character) in {"Zs", "Zl", "Zp", "Cs"})
         ) or _LOOKALIKES.intersection(unicodedata.normalize("NFKC", character)):
-            raise Doubt("path.character", "the path holds an invisible or misleading character", danger="high")
+            raise Unproven("path.character", "the path holds an invisible or misleading character", danger="high")
 
 
 def relativised(path: str, workspace_root: str | None) -> str:
@@ -106,19 +106,19 @@ def relativised(path: str, workspace_root: str | None) -> str:
 
 def _check_component(component: str) -> None:
     if component == "..":
-        raise Doubt("path.outside", "the path has a .. component; write it without", danger="high")
+        raise Unproven("path.outside", "the path has a .. component; write it without", danger="high")
     if len(component) > MAX_COMPONENT:
-        raise Doubt("path.length", f"a component is longer than {MAX_COMPONENT} characters")
+        raise Unproven("path.length", f"a component is longer than {MAX_COMPONENT} characters")
     if ":" in component:
-        raise Doubt("path.stream", "a colon names a drive or a data stream", danger="high")
+        raise Unproven("path.stream", "a colon names a drive or a data stream", danger="high")
     if _FORBIDDEN.intersection(component):
-        raise Doubt("path.name", 'the path holds one of * ? " < > |')
+        raise Unproven("path.name", 'the path holds one of * ? " < > |')
     if component.endswith((" ", ".")):
-        raise Doubt("path.name", "a component ends in a space or a dot", danger="high")
+        raise Unproven("path.name", "a component ends in a space or a dot", danger="high")
     compatible = unicodedata.normalize("NFKC", component).casefold()
     if _DEVICES.fullmatch(compatible.split(".", 1)[0].rstrip()):
-        raise Doubt("path.name", "a component is a device name on Windows")
+        raise Unproven("path.name", "a component is a device name on Windows")
     if re.search(r"~\d", compatible):
-        raise Doubt("path.name", "a component looks like a short name of Windows", danger="high")
+        raise Unproven("path.name", "a component looks like a short name of Windows", danger="high")
     if extension_of(compatible) != extension_of(component.casefold()):
-        raise Doubt("path.character", "the extension is written in look-alike characters", danger="high")
+        raise Unproven("path.character", "the extension is written in look-alike characters", danger="high")

@@ -1,4 +1,4 @@
-"""May this command line run without asking: each segment proved by the read-only list, or the doubt that it leaves."""
+"""May this command line run without asking: each segment proved by the read-only list, or what stays unproven."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from policy.shell.danger.line import danger_of
 from policy.shell.execution import needs_shell
 from policy.shell.forms.catalog import FORMS
 from policy.shell.forms.plain import check_version
-from policy.shell.hard_deny import catastrophe_in
+from policy.shell.hard_deny import hard_deny_in
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, outside_or_secret
 from policy.shell.parser import Stage, read_line
 from policy.shell.readonly import ReadCommand, command_of
 from policy.verdicts.facts import POSIX_SHELLS, Profile
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import Danger, Reason, Segment, Verdict, highest
 
 _BARE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*")
@@ -27,11 +27,11 @@ _ANY_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9._+-]*")
 
 @dataclass(frozen=True)
 class Finding:
-    """One segment and what keeps it from being proved; no doubt means that it only reads."""
+    """One segment and what keeps it from being proved; None means that it only reads."""
 
     stage: Stage
     place: Place
-    doubt: Doubt | None = None
+    unproven: Unproven | None = None
     leads_outside: bool = False
     """A word of the segment names a secret or a place outside the workspace: no grant covers it."""
 
@@ -52,9 +52,9 @@ class Examination:
     command: str
     root: str | None = None
     findings: tuple[Finding, ...] = ()
-    doubt: Doubt | None = None
-    """A doubt about the line as a whole; then no grant helps."""
-    catastrophe: str | None = None
+    unproven: Unproven | None = None
+    """What is unproven about the line as a whole; then no grant helps."""
+    hard_deny: str | None = None
 
 
 def examine(
@@ -69,19 +69,19 @@ def examine(
     start = place or Place()
     try:
         stages = read_line(command)
-    except Doubt as doubt:
-        return Examination(command, start.root, doubt=doubt, catastrophe=catastrophe_in(command, None))
-    catastrophe = catastrophe_in(command, [stage.argv for stage in stages])
+    except Unproven as unproven:
+        return Examination(command, start.root, unproven=unproven, hard_deny=hard_deny_in(command, None))
+    hard_deny = hard_deny_in(command, [stage.argv for stage in stages])
     findings = _findings(stages, start, _Setting(shell, profile, has_git))
-    return Examination(command, start.root, findings, _line_doubt(stages, shell), catastrophe)
+    return Examination(command, start.root, findings, _line_unproven(stages, shell), hard_deny)
 
 
 def classify(command: str, cwd: str | None = None, shell: str | None = None, profile: Profile = "standard") -> Verdict:
     """Judge a command by the built-in list alone: no rules, no session grants. `cwd` is a canonical path."""
     place = Place().below(cwd or ".")
     examination = examine(command, place, shell, profile)
-    if examination.catastrophe:
-        reason = Reason("command.catastrophic", f"Command is not allowed: {examination.catastrophe}")
+    if examination.hard_deny:
+        reason = Reason("command.catastrophic", f"Command is not allowed: {examination.hard_deny}")
         return Verdict("deny", "high", (reason,), segments=segments_of(examination, "deny"))
     reasons = reasons_of(examination)
     if reasons:
@@ -90,44 +90,44 @@ def classify(command: str, cwd: str | None = None, shell: str | None = None, pro
 
 
 def harm_of(examination: Examination) -> Danger:
-    """Return the danger of a line that asks: what it could do, or what its doubts say about its words."""
-    doubts = [doubt for doubt in (examination.doubt, *(f.doubt for f in examination.findings)) if doubt]
-    return highest([danger_of(examination.command, examination.root), *(doubt.danger for doubt in doubts)])
+    """Return the danger of a line that asks: what it could do, or what is unproven about its words."""
+    parts = (examination.unproven, *(finding.unproven for finding in examination.findings))
+    return highest([danger_of(examination.command, examination.root), *(part.danger for part in parts if part)])
 
 
 def reasons_of(examination: Examination) -> tuple[Reason, ...]:
-    """Return every doubt as a reason, the line's own first."""
+    """Return everything unproven as a reason, the line's own first."""
     reasons = []
-    if examination.doubt:
-        reasons.append(reason_of(examination.doubt))
+    if examination.unproven:
+        reasons.append(reason_of(examination.unproven))
     reasons += [
-        reason_of(finding.doubt, number) for number, finding in enumerate(examination.findings) if finding.doubt
+        reason_of(finding.unproven, number) for number, finding in enumerate(examination.findings) if finding.unproven
     ]
     return tuple(reasons)
 
 
-def reason_of(doubt: Doubt, segment: int | None = None) -> Reason:
-    """Turn a doubt into a reason."""
-    return Reason(doubt.code, doubt.text, doubt.span, segment)
+def reason_of(unproven: Unproven, segment: int | None = None) -> Reason:
+    """Turn what is unproven into a reason."""
+    return Reason(unproven.code, unproven.text, unproven.span, segment)
 
 
 def segments_of(examination: Examination, decision: str) -> tuple[Segment, ...]:
     """Return the segments with the built-in list's own word on each."""
     if decision == "deny":
         return tuple(Segment(finding.stage.argv, "deny") for finding in examination.findings)
-    asks = examination.doubt is not None
+    asks = examination.unproven is not None
     return tuple(
-        Segment(finding.stage.argv, "ask" if asks or finding.doubt else "allow") for finding in examination.findings
+        Segment(finding.stage.argv, "ask" if asks or finding.unproven else "allow") for finding in examination.findings
     )
 
 
-def _line_doubt(stages: Sequence[Stage], shell: str | None) -> Doubt | None:
+def _line_unproven(stages: Sequence[Stage], shell: str | None) -> Unproven | None:
     if shell is None:
-        return Doubt("shell.undeclared", "The client did not say which shell runs the command")
+        return Unproven("shell.undeclared", "The client did not say which shell runs the command")
     if shell not in POSIX_SHELLS:
-        return Doubt("shell.unsupported", f"Commands for the shell '{shell[:40]}' cannot be proved")
+        return Unproven("shell.unsupported", f"Commands for the shell '{shell[:40]}' cannot be proved")
     if shell in {"sh", "dash"} and any("&>/dev/null" in stage.redirects for stage in stages):
-        return Doubt("shell.background", "In this shell &> runs the command in the background")
+        return Unproven("shell.background", "In this shell &> runs the command in the background")
     return None
 
 
@@ -136,23 +136,23 @@ def _findings(stages: Sequence[Stage], start: Place, setting: _Setting) -> tuple
     place, has_moved = start, bool(start.components)
     by_shell = needs_shell(stages)
     for stage in stages:
-        doubt = _doubt_of(stage, place, has_moved, setting)
-        if doubt is None and by_shell and (additions := additions_of(stage)).are_required:
+        unproven = _unproven_of(stage, place, has_moved, setting)
+        if unproven is None and by_shell and (additions := additions_of(stage)).are_required:
             text = f"It reads only with {additions.words[0]}, which cannot be added to a line that needs a shell"
-            doubt = Doubt("command.option", text, stage.words[0].span)
-        outside = doubt is not None and any(outside_or_secret(word.value, place) for word in stage.words[1:])
-        findings.append(Finding(stage, place, doubt, leads_outside=outside))
+            unproven = Unproven("command.option", text, stage.words[0].span)
+        outside = unproven is not None and any(outside_or_secret(word.value, place) for word in stage.words[1:])
+        findings.append(Finding(stage, place, unproven, leads_outside=outside))
         if stage.argv[0] in {"cd", "pushd", "popd", "chdir"}:
             has_moved = True
-            place = place.below(stage.argv[1]) if doubt is None else place
+            place = place.below(stage.argv[1]) if unproven is None else place
     return tuple(findings)
 
 
-def _doubt_of(stage: Stage, place: Place, has_moved: bool, setting: _Setting) -> Doubt | None:
+def _unproven_of(stage: Stage, place: Place, has_moved: bool, setting: _Setting) -> Unproven | None:
     try:
         _check(stage.words, place, has_moved, setting)
-    except Doubt as doubt:
-        return doubt.at(stage.words[0].span)
+    except Unproven as unproven:
+        return unproven.at(stage.words[0].span)
     return None
 
 
@@ -161,9 +161,9 @@ def _check(words: Sequence[Word], place: Place, has_moved: bool, setting: _Setti
     if name.raw != "[" and (name.raw != name.value or not _BARE_NAME.fullmatch(name.raw)):
         known = ALWAYS_ASK.get(name.value.rpartition("/")[2])
         if known and known.is_lasting:
-            raise Doubt(known.code, f"{name.value} {known.text}", name.span, lasting=True)
+            raise Unproven(known.code, f"{name.value} {known.text}", name.span, lasting=True)
         text = "Only a bare program name can be proved, not a path, a quoted or an unusual name"
-        raise Doubt("shell.name", text, name.span, lasting=not _ANY_NAME.fullmatch(name.raw))
+        raise Unproven("shell.name", text, name.span, lasting=not _ANY_NAME.fullmatch(name.raw))
     found = command_of(words)
     if found is None:
         raise _unknown(words)
@@ -187,34 +187,34 @@ def _check_marks(command: ReadCommand, arguments: Sequence[Word], shell: str | N
     """Signs that mean something only to one program: `!` and `\\(` to find, `=` to test, `@{u}` to git."""
     for word in arguments:
         if word.raw in {"!", "!="} and command.form not in {"find", "test", "bracket"}:
-            raise Doubt("shell.history", "A lone ! is history expansion or a negation", word.span)
+            raise Unproven("shell.history", "A lone ! is history expansion or a negation", word.span)
         if word.raw in {"\\(", "\\)", "\\!"} and command.form != "find":
-            raise Doubt("shell.backslash", "An unquoted backslash hides what the shell runs", word.span)
+            raise Unproven("shell.backslash", "An unquoted backslash hides what the shell runs", word.span)
         if word.raw in {"=", "=="} and (command.form not in {"test", "bracket"} or (shell, word.raw) == ("zsh", "==")):
-            raise Doubt("shell.expansion", "A leading = is expanded by zsh", word.span)
+            raise Unproven("shell.expansion", "A leading = is expanded by zsh", word.span)
         if word.has_braces and not command.name.startswith("git "):
-            raise Doubt("shell.brace", "Braces are expanded by the shell", word.span)
+            raise Unproven("shell.brace", "Braces are expanded by the shell", word.span)
 
 
 def _check_git(name: Word, has_moved: bool, setting: _Setting) -> None:
     if has_moved:
         text = "In another directory git may trust the configuration of another repository"
-        raise Doubt("command.git_directory", text, name.span)
+        raise Unproven("command.git_directory", text, name.span)
     if setting.has_git is False:
         text = "The workspace is no git repository, so git would read one above it"
-        raise Doubt("command.git_directory", text, name.span)
+        raise Unproven("command.git_directory", text, name.span)
     if setting.profile == "strict":
-        raise Doubt("command.strict", "The strict profile asks before git reads", name.span)
+        raise Unproven("command.strict", "The strict profile asks before git reads", name.span)
 
 
-def _unknown(words: Sequence[Word]) -> Doubt:
+def _unknown(words: Sequence[Word]) -> Unproven:
     name = words[0].value
     if name == "git":
         return _unknown_git(words)
     family = ALWAYS_ASK.get(name)
     if family is not None:
-        return Doubt(family.code, f"{name} {family.text}", words[0].span, lasting=family.is_lasting)
-    return Doubt("command.unknown", f"{name} is not on the list of commands that only read", words[0].span)
+        return Unproven(family.code, f"{name} {family.text}", words[0].span, lasting=family.is_lasting)
+    return Unproven("command.unknown", f"{name} is not on the list of commands that only read", words[0].span)
 
 
 _GIT_NETWORK = frozenset(
@@ -222,13 +222,13 @@ _GIT_NETWORK = frozenset(
 )
 
 
-def _unknown_git(words: Sequence[Word]) -> Doubt:
+def _unknown_git(words: Sequence[Word]) -> Unproven:
     if len(words) == 1:
-        return Doubt("command.unknown", "git without a subcommand", words[0].span)
+        return Unproven("command.unknown", "git without a subcommand", words[0].span)
     sub = words[1]
     if sub.value.startswith("-"):
         text = "An option before git's subcommand can start a program or choose another repository"
-        return Doubt("command.option", text, sub.span, lasting=True)
+        return Unproven("command.option", text, sub.span, lasting=True)
     if sub.value in _GIT_NETWORK:
-        return Doubt("command.network", f"git {sub.value} talks to another repository", sub.span)
-    return Doubt("command.git_write", f"git {sub.value} is not known to only read", sub.span)
+        return Unproven("command.network", f"git {sub.value} talks to another repository", sub.span)
+    return Unproven("command.git_write", f"git {sub.value} is not known to only read", sub.span)

@@ -15,7 +15,7 @@ from policy.shell.command import Examination, Finding
 from policy.shell.lexer import Word
 from policy.shell.operands import check_path
 from policy.shell.options import OptionList, read_options, take_apart
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import RememberOption
 
 GRANTS_TEXT = files("policy.shell").joinpath("grants.toml").read_text(encoding="utf-8")
@@ -36,8 +36,8 @@ _STRANGE = names_of(
 
 def remember_options(examination: Examination, tool: str) -> tuple[RememberOption, ...]:
     """Propose grants of this tool that would have covered the line, the wider one first, or nothing."""
-    asking = [finding for finding in examination.findings if finding.doubt is not None]
-    if examination.doubt is not None or examination.catastrophe or not asking:
+    asking = [finding for finding in examination.findings if finding.unproven is not None]
+    if examination.unproven is not None or examination.hard_deny or not asking:
         return ()
     if not all(_is_grantable(finding) for finding in asking):
         return ()
@@ -94,10 +94,10 @@ def writes_granted(path: str, tool: str, session_rules: Iterable[Mapping[str, An
 
 def _is_grantable(finding: Finding) -> bool:
     """A grant needs plain words, no redirect, and a program whose arguments are not another program."""
-    doubt, argv = finding.doubt, finding.stage.argv
-    if doubt is None or doubt.lasting or finding.leads_outside or finding.stage.redirects:
+    unproven, argv = finding.unproven, finding.stage.argv
+    if unproven is None or unproven.lasting or finding.leads_outside or finding.stage.redirects:
         return False
-    if doubt.code not in {"command.project_code", "command.unknown"} or argv[0] == "git":
+    if unproven.code not in {"command.project_code", "command.unknown"} or argv[0] == "git":
         return False
     if any(word.is_glob or word.value != word.value.strip() or _opens_more(word) for word in finding.stage.words):
         return False
@@ -146,7 +146,7 @@ def _through_options(finding: Finding, known: Sequence[str]) -> Sequence[str]:
     words = finding.stage.words[len(known) :]
     try:
         reading = take_apart(SAFE_OPTIONS[" ".join(known)], words)
-    except Doubt:
+    except Unproven:
         return finding.stage.argv
     ends = [word.start for word in words if word.value.startswith("-")] + [word.start for _, word, _ in reading.values]
     last = max(ends, default=-1)
@@ -176,6 +176,6 @@ def _is_safe_rest(rest: Sequence[Word], prefix: str, finding: Finding) -> bool:
             if word.value.lower() in {"true", "false"}:
                 return False  # some programs take it for the value of the flag before it
             check_path(word, word.value, finding.place)
-    except Doubt:
+    except Unproven:
         return False
     return True

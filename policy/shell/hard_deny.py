@@ -36,7 +36,7 @@ _INTERPRETERS = names_of("python python2 python3 node nodejs perl ruby php deno 
 _SHELLS = names_of("sh bash zsh dash ksh fish ash csh tcsh cmd powershell pwsh")
 
 
-def catastrophe_in(command: str, argvs: Sequence[Sequence[str]] | None) -> str | None:
+def hard_deny_in(command: str, argvs: Sequence[Sequence[str]] | None) -> str | None:
     """Say what a command would destroy, or None; `argvs` are its parsed words, None when it could not be parsed."""
     text = command[:MAX_SCANNED]
     if any(_is_bomb(found) for found in _FUNCTION.finditer(text)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policy.verdicts.characters import is_shell_character
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import ReasonCode
 
 MAX_LENGTH = 4096
@@ -68,23 +68,23 @@ class Token:
 
 
 def check_text(command: str) -> None:
-    """Raise a Doubt for a length or a character that no provable command has."""
+    """Raise a Unproven for a length or a character that no provable command has."""
     if not command.strip(" \t\n"):
-        raise Doubt("shell.syntax", "The command is empty")
+        raise Unproven("shell.syntax", "The command is empty")
     if len(command) > MAX_LENGTH:
-        raise Doubt("shell.length", f"The command is longer than {MAX_LENGTH} characters")
+        raise Unproven("shell.length", f"The command is longer than {MAX_LENGTH} characters")
     for place, character in enumerate(command):
         if " " <= character <= "~" or character in "\n\t":
             continue
         if character < "\x80":
-            raise Doubt("shell.control", "The command holds a control character", (place, place + 1), danger="high")
+            raise Unproven("shell.control", "The command holds a control character", (place, place + 1), danger="high")
         if not is_shell_character(character):
             text = "The command holds an invisible or misleading character"
-            raise Doubt("shell.character", text, (place, place + 1), danger="high")
+            raise Unproven("shell.character", text, (place, place + 1), danger="high")
 
 
 def tokens_of(command: str) -> list[Token]:
-    """Cut a checked command into tokens; raise a Doubt at the first thing outside the language."""
+    """Cut a checked command into tokens; raise a Unproven at the first thing outside the language."""
     tokens: list[Token] = []
     place, after_blank = 0, True
     while place < len(command):
@@ -98,7 +98,7 @@ def tokens_of(command: str) -> list[Token]:
             tokens.append(_token("operator", command, place, operator.end()))
             place, after_blank = operator.end(), True
         elif not after_blank and command[place] not in "<>(){}&":
-            raise Doubt("shell.syntax", "Two parts of the line touch", (place, place + 1))
+            raise Unproven("shell.syntax", "Two parts of the line touch", (place, place + 1))
         elif after_blank and _COMMENT.match(command, place):
             break
         else:
@@ -147,7 +147,7 @@ def _word(command: str, start: int) -> Word:
     return word
 
 
-def _refusal(command: str, place: int) -> Doubt:
+def _refusal(command: str, place: int) -> Unproven:
     character = command[place]
     if character == '"':
         return _double_quote_refusal(command, place)
@@ -156,34 +156,34 @@ def _refusal(command: str, place: int) -> Doubt:
         code, text = "shell.substitution", "A command substitution runs another command"
     if command.startswith(("<(", ">("), place):
         code, text = "shell.substitution", "A process substitution runs another command"
-    return Doubt(code, text, (place, place + 1))
+    return Unproven(code, text, (place, place + 1))
 
 
-def _double_quote_refusal(command: str, start: int) -> Doubt:
+def _double_quote_refusal(command: str, start: int) -> Unproven:
     place = start + 1
     while place < len(command) and command[place] != '"':
         character = command[place]
         if character in "$`":
             return _refusal(command, place)
         if character == "!":
-            return Doubt("shell.history", "The shell may expand ! inside double quotes", (place, place + 1))
+            return Unproven("shell.history", "The shell may expand ! inside double quotes", (place, place + 1))
         if character == "\\" and command[place + 1 : place + 2] in {"$", "`", '"', "\\", "\n"}:
-            return Doubt("shell.backslash", "A backslash inside double quotes changes the text", (place, place + 1))
+            return Unproven("shell.backslash", "A backslash inside double quotes changes the text", (place, place + 1))
         place += 1
-    return Doubt("shell.syntax", "A quote is not closed", (start, start + 1))
+    return Unproven("shell.syntax", "A quote is not closed", (start, start + 1))
 
 
 def _check_edges(word: Word, glob_first: bool) -> None:
     """Ask on what the shell does at the edges of a word: home directories, history, comments, globs like options."""
     first = word.raw[:1]
     if first == "~" or re.search(r"[=:]~", word.raw):
-        raise Doubt("shell.tilde", "A leading ~ leads out of the workspace", word.span)
+        raise Unproven("shell.tilde", "A leading ~ leads out of the workspace", word.span)
     if first == "!" and word.raw not in {"!", "!="}:
-        raise Doubt("shell.history", "A leading ! is history expansion or a negation", word.span)
+        raise Unproven("shell.history", "A leading ! is history expansion or a negation", word.span)
     if first == "#":
-        raise Doubt("shell.comment", "A comment can only be proved at the end of the text", word.span)
+        raise Unproven("shell.comment", "A comment can only be proved at the end of the text", word.span)
     if first == "=" and word.raw not in {"=", "=="}:
-        raise Doubt("shell.expansion", "A leading = is expanded by zsh", word.span)
+        raise Unproven("shell.expansion", "A leading = is expanded by zsh", word.span)
     if glob_first:
         text = "A word that begins with a wildcard may become an option: a file can be named like one"
-        raise Doubt("shell.glob", text, word.span)
+        raise Unproven("shell.glob", text, word.span)

@@ -11,7 +11,7 @@ from policy.paths.classes import alternatives, family_of, wildcard_may_meet_secr
 from policy.paths.globs import component_matches
 from policy.shell.lexer import Word
 from policy.verdicts.characters import is_control
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHORT_NAME = re.compile(r"[^~]{1,6}~\d")
@@ -41,24 +41,24 @@ class Place:
 
 
 def check_path(word: Word, value: str, place: Place, *, reads_content: bool = True) -> None:
-    """Raise a Doubt unless a value is a relative path inside the workspace that names no secret."""
+    """Raise a Unproven unless a value is a relative path inside the workspace that names no secret."""
     if value == "-":
         return
     place, value = place.resolved(value)
     _check_shape(word, value)
     if value.startswith("@"):
-        raise Doubt("command.operand", "Some programs read their arguments from a file named behind @", word.span)
+        raise Unproven("command.operand", "Some programs read their arguments from a file named behind @", word.span)
     if ":" in value:
-        raise Doubt("command.operand", "A colon in a path names a drive, a host or a data stream", word.span)
+        raise Unproven("command.operand", "A colon in a path names a drive, a host or a data stream", word.span)
     if any(_SHORT_NAME.match(part) for part in value.split("/")):
-        raise Doubt("command.operand", "A path component looks like a short name of Windows", word.span)
+        raise Unproven("command.operand", "A path component looks like a short name of Windows", word.span)
     _check_class(word, value, place)
     if word.is_glob:
         _check_shell_wildcards(word, value.split("/"), reads_content)
 
 
 def check_revision(word: Word, value: str, place: Place) -> None:
-    """Raise a Doubt unless a value is a git revision, a path, or `rev:path` with a clean path after the colon."""
+    """Raise a Unproven unless a value is a git revision, a path, or `rev:path` with a clean path after the colon."""
     if excluded := _EXCLUDED.match(value):
         value = value[excluded.end() :]
     elif stage := _STAGE.match(value):
@@ -66,7 +66,7 @@ def check_revision(word: Word, value: str, place: Place) -> None:
     elif value.startswith(":"):
         value = value[1:]
         if value.startswith(("/", "(", ":")):
-            raise Doubt("command.operand", "This pathspec of git may reach outside the workspace", word.span)
+            raise Unproven("command.operand", "This pathspec of git may reach outside the workspace", word.span)
     for part in value.split(":"):
         base, path = place.resolved(part)
         _check_shape(word, path)
@@ -81,11 +81,13 @@ def check_range(word: Word, value: str, place: Place) -> None:
 
 
 def check_pattern(word: Word, value: str) -> None:
-    """Raise a Doubt for a glob of file names that picks out secrets or leads outside."""
+    """Raise a Unproven for a glob of file names that picks out secrets or leads outside."""
     if ".." in value.split("/"):
-        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
+        raise Unproven("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
     if picks_secrets(value):
-        raise Doubt("command.secret", "This pattern may pick out a file with secrets", word.span, "high", lasting=True)
+        raise Unproven(
+            "command.secret", "This pattern may pick out a file with secrets", word.span, "high", lasting=True
+        )
 
 
 def picks_secrets(pattern: str) -> bool:
@@ -126,29 +128,29 @@ def outside_or_secret(value: str, place: Place) -> bool:
             for piece in path.split(":"):
                 _check_class(word, piece, base)
                 _check_wildcards(word, piece.split("/"))
-        except Doubt as doubt:
-            if doubt.lasting:
+        except Unproven as unproven:
+            if unproven.lasting:
                 return True
     return False
 
 
 def _check_shape(word: Word, value: str) -> None:
     if not value:
-        raise Doubt("command.operand", "An empty operand", word.span)
+        raise Unproven("command.operand", "An empty operand", word.span)
     if value.startswith(("/", "~")) or _DRIVE.match(value) or "\\" in value:
         text = "An absolute path or a path with a backslash may lead out of the workspace"
-        raise Doubt("command.outside", text, word.span, lasting=True)
+        raise Unproven("command.outside", text, word.span, lasting=True)
     if ".." in value.split("/"):
-        raise Doubt("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
+        raise Unproven("command.outside", "A .. component leads out of the workspace", word.span, lasting=True)
     if any(is_control(character) for character in value):
-        raise Doubt("command.operand", "A path with a control character", word.span)
+        raise Unproven("command.operand", "A path with a control character", word.span)
 
 
 def _check_class(word: Word, value: str, place: Place) -> None:
     parts = [part for part in value.split("/") if part not in {"", "."}]
     family = family_of((*place.components, *parts), "read")
     if family.read != "allow":
-        raise Doubt("command.secret", f"'{value}' is {family.what}", word.span, "high", lasting=True)
+        raise Unproven("command.secret", f"'{value}' is {family.what}", word.span, "high", lasting=True)
 
 
 def _check_shell_wildcards(word: Word, parts: Sequence[str], reads_content: bool) -> None:
@@ -163,7 +165,7 @@ def _check_wildcards(word: Word, parts: Sequence[str]) -> None:
         if not _WILDCARD.search(part):
             continue
         if part.startswith(".") and component_matches(re.sub(r"\[[^\]]*\]?", "?", part), ".."):
-            raise Doubt("command.outside", "This wildcard also stands for ..", word.span, lasting=True)
+            raise Unproven("command.outside", "This wildcard also stands for ..", word.span, lasting=True)
         if wildcard_may_meet_secret(part):
             text = "This wildcard may stand for a file with secrets"
-            raise Doubt("command.secret", text, word.span, "high", lasting=True)
+            raise Unproven("command.secret", text, word.span, "high", lasting=True)

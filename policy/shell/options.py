@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_pattern, check_range, check_revision, check_text
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 ValueKind = Literal["TEXT", "NUM", "DIGITS", "SIGNED", "PATH", "GLOB", "RANGE", "FORMAT", "REV", "KEY"]
 """What a value is: free text, a number with a unit or without, a number with a sign, a path, a glob of names, lines
@@ -70,7 +70,7 @@ class Reading:
 
 
 def read_options(allowed: OptionList, words: Sequence[Word], place: Place) -> Reading:
-    """Take the words after the name apart; raise a Doubt at an unlisted option or a value that is not clean."""
+    """Take the words after the name apart; raise a Unproven at an unlisted option or a value that is not clean."""
     reading = take_apart(allowed, words)
     for option, word, value in reading.values:
         _check_value(option, word, value, place)
@@ -78,7 +78,7 @@ def read_options(allowed: OptionList, words: Sequence[Word], place: Place) -> Re
 
 
 def take_apart(allowed: OptionList, words: Sequence[Word]) -> Reading:
-    """Tell options, their values and operands apart; raise a Doubt at an unlisted option."""
+    """Tell options, their values and operands apart; raise a Unproven at an unlisted option."""
     reading = Reading()
     queue = list(reversed(words))
     while queue:
@@ -95,8 +95,8 @@ def take_apart(allowed: OptionList, words: Sequence[Word]) -> Reading:
     return reading
 
 
-def _unlisted(name: str, word: Word) -> Doubt:
-    return Doubt("command.option", f"The option {name} is not known to only read", word.span)
+def _unlisted(name: str, word: Word) -> Unproven:
+    return Unproven("command.option", f"The option {name} is not known to only read", word.span)
 
 
 def _read_long(allowed: OptionList, word: Word, queue: list[Word], reading: Reading) -> None:
@@ -107,7 +107,7 @@ def _read_long(allowed: OptionList, word: Word, queue: list[Word], reading: Read
     reading.given.add(name)
     if option.value is None:
         if equals:
-            raise Doubt("command.option", f"The option {name} takes no value", word.span)
+            raise Unproven("command.option", f"The option {name} takes no value", word.span)
     elif equals:
         reading.values.append((option, word, value))
     elif not option.is_optional:
@@ -130,7 +130,7 @@ def _read_short(allowed: OptionList, word: Word, queue: list[Word], reading: Rea
         reading.letters.append((option.name, word, place))
         if option.is_alone and len(cluster) > 1:
             text = f"The value of {option.name} is the next word, so the option must stand alone"
-            raise Doubt("command.option", text, word.span)
+            raise Unproven("command.option", text, word.span)
         if option.value is not None:
             attached = cluster[place:]
             if attached:
@@ -142,7 +142,7 @@ def _read_short(allowed: OptionList, word: Word, queue: list[Word], reading: Rea
 
 def _next_value(option: Option, word: Word, queue: list[Word]) -> tuple[Word, str]:
     if not queue:
-        raise Doubt("command.option", f"The option {option.name} lacks its value", word.span)
+        raise Unproven("command.option", f"The option {option.name} lacks its value", word.span)
     following = queue.pop()
     return following, following.value
 
@@ -151,7 +151,7 @@ def _check_value(option: Option, word: Word, value: str, place: Place) -> None:
     is_number = option.value == "SIGNED" and _SIGNED.fullmatch(value)
     is_attached_key = option.value == "KEY" and word.value != value
     if value.startswith("-") and not is_number and not is_attached_key:
-        raise Doubt("command.option", f"The value of {option.name} looks like an option", word.span)
+        raise Unproven("command.option", f"The value of {option.name} looks like an option", word.span)
     match option.value:
         case "PATH":
             check_path(word, value, place)
@@ -162,16 +162,16 @@ def _check_value(option: Option, word: Word, value: str, place: Place) -> None:
         case "GLOB":
             check_pattern(word, value)
         case "FORMAT" if _SIGNATURE.search(value):
-            raise Doubt("command.option", "A format with a signature starts another program", word.span)
+            raise Unproven("command.option", "A format with a signature starts another program", word.span)
         case "FORMAT" if not _FORMAT_NAME.fullmatch(value):
-            raise Doubt("command.option", "This format may be defined by the repository", word.span)
+            raise Unproven("command.option", "This format may be defined by the repository", word.span)
         case "KEY" if not _KEY.fullmatch(value):
-            raise Doubt("command.option", f"The value of {option.name} is not a sort key", word.span)
+            raise Unproven("command.option", f"The value of {option.name} is not a sort key", word.span)
         case "DIGITS" if not (value.isascii() and value.isdigit()):
-            raise Doubt("command.option", f"The value of {option.name} is not a number", word.span)
+            raise Unproven("command.option", f"The value of {option.name} is not a number", word.span)
         case "NUM" if not _NUMBER.fullmatch(value):
-            raise Doubt("command.option", f"The value of {option.name} is not a number", word.span)
+            raise Unproven("command.option", f"The value of {option.name} is not a number", word.span)
         case "SIGNED" if not _SIGNED.fullmatch(value):
-            raise Doubt("command.option", f"The value of {option.name} is not a number", word.span)
+            raise Unproven("command.option", f"The value of {option.name} is not a number", word.span)
     if word.is_glob:
         check_text(word, place)

@@ -9,7 +9,7 @@ from tree_sitter import Language, Node, Parser
 
 from policy.shell.always_ask import names_of
 from policy.shell.lexer import Token, Word, check_text, tokens_of
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from policy.verdicts.verdict import ReasonCode
 
 MAX_SEGMENTS = 20
@@ -49,14 +49,14 @@ class Stage:
 
 
 def read_line(command: str) -> tuple[Stage, ...]:
-    """Return the simple commands of a line; raise a Doubt when it is not of the provable language."""
+    """Return the simple commands of a line; raise a Unproven when it is not of the provable language."""
     check_text(command)
     tokens = tokens_of(command)
     stages = _stages(tokens)
     if not stages:
-        raise Doubt("shell.syntax", "The line holds no command")
+        raise Unproven("shell.syntax", "The line holds no command")
     if len(stages) > MAX_SEGMENTS:
-        raise Doubt("shell.segments", f"The line has more than {MAX_SEGMENTS} commands")
+        raise Unproven("shell.segments", f"The line has more than {MAX_SEGMENTS} commands")
     _confirm(command, stages)
     return stages
 
@@ -74,11 +74,11 @@ def _stages(tokens: list[Token]) -> tuple[Stage, ...]:
             stages.append(Stage(tuple(words), token.word.raw, tuple(redirects)))
             words, redirects = [], []
         elif redirects or token.word.raw != "\n":
-            raise Doubt("shell.syntax", "An operator without a command", token.word.span)
+            raise Unproven("shell.syntax", "An operator without a command", token.word.span)
     if words:
         stages.append(Stage(tuple(words), "", tuple(redirects)))
     elif redirects or (stages and stages[-1].operator in {"&&", "||", "|"}):
-        raise Doubt("shell.syntax", "The line ends where a command should follow")
+        raise Unproven("shell.syntax", "The line ends where a command should follow")
     return tuple(stages)
 
 
@@ -87,14 +87,14 @@ def _confirm(command: str, stages: tuple[Stage, ...]) -> None:
     source = command.encode()
     root = Parser(_LANGUAGE).parse(source).root_node
     if root.has_error:
-        raise Doubt("shell.syntax", "The line cannot be parsed as a shell command")
+        raise Unproven("shell.syntax", "The line cannot be parsed as a shell command")
     leaves: list[Node] = []
     commands: list[list[tuple[int, int]]] = []
     _walk(root, leaves, commands, command.isascii())
     _check_gaps(source, leaves)
     expected = [[_bytes_span(command, word) for word in stage.words] for stage in stages]
     if commands != expected:
-        raise Doubt("shell.syntax", "The line can be read in two ways")
+        raise Unproven("shell.syntax", "The line can be read in two ways")
 
 
 def _bytes_span(command: str, word: Word) -> tuple[int, int]:
@@ -114,7 +114,7 @@ def _walk(root: Node, leaves: list[Node], commands: list[list[tuple[int, int]]],
         if node.is_missing or (node.type not in _NAMED if node.is_named else node.type not in _PUNCTUATION):
             code, text = _OUTSIDE.get(node.type, ("shell.syntax", "The line uses a construct that cannot be proved"))
             span = (node.start_byte, node.end_byte) if is_ascii else None
-            raise Doubt(code, text, span)
+            raise Unproven(code, text, span)
         if node.type == "command":
             commands.append([])
         if node.type in _WORDS and node.parent is not None and node.parent.type in {"command", "command_name"}:
@@ -133,7 +133,7 @@ def _condition(root: Node, leaves: list[Node]) -> list[tuple[int, int]]:
         is_word = node.type in _WORDS or node.child_count == 0
         known = node.type in _CONDITION if node.is_named else node.type in _CONDITION_MARKS
         if node.is_missing or not (known or node is root):
-            raise Doubt("shell.syntax", "The condition uses a construct that cannot be proved")
+            raise Unproven("shell.syntax", "The condition uses a construct that cannot be proved")
         if is_word:
             spans.append((node.start_byte, node.end_byte))
             leaves.append(node)
@@ -150,7 +150,7 @@ def _check_gaps(source: bytes, leaves: list[Node]) -> None:
             return
         gap = source[place : leaf.start_byte]
         if gap.strip(b" \t\n" if free else b" \t"):
-            raise Doubt("shell.syntax", "A part of the line belongs to no word")
+            raise Unproven("shell.syntax", "A part of the line belongs to no word")
         place, free = leaf.end_byte, leaf.type in {"&&", "||", "|", ";", "\n"}
     if source[place:].strip(b" \t\n"):
-        raise Doubt("shell.syntax", "A part of the line belongs to no word")
+        raise Unproven("shell.syntax", "A part of the line belongs to no word")

@@ -12,7 +12,7 @@ from policy.shell.always_ask import names_of
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_revision, check_text
 from policy.shell.options import OptionList, Reading, read_options
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 OperandKind = Literal["paths", "names", "text", "pattern", "revisions", "pattern-revisions", "none"]
 Form = Literal["awk", "bracket", "cd", "date", "echo", "find", "jq", "printf", "sed", "seq", "test", "type", "version"]
@@ -36,17 +36,17 @@ class ReadCommand:
     fails: tuple[str, ...] = ()
 
     def check(self, words: Sequence[Word], place: Place) -> None:
-        """Raise a Doubt unless the words after the name stay within the limits of the command."""
+        """Raise a Unproven unless the words after the name stay within the limits of the command."""
         reading = read_options(self.options, words, place)
         if self.needs and not self.needs & reading.given:
-            raise Doubt("command.option", f"{self.name} needs one of {' '.join(sorted(self.needs))} to be a read")
+            raise Unproven("command.option", f"{self.name} needs one of {' '.join(sorted(self.needs))} to be a read")
         operands = reading.operands
         if operands and self.operands_need and not self.operands_need & reading.given:
             missing = " or ".join(sorted(self.operands_need))
             text = f"{self.name} with an operand and without {missing} may change something"
-            raise Doubt("command.operand", text, operands[0].span)
+            raise Unproven("command.operand", text, operands[0].span)
         if operands and self.operands == "none":
-            raise Doubt("command.operand", f"{self.name} takes no operand here", operands[0].span)
+            raise Unproven("command.operand", f"{self.name} takes no operand here", operands[0].span)
         self._check_number(operands)
         self._check_each(reading, place)
 
@@ -55,10 +55,10 @@ class ReadCommand:
             return
         if len(operands) > self.most:
             text = f"{self.name} has at most {self.most} operand; another one may be written to"
-            raise Doubt("command.operand", text, operands[self.most].span)
+            raise Unproven("command.operand", text, operands[self.most].span)
         for word in operands:
             if word.is_glob:
-                raise Doubt("shell.glob", f"A wildcard may give {self.name} a second operand", word.span)
+                raise Unproven("shell.glob", f"A wildcard may give {self.name} a second operand", word.span)
 
     def _check_each(self, reading: Reading, place: Place) -> None:
         operands = list(reading.operands)

@@ -1,4 +1,4 @@
-"""A doubt: the first thing that keeps a command or a path from being proved harmless."""
+"""What is unproven: the first thing that keeps a command or a path from being proved harmless."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from policy.verdicts.verdict import Danger, ReasonCode
 
 
 @dataclass(eq=False)
-class Doubt(Exception):
+class Unproven(Exception):
     """This call cannot be proved harmless."""
 
     code: ReasonCode
@@ -21,6 +21,6 @@ class Doubt(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
 
-    def at(self, span: tuple[int, int]) -> Doubt:
-        """Return the same doubt with its place in the command."""
-        return Doubt(self.code, self.text, self.span or span, self.danger, self.lasting)
+    def at(self, span: tuple[int, int]) -> Unproven:
+        """Return a copy with its place in the command."""
+        return Unproven(self.code, self.text, self.span or span, self.danger, self.lasting)

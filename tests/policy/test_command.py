@@ -28,13 +28,13 @@ def test_what_is_not_proved_asks(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", _rows("forbidden"))
-def test_catastrophes_are_denied(command: str) -> None:
+def test_hard_denials(command: str) -> None:
     assert run(command).decision == "deny"
     assert run(command, Facts(Environment.read({"shell": "cmd"}))).decision == "deny"
 
 
 @pytest.mark.parametrize("command", _rows("not_forbidden"))
-def test_words_about_catastrophes_are_not_denied(command: str) -> None:
+def test_words_about_hard_denials_are_not_denied(command: str) -> None:
     assert run(command).decision != "deny"
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as some
 from policy.decide import Environment, Facts
 from policy.paths.canonical import canonicalise
 from policy.shell.command import classify
-from policy.shell.hard_deny import catastrophe_in
+from policy.shell.hard_deny import hard_deny_in
 from policy.verdicts.display import escape_display
 from policy.verdicts.sanitize import clean_result
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 from tests.policy.roster import AGENTS, judge, run
 
 SHELLISH = some.text(
@@ -78,15 +78,15 @@ def test_texts_made_to_be_slow_get_a_verdict(command: str) -> None:
 def test_the_classifier_never_raises(command: str) -> None:
     verdict = classify(command, None, "bash")
     assert bool(verdict.reasons) == (verdict.decision != "allow")
-    catastrophe_in(command, None)
+    hard_deny_in(command, None)
 
 
 @EXAMPLES
 @given(some.text(max_size=300) | SHELLISH)
-def test_the_canonicaliser_only_doubts_and_is_stable(path: str) -> None:
+def test_the_canonicaliser_only_asks_and_is_stable(path: str) -> None:
     try:
         canonical = canonicalise(path, "file", "/home/me/app")
-    except Doubt:
+    except Unproven:
         return
     assert canonicalise(canonical.text, "file") == canonical
     assert not canonical.text.startswith(("/", "\\"))

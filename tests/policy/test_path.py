@@ -6,7 +6,7 @@ import pytest
 
 from policy.paths.canonical import canonicalise
 from policy.paths.classes import FAMILIES, family_of, wildcard_may_meet_secret
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 DENIED = [
     ("", "path.empty"),
@@ -74,7 +74,7 @@ DENIED = [
 
 @pytest.mark.parametrize(("path", "code"), DENIED)
 def test_unclean_paths_are_denied_not_repaired(path: str, code: str) -> None:
-    with pytest.raises(Doubt) as caught:
+    with pytest.raises(Unproven) as caught:
         canonicalise(path, "file")
     assert caught.value.code == code
 
@@ -135,7 +135,7 @@ def test_an_absolute_path_below_the_workspace_is_relativised(path: str, root: st
     ],
 )
 def test_a_path_outside_the_workspace_is_denied_whatever_the_root(path: str, root: str) -> None:
-    with pytest.raises(Doubt):
+    with pytest.raises(Unproven):
         canonicalise(path, "file", root)
 
 

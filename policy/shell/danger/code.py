@@ -20,7 +20,7 @@ _WRITES = re.compile(
 
 
 def is_harmful_code(text: str, guards: Callable[[str], bool]) -> bool:
-    """Say whether code may do harm; what it starts is in doubt, so that is harm too."""
+    """Say whether code may do harm; what it starts is unknown, so that is harm too."""
     if _DELETES.search(text) or _STARTS.search(text) or text.strip() in {"$()", ""}:
         return True
     if not _WRITES.search(text):

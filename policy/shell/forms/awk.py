@@ -9,7 +9,7 @@ from typing import Literal
 from policy.shell.always_ask import names_of
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_text
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _REFUSED = re.compile(r"system|getline|close|fflush|ENVIRON|ARGV|ARGC|ARGIND|PROCINFO|SYMTAB|FUNCTAB|@|\\\n")
 """Refused wherever they stand, also in texts: then no difference between two readings of a program can start one."""
@@ -31,12 +31,12 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 Kind = Literal["name", "number", "text", "regex", "mark"]
 
 
-class Unproven(Exception):
+class OutsideGrammar(Exception):
     """The program is outside the grammar; the argument says why."""
 
 
 def check_awk(words: Sequence[Word], place: Place) -> None:
-    """Raise a Doubt unless options, program and files are plain reads."""
+    """Raise a Unproven unless options, program and files are plain reads."""
     queue = list(reversed(words))
     while queue and queue[-1].value.startswith("-") and queue[-1].value != "-":
         option = queue.pop()
@@ -57,11 +57,11 @@ def check_awk(words: Sequence[Word], place: Place) -> None:
         if option.value[:2] == "-v" and (not _ASSIGNMENT.match(value) or _REFUSED.search(value)):
             raise _doubt("-v takes name=value", option)
     if not queue:
-        raise Doubt("command.interpreter", "awk without a program", lasting=True)
+        raise Unproven("command.interpreter", "awk without a program", lasting=True)
     program = queue.pop()
     try:
         _prove(program.value)
-    except Unproven as problem:
+    except OutsideGrammar as problem:
         raise _doubt(f"awk runs whatever text it is given: {problem}", program) from problem
     check_text(program, place)
     for word in reversed(queue):
@@ -72,14 +72,14 @@ def check_awk(words: Sequence[Word], place: Place) -> None:
         check_path(word, word.value, place)
 
 
-def _doubt(text: str, word: Word) -> Doubt:
-    return Doubt("command.interpreter", text, word.span, lasting=True)
+def _doubt(text: str, word: Word) -> Unproven:
+    return Unproven("command.interpreter", text, word.span, lasting=True)
 
 
 def _prove(program: str) -> None:
-    """Raise Unproven at a pipe, a redirection, a call or a name that is not of the grammar."""
+    """Raise OutsideGrammar at a pipe, a redirection, a call or a name that is not of the grammar."""
     if found := _REFUSED.search(program):
-        raise Unproven(f"`{found.group()}` may start a program or open another file")
+        raise OutsideGrammar(f"`{found.group()}` may start a program or open another file")
     depth, printing = 0, False
     previous, before = "", ""
     for kind, sign in _tokens(program):
@@ -90,12 +90,12 @@ def _prove(program: str) -> None:
         elif kind == "mark":
             depth += (sign in "([") - (sign in ")]")
             if sign == ">" and printing and depth <= 0:
-                raise Unproven("print with > writes a file")
+                raise OutsideGrammar("print with > writes a file")
             is_call = sign == "(" and _NAME.fullmatch(previous) and before == "name"
             if is_call and previous not in _BUILTINS | _KEYWORDS:
-                raise Unproven(f"{previous} is not a known function")
+                raise OutsideGrammar(f"{previous} is not a known function")
         if kind == "name" and sign in {"function", "func"}:
-            raise Unproven("functions are not part of the provable programs")
+            raise OutsideGrammar("functions are not part of the provable programs")
         previous, before = sign, kind
 
 
@@ -130,16 +130,16 @@ def _next(program: str, place: int, previous: tuple[str, str], *, after_control:
     if program[place] == "/" and not _divides(previous, after_control=after_control):
         if regex := _REGEX.match(program, place):
             return "regex", regex.group()
-        raise Unproven("a pattern that two awks may read differently")
+        raise OutsideGrammar("a pattern that two awks may read differently")
     if mark := _MARK.match(program, place):
         return "mark", mark.group()
-    raise Unproven(f"`{program[place]}` is not part of the provable programs")
+    raise OutsideGrammar(f"`{program[place]}` is not part of the provable programs")
 
 
 def _divides(previous: tuple[str, str], *, after_control: bool) -> bool:
     kind, sign = previous
     if after_control or sign in {"++", "--", "$", "length"}:
-        raise Unproven("a slash here is a division or the start of a pattern")
+        raise OutsideGrammar("a slash here is a division or the start of a pattern")
     if kind == "name":
         return sign not in _KEYWORDS
     return kind in {"number", "text"} or (kind == "mark" and sign in {")", "]"})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from policy.shell.always_ask import names_of
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _FILE_TESTS = names_of("-b -c -d -e -f -g -h -k -p -r -s -u -w -x -G -L -N -O -S")
 _TEXT_TESTS = names_of("-n -z")
@@ -20,29 +20,29 @@ _NUMBER = re.compile(r"-?[0-9]{1,12}")
 
 
 def check_test(words: Sequence[Word], place: Place) -> None:
-    """Raise a Doubt unless the words are conditions of this small grammar, joined by -a and -o."""
+    """Raise a Unproven unless the words are conditions of this small grammar, joined by -a and -o."""
     rest = list(words)
     if not rest:
-        raise Doubt("command.operand", "test without a condition")
+        raise Unproven("command.operand", "test without a condition")
     for word in rest:
         if word.value in {"-v", "-R"}:
-            raise Doubt("command.option", "The subscript of a variable that test looks at is executed", word.span)
+            raise Unproven("command.option", "The subscript of a variable that test looks at is executed", word.span)
         if word.is_glob:
-            raise Doubt("shell.glob", "A wildcard may change what the condition means", word.span)
+            raise Unproven("shell.glob", "A wildcard may change what the condition means", word.span)
     while rest:
         while rest and rest[0].raw == "!":
             rest.pop(0)
         rest = rest[_check_one(rest, place) :]
         if rest:
             if rest[0].value not in _JOINTS or len(rest) == 1:
-                raise Doubt("command.operand", "The condition cannot be read in one way", rest[0].span)
+                raise Unproven("command.operand", "The condition cannot be read in one way", rest[0].span)
             rest.pop(0)
 
 
 def check_bracket(words: Sequence[Word], place: Place) -> None:
     """`[` ends in `]`; between them stands a condition."""
     if not words or words[-1].raw != "]":
-        raise Doubt("command.operand", "[ needs a closing ]", words[-1].span if words else None)
+        raise Unproven("command.operand", "[ needs a closing ]", words[-1].span if words else None)
     check_test(words[:-1], place)
 
 
@@ -52,11 +52,11 @@ def _check_one(rest: Sequence[Word], place: Place) -> int:
         left, pair, right = rest[:3]
         for word in (left, right):
             if pair.value in _NUMBER_PAIRS and not _NUMBER.fullmatch(word.value):
-                raise Doubt("command.operand", "Some shells evaluate what is compared as a number", word.span)
+                raise Unproven("command.operand", "Some shells evaluate what is compared as a number", word.span)
             if pair.value in _FILE_PAIRS:
                 check_path(word, word.value, place, reads_content=False)
             if word.value.startswith("-") and not _NUMBER.fullmatch(word.value):
-                raise Doubt("command.option", f"{word.value} may be taken for a test", word.span)
+                raise Unproven("command.option", f"{word.value} may be taken for a test", word.span)
         return 3
     if len(rest) >= 2 and rest[0].value in _FILE_TESTS | _TEXT_TESTS:
         if rest[0].value in _FILE_TESTS:
@@ -64,4 +64,4 @@ def _check_one(rest: Sequence[Word], place: Place) -> int:
         return 2
     if rest and len(rest) == 1 and not rest[0].value.startswith("-"):
         return 1
-    raise Doubt("command.operand", "Of test, only file, text and number conditions are known to only read")
+    raise Unproven("command.operand", "Of test, only file, text and number conditions are known to only read")

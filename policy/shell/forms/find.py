@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from policy.shell.always_ask import names_of
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_text
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _FLAGS = names_of(
     "-not -o -or -a -and -true -false -print -print0 -ls -prune -quit -empty -nouser -nogroup -readable -writable "
@@ -33,7 +33,7 @@ _VALUES: Mapping[str, re.Pattern[str]] = {
 
 
 def check_find(words: Sequence[Word], place: Place) -> None:
-    """Raise a Doubt at an action that does more than print, and at a test that is not known."""
+    """Raise a Unproven at an action that does more than print, and at a test that is not known."""
     queue = list(reversed(words))
     while queue and not queue[-1].value.startswith("-") and queue[-1].value not in {"!", "(", ")", ","}:
         start = queue.pop()
@@ -41,22 +41,22 @@ def check_find(words: Sequence[Word], place: Place) -> None:
     while queue:
         test = queue.pop()
         if test.is_glob:
-            raise Doubt("shell.glob", "A wildcard among find's tests may become an action", test.span)
+            raise Unproven("shell.glob", "A wildcard among find's tests may become an action", test.span)
         if test.value in _FLAGS or test.raw in _MARKS or test.raw in {"'('", "')'", '"("', '")"', "'!'"}:
             continue
         if test.value not in _VALUES:
-            raise Doubt("command.option", f"{test.value} is not one of find's tests that only read", test.span)
+            raise Unproven("command.option", f"{test.value} is not one of find's tests that only read", test.span)
         if not queue:
-            raise Doubt("command.option", f"{test.value} lacks its value", test.span)
+            raise Unproven("command.option", f"{test.value} lacks its value", test.span)
         _check_value(test.value, queue.pop(), place)
 
 
 def _check_value(test: str, word: Word, place: Place) -> None:
     pattern = _VALUES[test]
     if not pattern.fullmatch(word.value):
-        raise Doubt("command.option", f"{word.value} is not a value of {test}", word.span)
+        raise Unproven("command.option", f"{word.value} is not a value of {test}", word.span)
     if pattern is _TEXT and (word.value.startswith("-") or word.raw in _MARKS):
-        raise Doubt("command.option", f"The value of {test} looks like an option", word.span)
+        raise Unproven("command.option", f"The value of {test} looks like an option", word.span)
     if test in _PATH_TESTS:
         check_path(word, word.value, place)
     check_text(word, place)

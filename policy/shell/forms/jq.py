@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from policy.shell.always_ask import names_of
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_text
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _FLAGS = names_of(
     "--null-input --raw-input --slurp --compact-output --raw-output --join-output --ascii-output --color-output "
@@ -22,7 +22,7 @@ _OUTSIDE = names_of("import include input_filename env ENV modulemeta get_search
 
 
 def check_jq(words: Sequence[Word], place: Place) -> None:
-    """Raise a Doubt unless the options, the filter and the files are plain reads."""
+    """Raise a Unproven unless the options, the filter and the files are plain reads."""
     operands: list[Word] = []
     queue = list(reversed(words))
     while queue:
@@ -31,10 +31,10 @@ def check_jq(words: Sequence[Word], place: Place) -> None:
             _check_pair(word, queue, place)
         elif word.value == "--indent":
             if not queue or not re.fullmatch(r"[0-9]", queue.pop().value):
-                raise Doubt("command.option", "--indent takes one digit", word.span)
+                raise Unproven("command.option", "--indent takes one digit", word.span)
         elif word.value.startswith("-") and word.value != "-":
             if word.value not in _FLAGS and not _CLUSTER.fullmatch(word.value):
-                raise Doubt("command.option", f"The option {word.value} is not known to only read", word.span)
+                raise Unproven("command.option", f"The option {word.value} is not known to only read", word.span)
         else:
             operands.append(word)
     if operands:
@@ -42,15 +42,15 @@ def check_jq(words: Sequence[Word], place: Place) -> None:
         for found in _NAMES.findall(operands[0].value):
             if found in _OUTSIDE:
                 text = f"In a jq filter `{found}` may read other files or the environment"
-                raise Doubt("command.operand", text, operands[0].span)
+                raise Unproven("command.operand", text, operands[0].span)
     for word in operands[1:]:
         check_path(word, word.value, place)
 
 
 def _check_pair(option: Word, queue: list[Word], place: Place) -> None:
     if len(queue) < 2:
-        raise Doubt("command.option", f"{option.value} takes a name and a value", option.span)
+        raise Unproven("command.option", f"{option.value} takes a name and a value", option.span)
     name, value = queue.pop(), queue.pop()
     if not re.fullmatch(r"[A-Za-z_]\w*", name.value):
-        raise Doubt("command.option", f"{name.value} is not a name", name.span)
+        raise Unproven("command.option", f"{name.value} is not a name", name.span)
     check_text(value, place)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path, check_text
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _SEQ_NUMBER = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
@@ -19,10 +19,10 @@ _ECHO_OPTION = re.compile(r"-[neE]+")
 def check_version(name: str, words: Sequence[Word]) -> None:
     """Only `--version`, alone."""
     if not words:
-        raise Doubt("command.operand", f"{name} without an argument does more than read")
+        raise Unproven("command.operand", f"{name} without an argument does more than read")
     for word in words:
         if word.value != "--version" or len(words) > 1:
-            raise Doubt("command.option", f"Of {name}, only --version alone is known to only read", word.span)
+            raise Unproven("command.option", f"Of {name}, only --version alone is known to only read", word.span)
 
 
 def check_echo(words: Sequence[Word], place: Place) -> None:
@@ -30,7 +30,7 @@ def check_echo(words: Sequence[Word], place: Place) -> None:
     for index, word in enumerate(words):
         if _OPTION_LIKE.match(word.value) and " " not in word.value:
             if not _ECHO_OPTION.fullmatch(word.value):
-                raise Doubt("command.option", f"The option {word.value} is not known to only read", word.span)
+                raise Unproven("command.option", f"The option {word.value} is not known to only read", word.span)
             continue
         for text in words[index:]:
             check_text(text, place)
@@ -41,7 +41,7 @@ def check_cd(words: Sequence[Word], place: Place) -> None:
     """One relative directory."""
     if len(words) != 1 or words[0].value.startswith("-") or words[0].is_glob:
         span = words[-1].span if words else None
-        raise Doubt("command.directory", "Only `cd` into one relative directory can be proved", span)
+        raise Unproven("command.directory", "Only `cd` into one relative directory can be proved", span)
     check_path(words[0], words[0].value, place)
 
 
@@ -52,7 +52,7 @@ def check_date(words: Sequence[Word], _place: Place) -> None:
         if word.value.startswith("+") and not word.is_glob and not formats:
             formats += 1
         elif word.value != "-u":
-            raise Doubt("command.option", "Of date, only -u and +FORMAT are known to only read", word.span)
+            raise Unproven("command.option", "Of date, only -u and +FORMAT are known to only read", word.span)
 
 
 def check_printf(words: Sequence[Word], place: Place) -> None:
@@ -61,11 +61,11 @@ def check_printf(words: Sequence[Word], place: Place) -> None:
     rest = list(words[1:] if has_end else words)
     if not rest or (rest[0].value.startswith("-") and not has_end):
         span = rest[0].span if rest else None
-        raise Doubt("command.option", "printf -v sets a variable, and its subscript is executed", span)
+        raise Unproven("command.option", "printf -v sets a variable, and its subscript is executed", span)
     for word in rest:
         check_text(word, place)
     if not _TEXT_FORMAT.fullmatch(rest[0].value):
-        raise Doubt("command.operand", "Of printf's formats, only texts are known to only print", rest[0].span)
+        raise Unproven("command.operand", "Of printf's formats, only texts are known to only print", rest[0].span)
 
 
 def check_seq(words: Sequence[Word], place: Place) -> None:
@@ -79,9 +79,11 @@ def check_seq(words: Sequence[Word], place: Place) -> None:
         elif _SEQ_NUMBER.fullmatch(word.value):
             numbers += 1
         elif word.value != "-w":
-            raise Doubt("command.option", f"{word.value} is no number and no option of seq that only prints", word.span)
+            raise Unproven(
+                "command.option", f"{word.value} is no number and no option of seq that only prints", word.span
+            )
     if not 1 <= numbers <= 3:
-        raise Doubt("command.operand", "seq takes one to three numbers", words[0].span if words else None)
+        raise Unproven("command.operand", "seq takes one to three numbers", words[0].span if words else None)
 
 
 def check_type(words: Sequence[Word], _place: Place) -> None:
@@ -89,6 +91,6 @@ def check_type(words: Sequence[Word], _place: Place) -> None:
     names = [word for word in words if not word.value.startswith("-")]
     for word in words:
         if word in names and (word.raw != word.value or not _NAME.fullmatch(word.raw)):
-            raise Doubt("command.operand", "type takes bare names", word.span)
+            raise Unproven("command.operand", "type takes bare names", word.span)
         if word not in names and not re.fullmatch(r"-[atp]+", word.value):
-            raise Doubt("command.option", f"The option {word.value} is not known to only read", word.span)
+            raise Unproven("command.option", f"The option {word.value} is not known to only read", word.span)

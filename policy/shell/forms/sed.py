@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from policy.shell.lexer import Word
 from policy.shell.operands import Place, check_path
-from policy.verdicts.unproven import Doubt
+from policy.verdicts.unproven import Unproven
 
 _NUMBER = r"[0-9]{1,9}"
 _REGEX = r"/(?:[^/\\\n\[\]]|\\[^\n]|\[(?:\[:[a-z]{1,9}:\]|[^\[\]/\\\n])+\])*/[IM]?"
@@ -36,7 +36,7 @@ def is_printing_script(script: str) -> bool:
 
 
 def check_sed(words: Sequence[Word], place: Place) -> None:
-    """Raise a Doubt unless sed is quiet (`-n`) and every script only prints."""
+    """Raise a Unproven unless sed is quiet (`-n`) and every script only prints."""
     scripts: list[Word] = []
     operands: list[Word] = []
     is_quiet = False
@@ -49,21 +49,21 @@ def check_sed(words: Sequence[Word], place: Place) -> None:
         if _WITH_SCRIPT.fullmatch(word.value):
             is_quiet |= "n" in word.value
             if not queue:
-                raise Doubt("command.option", "-e lacks its script", word.span)
+                raise Unproven("command.option", "-e lacks its script", word.span)
             scripts.append(queue.pop())
         elif _FLAGS.fullmatch(word.value):
             is_quiet |= word.value in {"--quiet", "--silent"} or (word.value[1] != "-" and "n" in word.value)
         elif word.value.startswith("-") and word.value != "-":
-            raise Doubt("command.option", f"The option {word.value} is not known to only read", word.span)
+            raise Unproven("command.option", f"The option {word.value} is not known to only read", word.span)
         else:
             operands.append(word)
     if not scripts and operands:
         scripts.append(operands.pop(0))
     if not is_quiet or not scripts:
         span = words[0].span if words else None
-        raise Doubt("command.operand", "Of sed, only `sed -n` with a printing script is known to only read", span)
+        raise Unproven("command.operand", "Of sed, only `sed -n` with a printing script is known to only read", span)
     for script in scripts:
         if script.is_glob or not is_printing_script(script.value):
-            raise Doubt("command.operand", "This script may do more than print lines", script.span)
+            raise Unproven("command.operand", "This script may do more than print lines", script.span)
     for word in operands:
         check_path(word, word.value, place)
