@@ -1,16 +1,68 @@
-"""JSON values as text: what may be stored and what may travel on one line (protocol section 1)."""
+"""JSON values as text: which can be kept, what is stored, what travels on one line (docs/protocol.md section 1)."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
+MAX_DEPTH = 100
+"""How deep arrays and objects may be nested."""
+_INTEGERS = range(-(2**63), 2**64)
+"""Those that a checkpoint (MessagePack) holds."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # The gateways split lines at these, so they must never travel raw.
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _LINE_BREAK = re.compile("[\u0085\u2028\u2029]")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class UnfitJSON(ValueError):
+    """A JSON value is well formed, and cannot be kept: the sentence says why."""
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """Parse JSON whose value can be kept: no NaN, numbers of 64 bits, at most MAX_DEPTH levels.
+
+    `options` are those of `json.loads`. Raises ValueError with a sentence for who wrote the text.
+    """
+    try:
+        value = json.loads(text, parse_constant=_constant, parse_int=_integer, parse_float=_float, **options)
+    except RecursionError as error:
+        raise UnfitJSON(f"nested deeper than {MAX_DEPTH} levels") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise UnfitJSON(f"nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if number not in _INTEGERS:
+        raise UnfitJSON(f"the integer {text[:40]} has more than 64 bits; write it as a string")
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise UnfitJSON(f"the number {text[:40]} is too large; write it as a string")
+    return number
+
+
+def _depth(value: Any) -> int:
+    """How deep arrays and objects are nested, counted to just beyond MAX_DEPTH."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            break
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def storable(value: Any) -> Any:

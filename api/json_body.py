@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-MAX_DEPTH = 100
+from json_text import UnfitJSON, parse_json
 
 
 class Unreadable(Exception):
@@ -18,38 +16,15 @@ class Unreadable(Exception):
 
 
 def read_json(body: bytes) -> Any:
-    """Read a body; raises Unreadable for what is no JSON (NaN and Infinity are none), and for bottomless nesting."""
+    """Read a body; raises Unreadable for what is no JSON, and for values that cannot be kept."""
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_constant, parse_float=_number)
+        return parse_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Unreadable("The body is not UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except UnfitJSON as error:
+        raise Unreadable(f"The body cannot be kept: {error}") from error
+    except ValueError as error:
         raise Unreadable("The body is not valid JSON") from error
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise Unreadable(f"The body is nested deeper than {MAX_DEPTH} levels")
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(text)
-    return number
-
-
-def _depth(value: Any) -> int:
-    """How deep arrays and objects are nested, level by level."""
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            break
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return depth
 
 
 class JsonRequest(Request):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
+
+from json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,14 @@ class WrittenCall:
 
 
 def written_call(call_id: str, name: str, raw: str) -> WrittenCall:
-    """Read the arguments of one call strictly: a JSON object, no key twice, no NaN or Infinity."""
+    """Read the arguments of one call strictly: a JSON object that can be kept, no key twice."""
     try:
-        value = json.loads(raw, object_pairs_hook=_object, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
-        return WrittenCall(call_id, name, None, raw, str(error) or "nested too deeply")
+        value = parse_json(raw, object_pairs_hook=_object)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return WrittenCall(call_id, name, None, raw, "a string holds half of a surrogate pair")
+    except ValueError as error:
+        return WrittenCall(call_id, name, None, raw, str(error))
     if not isinstance(value, dict):
         return WrittenCall(call_id, name, None, raw, "a JSON object is needed, with one key per argument")
     return WrittenCall(call_id, name, value, raw, None)
@@ -43,7 +48,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {json.dumps(key)} appears twice")
         value[key] = item
     return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")

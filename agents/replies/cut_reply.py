@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from errors import ModelBadReply, ModelError
+from json_text import parse_json
 from llm.chat_model import Reply, WrittenCall
 from llm.tool_calls import written_call
 from tools.catalog import BY_NAME
@@ -110,7 +111,7 @@ def _begun_write(calls: Sequence[WrittenCall]) -> _Begun | None:
         return None
     rest = _CUT_ESCAPE.sub(r"\1", call.raw[key.end() :])
     try:
-        arguments = json.loads(call.raw[: key.start()].rstrip().rstrip(",") + "}")
+        arguments = parse_json(call.raw[: key.start()].rstrip().rstrip(",") + "}")
         text = json.loads(f'"{rest}"', strict=False)
     except ValueError:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from json_text import parse_json
 from llm.reply.names import offered_name
 from llm.tool_calls import WrittenCall, written_call
 from tools.tool import Tool
@@ -50,7 +51,9 @@ def _with_arguments(call: WrittenCall, schema: Mapping[str, Any], repairs: list[
     fitted = _fitted(arguments, schema, repairs)
     if call.arguments is not None and json.dumps(fitted) == json.dumps(call.arguments):
         return call
-    return replace(call, arguments=fitted, problem=None)
+    # What a text or a float became may be beyond what can be kept.
+    again = written_call("", "", json.dumps(fitted))
+    return call if again.arguments is None else replace(call, arguments=again.arguments, problem=None)
 
 
 def _read_again(raw: str, schema: Mapping[str, Any], repairs: list[Repair]) -> dict[str, Any] | None:
@@ -114,6 +117,6 @@ def _fitted(value: Any, schema: Mapping[str, Any], repairs: list[Repair]) -> Any
 
 def _loaded(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None

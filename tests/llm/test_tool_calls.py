@@ -30,6 +30,11 @@ def test_a_json_object_is_read() -> None:
         ('{"a": 1} {"b": 2}', "Extra data"),
         ("[" * 100_000, ""),
         ('{"n": ' + "9" * 5000 + "}", "digits"),
+        ('{"n": 18446744073709551616}', "64 bits"),
+        ('{"n": [-9223372036854775809]}', "64 bits"),
+        ('{"n": -1e400}', "too large"),
+        ('{"n": ' + "[" * 100 + "]" * 100 + "}", "100 levels"),
+        ('{"n": "\\ud800"}', "surrogate"),
     ],
 )
 def test_anything_else_is_a_problem_that_is_named(raw: str, said: str) -> None:
@@ -41,7 +46,11 @@ def test_anything_else_is_a_problem_that_is_named(raw: str, said: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
