@@ -38,7 +38,8 @@ class OpenAIStub:
 
     A request with temperature 0.3 and no tools is the classifier's: it is answered with `stub.classify` (a JSON object;
     or one reply as above under the key `"reply"`) and takes nothing from the script.
-    When the script has run out: HTTP 500 that says so. All attributes may be read and set from any thread.
+    When the script has run out, `stub.responder` makes the reply from the request's body; without one it is HTTP 500
+    that says so. All attributes may be read and set from any thread.
     """
 
     def __init__(self, *, streaming: bool = True, words: bool = True, usage: bool = True) -> None:
@@ -48,6 +49,8 @@ class OpenAIStub:
         """True = one chunk per word, False = one for the whole text."""
         self.usage = usage
         self.classify: Json = dict(DEFAULT_CLASSIFICATION)
+        self.responder: Callable[[Json], Json] | None = None
+        """Makes a reply from the body of a request, once the script has run out."""
         self.requests: list[Json] = []
         """Each {"headers": {lower-case name: value}, "path", "body": parsed JSON, "is_classifier"}."""
         self.violations: list[str] = []
@@ -68,6 +71,7 @@ class OpenAIStub:
         with self._lock:
             self.streaming = self.words = self.usage = True
             self.classify = dict(DEFAULT_CLASSIFICATION)
+            self.responder = None
             self._script, self._played, self.disconnected = [], 0, 0
             for record in (self.requests, self.violations, self.connections):
                 record.clear()
@@ -205,6 +209,8 @@ class OpenAIStub:
             if self._script:
                 self._played += 1
                 return body, self._script.pop(0)
+            if self.responder is not None:
+                return body, self.responder(body)
             message = f"The script of this stub has run out after {self._played} replies."
             return body, {"status": 500, "body": {"error": {"message": message}}}
 

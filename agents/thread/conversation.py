@@ -5,6 +5,7 @@ Scenarios such as S20: docs/scenarios.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from agents.roster import ALONE, ROSTER, Agent
 from state import AgentState
+
+_FENCE_END = re.compile(r"<\s*/\s*(?=tool_result)", re.IGNORECASE)
+"""How a result could seem to end its own fence, also in spellings that only a model takes for the end."""
 
 
 def current_agent(state: AgentState) -> Agent:
@@ -47,7 +51,7 @@ def readable(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
 
 
 def _as_data(message: ToolMessage) -> ToolMessage:
-    body = str(message.text).replace("</tool_result", "<\\/tool_result")
+    body = _FENCE_END.sub(r"<\\/", str(message.text))
     wrapped = f'<tool_result tool="{message.name}">\n{body}\n</tool_result>'
     return message.model_copy(update={"content": wrapped})
 
