@@ -191,9 +191,12 @@ def evaluate_model(
 
     from client.configuration import client_settings
     from evaluation.evaluate import EvalOptions, evaluate
-    from evaluation.report import write_report
+    from evaluation.output import refuse_links
+    from evaluation.report import report_files, write_report
     from evaluation.tasks import TASKS
 
+    for file in (*report_files(out), *([record] if record else [])):
+        refuse_links(file)
     settings = client_settings()
     options = EvalOptions(
         model=model or settings.llm_model,

@@ -12,6 +12,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from errors import ModelUnavailable
+from evaluation.output import open_unlinked
 from llm.chat_model import Reply, Usage
 from llm.tool_calls import written_call
 
@@ -55,7 +56,7 @@ class Recording:
     def _write(self, key: str, reply: Reply) -> None:
         written = dataclasses.asdict(reply)
         written["calls"] = [[call.id, call.name, call.raw] for call in reply.calls]
-        with self._path.open("a", encoding="utf-8") as file:
+        with open_unlinked(self._path, "a") as file:
             file.write(json.dumps({"key": key, "reply": written}, ensure_ascii=False) + "\n")
 
 

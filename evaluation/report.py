@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.output import open_unlinked
 from evaluation.routing import Routed, confusion
 from evaluation.trial import Trial
 
@@ -53,12 +54,17 @@ def task_figures(trials: Sequence[Trial]) -> Report:
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
-    """Write report.json and report.md into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data, text = folder / "report.json", folder / "report.md"
-    data.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    text.write_text(markdown(report), encoding="utf-8")
+    """Write report.json and report.md into a folder; raises ConfigurationError where a link stands in the way."""
+    data, text = report_files(folder)
+    for path, content in ((data, json.dumps(report, ensure_ascii=False, indent=1) + "\n"), (text, markdown(report))):
+        with open_unlinked(path, "w") as file:
+            file.write(content)
     return data, text
+
+
+def report_files(folder: Path) -> tuple[Path, Path]:
+    """The files of a report: for programs and for people."""
+    return folder / "report.json", folder / "report.md"
 
 
 def markdown(report: Report) -> str:

@@ -124,19 +124,38 @@ def _version(profile: Profile, texts: Sequence[str]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
+def read_restrictions(name: str, text: str) -> tuple[list[WrittenRule], list[str]]:
+    """Read a project's file of rules: (those that restrict, proven; the ids of those that permit and do not count).
+
+    Raises ConfigurationError, which names the rule, for a file that is malformed or does not prove itself.
+    """
+    written = _written(name, text)
+    restricting = [entry for entry in written.rule if entry.decision != "allow"]
+    for entry in restricting:
+        _proven(name, entry)
+    return restricting, [entry.id for entry in written.rule if entry.decision == "allow"]
+
+
 def _read(name: str, text: str) -> list[Rule]:
+    return [_proven(name, entry) for entry in _written(name, text).rule]
+
+
+def _written(name: str, text: str) -> RuleFile:
     try:
-        written = RuleFile.model_validate(tomllib.loads(text))
+        return RuleFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{name} is nested too deeply") from error
     except ValidationError as error:
         raise ConfigurationError(_named(name, text, error)) from error
-    rules = []
-    for entry in written.rule:
-        rule = _compiled(entry, f"{name}: rule '{entry.id}'")
-        _prove(rule, entry, f"{name}: rule '{entry.id}'")
-        rules.append(rule)
-    return rules
+
+
+def _proven(name: str, entry: WrittenRule) -> Rule:
+    where = f"{name}: rule '{entry.id}'"
+    rule = _compiled(entry, where)
+    _prove(rule, entry, where)
+    return rule
 
 
 def _named(name: str, text: str, error: ValidationError) -> str:

@@ -30,6 +30,7 @@ from client.turn_loop import TurnLoop
 from client.view import View
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.project.rules import ProjectRules
 from client.workspace.sandbox.choice import find_boundary
 from client.workspace.sandbox.confinement import Confinement
 from errors import ConfigurationError
@@ -79,7 +80,10 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     confinement = Confinement(find_boundary(), may_connect=options.network)
     if confinement.boundary.kind == "none":
         display.warn(_NO_SANDBOX)
-    executor = WorkspaceExecutor(workspace, confinement)
+    project_rules = ProjectRules.read(workspace)
+    for note in project_rules.notes:
+        display.warn(note)
+    executor = WorkspaceExecutor(workspace, confinement, project_rules)
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.as_json
     keyboard = Keyboard(data_folder() / "history") if is_terminal else None
     decider = _decider(options.approve, keyboard, display, workspace, time_limit)

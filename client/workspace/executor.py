@@ -10,6 +10,7 @@ from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
+from client.workspace.project.rules import ProjectRules
 from client.workspace.request import Concern, Examination, ToolRequest
 from client.workspace.sandbox.boundary import declared
 from client.workspace.sandbox.confinement import Confinement
@@ -75,14 +76,18 @@ class Executor(Protocol):
 class WorkspaceExecutor:
     """Runs tool calls in one folder, one call at a time."""
 
-    def __init__(self, workspace: Workspace, confinement: Confinement | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, confinement: Confinement | None = None, rules: ProjectRules | None = None
+    ) -> None:
         self._workspace = workspace
         self._confinement = confinement or Confinement()
+        self._rules = rules or ProjectRules()
         self._slot = CommandSlot()
 
     def environment(self) -> dict[str, Any]:
         """See Executor."""
-        return self._workspace.environment() | {"sandbox": declared(self._confinement.boundary)}
+        declaration = self._workspace.environment() | {"sandbox": declared(self._confinement.boundary)}
+        return declaration | ({"rules": list(self._rules.wishes)} if self._rules.wishes else {})
 
     def examine(self, request: ToolRequest) -> Examination:
         """See Executor: its arguments, the name behind links, the policy on that name, and what a write presumes."""
@@ -90,7 +95,7 @@ class WorkspaceExecutor:
         try:
             _check_arguments(request)
             located = self._locate(request)
-            concerns = judge_target(request, located, Environment.read(self._workspace.environment()))
+            concerns = judge_target(request, located, Environment.read(self.environment()))
             concerns += self._command_concerns(request, located)
             if request.precondition is not None and not is_command:
                 request.precondition.check(bytes_of(self._workspace, located))

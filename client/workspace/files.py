@@ -119,7 +119,7 @@ def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
     """Store what a write replaces under its own name, so that the backup of a secret is a secret; git ignores it."""
     ignored = workspace.own_file(".gitignore")
     if ignored.file is None:
-        _replace(workspace, ignored, b"*\n", create_dirs=True)
+        _replace(workspace, ignored, b"/backups/\n/.gitignore\n", create_dirs=True)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     backup = workspace.own_file(f"backups/{moment}/{located.name}")
     _replace(workspace, backup, content, create_dirs=True)

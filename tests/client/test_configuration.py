@@ -96,6 +96,21 @@ def test_repository_chooses_nothing_of_an_evaluation(hostile: Path, stub: OpenAI
     assert not canary_of(hostile).exists()
 
 
+@pytest.mark.parametrize("link", ["data", "data/evaluation", "data/evaluation/report.json", "replies.jsonl"])
+def test_evaluation_writes_through_no_link_of_a_repository(tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "evaluation").mkdir(parents=True)
+    (outside / "file").write_text("kept")
+    planted = tmp_path / "repository" / link
+    planted.parent.mkdir(parents=True)
+    planted.symlink_to(outside / "file" if planted.suffix else outside)
+    arguments = ("eval", "--limit", "1", "--keywords", "--no-tasks", "--record", "replies.jsonl")
+    refused = agent_runtime(*arguments, cwd=tmp_path / "repository")
+    assert f"'{link}' is a link" in one_sentence(refused)
+    assert (outside / "file").read_text() == "kept"
+    assert list((outside / "evaluation").iterdir()) == []
+
+
 def test_user_has_a_file_and_the_environment_wins_over_it(tmp_path: Path) -> None:
     configuration_file().parent.mkdir(parents=True)
     rules = tmp_path / "rules.toml"

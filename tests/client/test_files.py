@@ -92,7 +92,7 @@ def test_write_creates_and_replaces_with_a_backup_out_of_sight(workspace: Worksp
     result = run(workspace, "write_file", path="a.txt", content="two")
     assert (workspace.root / result["backup_path"]).read_text() == "één"
     assert re.fullmatch(r"\.agent-runtime/backups/[0-9TZ]+/a\.txt", result["backup_path"])
-    assert (workspace.root / ".agent-runtime/.gitignore").read_text() == "*\n"
+    assert (workspace.root / ".agent-runtime/.gitignore").read_text() == "/backups/\n/.gitignore\n"
     assert sorted(path.name for path in workspace.root.iterdir()) == [".agent-runtime", "a.txt"]
     assert (workspace.root / "a.txt").stat().st_mode & 0o777 == 0o700
     assert workspace.changed == ["a.txt"]

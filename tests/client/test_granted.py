@@ -48,6 +48,15 @@ def test_what_is_allowed_runs(allowed: str, command: str) -> None:
         ("pytest -q", "pytest -q ../other"),
         ("pytest -q", "python -m pytest -q"),
         ("pytest -q", "pytest -q $(id)"),
+        ("pytest -q", "pytest -q @args.txt"),
+        ("pytest -q", "pytest -q tests/@args.txt @more.txt"),
+        ("pytest -q", "pytest -q -- -p evil"),
+        ("pytest -q", "pytest -q -- tests"),
+        ("pytest -q", "pytest -q tests -- tests"),
+        ("mypy src", "mypy src @args.txt"),
+        ("ruff check", "ruff check @args.txt"),
+        ("tsc --noEmit", "tsc"),
+        ("tsc --noEmit", "tsc --noEmit @args.txt"),
     ],
 )
 def test_nothing_wider_runs(allowed: str, command: str) -> None:
