@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,13 +56,17 @@ class Agent:
             runners=_titles(agent for agent in SPECIALISTS if agent.runs_commands),
         )
 
-    def offered(self, *, single: bool = False, in_plan: bool = False) -> tuple[Tool, ...]:
+    def offered(
+        self, *, single: bool = False, in_plan: bool = False, declared: Collection[str] = ()
+    ) -> tuple[Tool, ...]:
         """Its tools as its model sees them, in the order of the catalog, less those that this mode withholds.
 
-        Plans and switches need other agents: they are withheld in single-agent mode and inside a plan.
+        Plans and switches need other agents: they are withheld in single-agent mode and inside a plan. `declared` names
+        the tools that the client runs beyond those of every client; unknown names are ignored.
         """
         withheld = {"plan", "switch"} if single or in_plan else set()
-        mine = (tool for tool in TOOLS if tool.name in self.tools and tool.effect not in withheld)
+        known = (tool for tool in TOOLS if not tool.declared or tool.name in declared)
+        mine = (tool for tool in known if tool.name in self.tools and tool.effect not in withheld)
         return tuple(_naming_agents(tool, self) for tool in mine)
 
 
@@ -72,7 +76,7 @@ def _granted(*, access: Literal["read", "write"]) -> frozenset[str]:
 
 _READING = _granted(access="read")
 _WRITING = _granted(access="write")
-_DOCUMENTS = frozenset(
+DOCUMENT_TOOLS = frozenset(
     tool.name for tool in TOOLS if tool.changes_files and set((tool.paths or {}).values()) == {"file"}
 )
 """The tools that say that they write files by name, so that the rule for Markdown can be applied."""
@@ -100,7 +104,7 @@ AGENTS: tuple[Agent, ...] = (
     Agent(
         name="architect",
         when="Plans and designs: architecture, specifications, and plans for tasks of several steps.",
-        tools=_READING | _DOCUMENTS | _FINISHING | _PLANNING | _SWITCHING,
+        tools=_READING | DOCUMENT_TOOLS | _FINISHING | _PLANNING | _SWITCHING,
         writes="markdown",
         label="plan",
     ),

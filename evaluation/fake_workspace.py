@@ -7,8 +7,11 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from policy.paths.globs import glob_matches
 from tools.create_directory import CREATE_DIRECTORY
+from tools.edit_file import EDIT_FILE, edited
 from tools.execute_command import EXECUTE_COMMAND
+from tools.glob import GLOB
 from tools.list_files import LIST_FILES
 from tools.read_file import READ_FILE
 from tools.search_in_code import SEARCH_IN_CODE
@@ -24,6 +27,8 @@ class FakeWorkspace:
         self._tools: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             READ_FILE.name: self._read_file,
             WRITE_FILE.name: self._write_file,
+            EDIT_FILE.name: self._edit_file,
+            GLOB.name: self._glob,
             LIST_FILES.name: self._list_files,
             SEARCH_IN_CODE.name: self._search_in_code,
             CREATE_DIRECTORY.name: self._create_directory,
@@ -37,7 +42,7 @@ class FakeWorkspace:
             return {"error": f"This workspace has no tool '{tool_name}'."}
         try:
             return {"result": tool(arguments)}
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
             return {"error": str(error)}
 
     def _read_file(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,6 +56,19 @@ class FakeWorkspace:
     def _write_file(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         self.files[_plain(arguments["path"])] = arguments["content"]
         return {"success": True, "bytes_written": len(arguments["content"].encode())}
+
+    def _edit_file(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        path, count = _plain(arguments["path"]), arguments.get("count", 1)
+        if path not in self.files:
+            raise FileNotFoundError(f"'{path}' does not exist.")
+        self.files[path] = edited(self.files[path], arguments["old"], arguments["new"], count=count, path=path)
+        return {"success": True, "replaced": count}
+
+    def _glob(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        top = _plain(arguments.get("path", "."))
+        below = {posixpath.relpath(path, top): path for path in sorted(self.files)}
+        found = [path for name, path in below.items() if glob_matches(arguments["pattern"], name)]
+        return {"success": True, "files": found, "total_count": len(found)}
 
     def _list_files(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         top = _plain(arguments["path"])

@@ -153,7 +153,8 @@ def _fail(
 
 
 def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Any, ...]:
-    return agent.offered(single=not context.multi_agent, in_plan=bool(state.get("plan")))
+    declared = context.facts.environment.tools
+    return agent.offered(single=not context.multi_agent, in_plan=bool(state.get("plan")), declared=declared)
 
 
 def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:

@@ -181,16 +181,16 @@ def _concluded(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findin
     if decision == "deny":
         return verdict
     if found.examination is None:
-        return _with_folder_choice(verdict, call)
+        return _with_folder_choice(verdict, tool)
     return _with_command_parts(verdict, call, found.examination, facts)
 
 
-def _with_folder_choice(verdict: Verdict, call: Call) -> Verdict:
+def _with_folder_choice(verdict: Verdict, tool: Tool) -> Verdict:
     """Offer writes below the folder where nothing but the tool's own default asks."""
     only_default = verdict.decision == "ask" and all(reason.code == "tool.default" for reason in verdict.reasons)
     if not only_default or verdict.path is None or verdict.path_class != "ordinary":
         return verdict
-    return replace(verdict, remember_options=remember_writes(verdict.path, call.tool))
+    return replace(verdict, remember_options=remember_writes(verdict.path, tool.names_in_rules[-1]))
 
 
 def _with_command_parts(verdict: Verdict, call: Call, examination: Examination, facts: Facts) -> Verdict:

@@ -31,8 +31,9 @@ def check_paths(call: Call, tool: Tool, agent: Rights, facts: Facts, rules: Rule
     for glob, reach in tool.glob_arguments(call.arguments):
         _check_glob(glob, reach, found)
     names = [path.text for path in paths]
-    found.apply_rules(call.tool, names, rules.rules)
-    if access == "write" and names and all(writes_granted(name, call.tool, facts.session_rules) for name in names):
+    found.apply_rules(tool, names, rules.rules)
+    granted = (writes_granted(name, tool.names_in_rules, facts.session_rules) for name in names)
+    if access == "write" and names and all(granted):
         found.is_granted = True
         found.matched.append(Match("session", "Writing there was granted for this session."))
 

@@ -10,6 +10,7 @@ from policy.rules import Rule
 from policy.shell.command import Examination
 from policy.verdicts.display import shorten_display
 from policy.verdicts.verdict import Danger, Decision, Match, Reason, Segment
+from tools.tool import Tool
 
 
 @dataclass
@@ -28,11 +29,11 @@ class Findings:
         """Note a restriction; nothing lifts it later."""
         self.restrictions.append((decision, reason, danger))
 
-    def apply_rules(self, tool: str, paths: Sequence[str], rules: Sequence[Rule]) -> None:
+    def apply_rules(self, tool: Tool, paths: Sequence[str], rules: Sequence[Rule]) -> None:
         """Note what the rules say about a call and its paths: a rule restricts for one path, but grants only all."""
         for rule in rules:
             places: Sequence[str | None] = paths or [None]
-            spoken = [path for path in places if rule.matches_path(tool, path)]
+            spoken = [path for path in places if any(rule.matches_path(name, path) for name in tool.names_in_rules)]
             if not spoken or (rule.decision == "allow" and len(spoken) < len(places)):
                 continue
             path = spoken[0]
@@ -42,7 +43,7 @@ class Findings:
                 continue
             text = rule.why
             if rule.decision == "deny":
-                subject = f"Tool '{tool}'" if path is None else f"Path '{shown(path)}'"
+                subject = f"Tool '{tool.name}'" if path is None else f"Path '{shown(path)}'"
                 text = f"{subject} is not allowed: {rule.why}"
             self.restrict(rule.decision, Reason(f"rule.{rule.id}", text, rule=rule.id))
 

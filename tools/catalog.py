@@ -6,7 +6,9 @@ from tools.calculator import CALCULATOR
 from tools.create_directory import CREATE_DIRECTORY
 from tools.create_plan import CREATE_PLAN
 from tools.echo import ECHO
+from tools.edit_file import EDIT_FILE
 from tools.execute_command import EXECUTE_COMMAND
+from tools.glob import GLOB
 from tools.list_files import LIST_FILES
 from tools.read_file import READ_FILE
 from tools.search_in_code import SEARCH_IN_CODE
@@ -24,6 +26,8 @@ TOOLS: tuple[Tool, ...] = (
     CREATE_DIRECTORY,
     EXECUTE_COMMAND,
     SEARCH_IN_CODE,
+    EDIT_FILE,
+    GLOB,
     ATTEMPT_COMPLETION,
     ASK_FOLLOWUP_QUESTION,
     CREATE_PLAN,

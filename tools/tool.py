@@ -59,6 +59,10 @@ class Tool:
     """The argument that becomes the whole text of the file, which a person sees as a diff and may edit."""
     refetch: str | None = None
     """How a model fetches what was cut off a result; None = its result may not be fetched again."""
+    declared: bool = False
+    """Whether it is offered only where the client declares it in `environment.tools`."""
+    judged_as: str | None = None
+    """Another tool whose rules and grants hold for this one too."""
     ask_reason: str = "This tool requires user approval"
     execute: Callable[[Mapping[str, Any]], str] | None = None
     """What a local tool does; raises ValueError with a sentence for the model."""
@@ -99,6 +103,11 @@ class Tool:
         if self.command is not None or self.access != "write":
             return self.command
         return next((name for name in _COMMAND_NAMES if name in self.parameters.get("properties", {})), None)
+
+    @property
+    def names_in_rules(self) -> tuple[str, ...]:
+        """The names by which rules and grants speak about it."""
+        return (self.name,) if self.judged_as is None else (self.name, self.judged_as)
 
     def path_arguments(self, arguments: Mapping[str, Any]) -> list[PathArgument]:
         """List the paths of a call: those that it states, else all whose names say so, at any depth."""

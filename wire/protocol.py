@@ -73,6 +73,7 @@ class EnvironmentDeclared(BaseModel):
     shell: Text | None = None
     workspace_root: Text | None = None
     has_git: bool | None = None
+    tools: list[Text] | None = None
     rules: Annotated[list[Any], AfterValidator(storable)] | None = None
 
 

@@ -7,9 +7,8 @@ from collections.abc import Collection
 from typing import Literal
 
 from agents.classification import classify_by_keywords
-from agents.roster import ROSTER, Agent
+from agents.roster import DOCUMENT_TOOLS, ROSTER, Agent
 from llm.reply.syntaxes import CALL_HEAD
-from tools.catalog import TOOLS
 from tools.create_plan import CREATE_PLAN
 
 Missing = Literal["plan", "action", "file", "claim"]
@@ -17,7 +16,6 @@ Missing = Literal["plan", "action", "file", "claim"]
 ANNOUNCEMENT_CHARS = 1200
 """Characters; a longer text counts as an answer, whatever its last sentence announces."""
 
-_WRITING = frozenset(tool.name for tool in TOOLS if tool.text is not None)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?…:])\s+|\n+")
 _OFFER = re.compile(
@@ -83,7 +81,7 @@ def missing_call(
         return "action"
     if is_question(text):
         return None
-    has_written = not _WRITING.isdisjoint(called)
+    has_written = not DOCUMENT_TOOLS.isdisjoint(called)
     if needs_plan and CREATE_PLAN.name in offered and not has_written:
         return "plan"
     if announces_action(text):

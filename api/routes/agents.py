@@ -31,7 +31,7 @@ async def list_agents(engine: OpenEngine) -> AgentList:
             "type": agent.name,
             "name": f"{agent.title} Agent",
             "description": agent.when,
-            "allowed_tools": [tool.name for tool in TOOLS if tool.name in agent.tools],
+            "allowed_tools": [tool.name for tool in TOOLS if tool.name in agent.tools and not tool.declared],
             "has_file_restrictions": agent.writes == "markdown",
         }
         for agent in agents

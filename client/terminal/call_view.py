@@ -10,11 +10,12 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from client.terminal.diff import FileDiff, diff_write
+from client.terminal.diff import FileDiff, diff_edit, diff_write
 from client.terminal.text import counted, entries, first_lines, shown
 from client.workspace.executor import ToolOutcome
 from client.workspace.folder import Workspace
 from tools.catalog import BY_NAME
+from tools.edit_file import EDIT_FILE
 from wire.protocol import Chunk
 
 MAX_OUTPUT_LINES = 12
@@ -22,6 +23,7 @@ MAX_OUTPUT_CHARS = 2_000
 _PHRASES: Mapping[str, Callable[[Any], str]] = {
     "lines_read": lambda count: counted(count, "line"),
     "bytes_written": lambda count: counted(count, "byte") + " written",
+    "replaced": lambda count: counted(count, "occurrence") + " replaced",
     "total_count": lambda count: counted(count, "entry", "entries"),
     "created": lambda is_new: "created" if is_new else "existed already",
 }
@@ -35,7 +37,7 @@ def call_line(tool_name: str, arguments: dict[str, Any]) -> Text:
     command = _command_of(tool_name, arguments)
     if command is not None:
         return line + Text(" ") + shown(command, "bold yellow")
-    line += Text(" ") + shown(str(arguments.get("path") or arguments.get("query") or ""))
+    line += Text(" ") + shown(str(arguments.get("path") or arguments.get("query") or arguments.get("pattern") or ""))
     if "start_line" in arguments or "end_line" in arguments:
         line.append(f" lines {arguments.get('start_line', 1)}-{arguments.get('end_line', '')}", "dim")
     return line
@@ -66,6 +68,8 @@ def _command_of(tool_name: str, arguments: dict[str, Any]) -> str | None:
 
 
 def _diff(tool_name: str, arguments: dict[str, Any], workspace: Workspace) -> FileDiff | None:
+    if tool_name == EDIT_FILE.name:
+        return diff_edit(workspace, arguments)
     tool = BY_NAME.get(tool_name)
     if tool is None or tool.text is None:
         return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from rich.text import Text
 
 from client.terminal.text import counted, shown
+from client.workspace.edits import planned_edit
 from client.workspace.files import bytes_of
 from client.workspace.folder import Refusal, Workspace
 
@@ -55,6 +57,23 @@ def diff_write(workspace: Workspace, path: str, content: str, encoding: str = "u
         return FileDiff("replaces something that cannot be read as text", tuple(_marked("+", content)))
     if before is None:
         return FileDiff(f"new file, {_lines_of(content)}", tuple(_marked("+", content)))
+    return _changed(before, content)
+
+
+def diff_edit(workspace: Workspace, arguments: dict[str, Any]) -> FileDiff:
+    """Compare the file as it is now with what an edit_file call makes of it."""
+    try:
+        edit = planned_edit(workspace, arguments, workspace.locate(str(arguments.get("path", ""))))
+    except (OSError, KeyError, Refusal) as error:
+        return FileDiff(f"cannot be applied: {error}", _removed_and_added(arguments))
+    return _changed(edit.before, edit.after)
+
+
+def _removed_and_added(arguments: dict[str, Any]) -> tuple[str, ...]:
+    return (*_marked("-", str(arguments.get("old", ""))), *_marked("+", str(arguments.get("new", ""))))
+
+
+def _changed(before: str, content: str) -> FileDiff:
     if before == content:
         return FileDiff("no change", ())
     if before.count("\n") + content.count("\n") > _MAX_COMPARED_LINES:

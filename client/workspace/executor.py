@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from client.workspace.files import bytes_of, create_directory, list_files, read_file, write_file
+from client.workspace.edits import edit_file, planned_edit
+from client.workspace.files import bytes_of, create_directory, glob, list_files, read_file, write_file
 from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import judge_target, writes
@@ -20,7 +21,9 @@ from client.workspace.variables import command_environment
 from policy.decide import Environment
 from tools.catalog import BY_NAME
 from tools.create_directory import CREATE_DIRECTORY
+from tools.edit_file import EDIT_FILE
 from tools.execute_command import EXECUTE_COMMAND
+from tools.glob import GLOB
 from tools.list_files import LIST_FILES
 from tools.read_file import READ_FILE
 from tools.search_in_code import SEARCH_IN_CODE
@@ -31,9 +34,13 @@ _FILE_TOOLS = {
     LIST_FILES.name: list_files,
     CREATE_DIRECTORY.name: create_directory,
     SEARCH_IN_CODE.name: search_in_code,
+    GLOB.name: glob,
 }
-_KNOWN = frozenset({*_FILE_TOOLS, WRITE_FILE.name, EXECUTE_COMMAND.name})
+_WRITING_TOOLS = {WRITE_FILE.name: write_file, EDIT_FILE.name: edit_file}
+_KNOWN = frozenset({*_FILE_TOOLS, *_WRITING_TOOLS, EXECUTE_COMMAND.name})
 """The tools that this client has code for; the server's catalog may hold more."""
+_DECLARED = [name for name in BY_NAME if name in _KNOWN and BY_NAME[name].declared]
+"""The tools beyond those of every client, which the server offers because this client names them."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,8 @@ class WorkspaceExecutor:
 
     def environment(self) -> dict[str, Any]:
         """See Executor."""
-        declaration = self._workspace.environment() | {"sandbox": declared(self._confinement.boundary)}
+        own = {"tools": _DECLARED, "sandbox": declared(self._confinement.boundary)}
+        declaration = self._workspace.environment() | own
         return declaration | ({"rules": list(self._rules.wishes)} if self._rules.wishes else {})
 
     def examine(self, request: ToolRequest) -> Examination:
@@ -99,6 +107,8 @@ class WorkspaceExecutor:
             concerns += self._command_concerns(request, located)
             if request.precondition is not None and not is_command:
                 request.precondition.check(bytes_of(self._workspace, located))
+            if request.tool_name == EDIT_FILE.name:
+                planned_edit(self._workspace, request.arguments, located)
         except Refusal as refusal:
             return Examination(request, refusal=str(refusal))
         except OSError as error:
@@ -151,8 +161,9 @@ class WorkspaceExecutor:
                 raise Refusal("What the command names was replaced after it was checked; nothing was run.")
             confinement = Confinement() if examination.is_unconfined else self._confinement
             return execute_command(self._workspace, request, located, confinement, self._slot, time_left_s)
-        if request.tool_name == WRITE_FILE.name:
-            return write_file(self._workspace, request.arguments, located, request.precondition)
+        if request.tool_name in _WRITING_TOOLS:
+            write = _WRITING_TOOLS[request.tool_name]
+            return write(self._workspace, request.arguments, located, request.precondition)
         return _FILE_TOOLS[request.tool_name](self._workspace, request.arguments, located)
 
 

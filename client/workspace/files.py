@@ -1,4 +1,4 @@
-"""The four file tools: read_file, write_file, list_files, create_directory."""
+"""The tools for files and folders: read_file, write_file, list_files, glob, create_directory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 from client.workspace.folder import Located, Refusal, Workspace, check_regular, check_unchanged
 from client.workspace.precondition import Precondition, sha256_of
 from client.workspace.walk import Entry, Extent, walk
+from policy.paths.globs import check_glob, glob_matches
 
 MAX_READ_CHARS = 2_000_000
 MAX_LISTED = 5_000
@@ -98,11 +99,21 @@ def write_file(
     if precondition is not None:
         precondition.check(before)
     result: dict[str, Any] = {"success": True, "bytes_written": len(content), "sha256": sha256_of(content)}
-    if arguments.get("backup", True) and before is not None and before != content:
-        result["backup_path"] = _keep_backup(workspace, located, before)
+    kept = before if arguments.get("backup", True) else None
+    backup = replace_file(workspace, located, content, before=kept, create_dirs=create_dirs)
+    return result | ({"backup_path": backup} if backup else {})
+
+
+def replace_file(
+    workspace: Workspace, located: Located, content: bytes, *, before: bytes | None, create_dirs: bool = False
+) -> str | None:
+    """Replace or create a file in one step; gives the name of the backup where `before` was kept."""
+    backup = None
+    if before is not None and before != content:
+        backup = _keep_backup(workspace, located, before)
     _replace(workspace, located, content, create_dirs=create_dirs)
     workspace.note_change(located)
-    return result
+    return backup
 
 
 def bytes_of(workspace: Workspace, located: Located) -> bytes | None:
@@ -177,6 +188,23 @@ def list_files(workspace: Workspace, arguments: dict[str, Any], located: Located
     items = [_describe(located, entry) for entry in shown[:MAX_LISTED]]
     result = {"success": True, "path": located.name, "items": items, "total_count": len(shown)}
     return result | ({"truncated": True} if len(shown) > MAX_LISTED else {})
+
+
+def glob(workspace: Workspace, arguments: dict[str, Any], located: Located) -> dict[str, Any]:
+    """Name the files below a folder whose path from there matches a pattern; case does not count."""
+    pattern = str(arguments["pattern"]).removeprefix("./")
+    problem = check_glob(pattern)
+    if problem is not None:
+        raise Refusal(f"The pattern '{pattern}' cannot be used: {problem}.")
+    if located.file is None or not located.target.is_dir():
+        raise Refusal(f"There is no folder '{arguments.get('path', '.')}'.")
+    found = [
+        "/".join((*located.parts, *entry.parts))
+        for entry in walk(workspace, located)
+        if not entry.is_folder and glob_matches(pattern, entry.below)
+    ]
+    result = {"success": True, "files": found[:MAX_LISTED], "total_count": len(found)}
+    return result | ({"truncated": True} if len(found) > MAX_LISTED else {})
 
 
 def _describe(top: Located, entry: Entry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -79,11 +79,11 @@ def granted_by(finding: Finding, tool: str, session_rules: Iterable[Mapping[str,
     return None
 
 
-def writes_granted(path: str, tool: str, session_rules: Iterable[Mapping[str, Any]]) -> bool:
+def writes_granted(path: str, tools: Collection[str], session_rules: Iterable[Mapping[str, Any]]) -> bool:
     """Say whether a person granted writes to this canonical path: a plan's declared paths, or all below a folder."""
     for rule in session_rules:
         paths, folder = rule.get("paths"), rule.get("below")
-        if rule.get("tool") != tool:
+        if rule.get("tool") not in tools:
             continue
         if isinstance(paths, list | tuple) and path in paths:
             return True

@@ -60,6 +60,8 @@ class Environment:
     has_git: bool | None = None
     rules: tuple[Mapping[str, Any], ...] = ()
     """The project's wishes, untrusted: they can only restrict."""
+    tools: frozenset[str] = frozenset()
+    """The names of tools that the client runs beyond those of every client."""
 
     @classmethod
     def read(cls, declared: Mapping[str, Any] | None) -> Environment:
@@ -67,12 +69,16 @@ class Environment:
         if not isinstance(declared, Mapping):
             return cls()
         rules = declared.get("rules")
+        tools = declared.get("tools")
         has_git = declared.get("has_git")
         return cls(
             os=_text(declared.get("os"), 40, lower=True),
             shell=_text(declared.get("shell"), 40, lower=True),
             workspace_root=_text(declared.get("workspace_root"), 1024, lower=False),
             has_git=has_git if isinstance(has_git, bool) else None,
+            tools=frozenset(name for name in tools if isinstance(name, str))
+            if isinstance(tools, list | tuple)
+            else frozenset(),
             rules=tuple(rule for rule in rules[:MAX_PROJECT_RULES] if isinstance(rule, Mapping))
             if isinstance(rules, list | tuple)
             else (),

@@ -10,6 +10,7 @@ import pytest
 from agents.roster import AGENTS, ROSTER
 from tests.flows.talk import answer_of, of_type, outcome_of, result, say, send
 from tests.openai_stub import OpenAIStub
+from tools.catalog import BY_NAME
 
 Serve = Callable[..., httpx.Client]
 
@@ -65,7 +66,7 @@ def test_only_the_agents_own_tools_are_offered(serve: Serve, stub: OpenAIStub, a
     stub.script([{"text": "ok"}])
     say(client, "hello", agent_type=agent)
     offered = {tool["function"]["name"] for tool in stub.last_agent_request["tools"]}
-    assert offered == set(ROSTER[agent].tools)
+    assert offered == {name for name in ROSTER[agent].tools if not BY_NAME[name].declared}
 
 
 @pytest.mark.parametrize("tool", ["write_file", "execute_command", "create_plan", "no_such_tool"])
@@ -97,3 +98,28 @@ def test_model_calls_of_a_turn_are_bounded(serve: Serve, stub: OpenAIStub) -> No
     error = of_type(say(client, "loop", agent_type="coder"), "error")[0]["metadata"]
     assert (error["code"], error["limit"]) == ("limit_reached", "max_model_calls_per_turn")
     assert stub.agent_calls == 4
+
+
+def test_an_edit_is_offered_where_the_client_declares_it_and_asked_like_a_write(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    declared = {"tools": ["edit_file", "glob", "paint"], "shell": "bash"}
+    arguments = {"path": "lib/a.py", "old": "one", "new": "two"}
+    stub.script([{"tool": "edit_file", "args": arguments, "id": "e1"}, {"text": "Changed."}])
+    call = of_type(say(client, "change it", agent_type="coder", environment=declared), "tool_call")[0]
+    assert (call["tool_name"], call["arguments"], call["requires_approval"]) == ("edit_file", arguments, True)
+    names = [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
+    assert {"edit_file", "glob"} <= set(names)
+    assert "paint" not in names
+    send(client, {"type": "hitl_decision", "call_id": "e1", "decision": "approve"})
+    assert answer_of(result(client, "e1", {"success": True, "replaced": 1, "sha256": "0" * 64})) == "Changed."
+
+
+def test_an_edit_of_a_client_that_did_not_declare_it_is_denied(serve: Serve, stub: OpenAIStub) -> None:
+    client = serve()
+    stub.script([{"tool": "glob", "args": {"pattern": "*"}, "id": "g1"}, {"text": "Without it, then."}])
+    chunks = say(client, "find it", agent_type="coder")
+    assert of_type(chunks, "tool_call") == []
+    assert answer_of(chunks) == "Without it, then."
+    told = [m["content"] for m in client.get("/sessions/s1/history").json()["messages"] if m["role"] == "tool"]
+    assert told == ["Tool 'glob' is not allowed for Coder agent"]
+    assert "glob" not in [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.roster import AGENTS, CHECKED_TOOLS, check_roster
+from agents.roster import AGENTS, CHECKED_TOOLS, Agent, check_roster
 from errors import ConfigurationError
 from tools.calculator import evaluate
 from tools.catalog import TOOLS
@@ -22,14 +22,26 @@ ORDER = [
     "create_directory",
     "execute_command",
     "search_in_code",
+    "edit_file",
+    "glob",
     "attempt_completion",
     "ask_followup_question",
     "create_plan",
 ]
 
 
-def test_all_twelve_in_the_order_of_the_protocol() -> None:
+def test_all_in_the_order_of_the_protocol() -> None:
     assert [tool.name for tool in TOOLS] == ORDER
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_further_tools_are_offered_only_where_the_client_declares_them(agent: Agent) -> None:
+    further = {tool.name for tool in TOOLS if tool.declared} & agent.tools
+    offered = {tool.name for tool in agent.offered()}
+    assert offered.isdisjoint(further)
+    assert {tool.name for tool in agent.offered(declared=["edit_file", "glob", "other"])} - offered == further
+    assert ("edit_file" in further) is (agent.writes != "none")
+    assert "glob" in further
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)

@@ -1,0 +1,59 @@
+"""How the text of an edit is found in a file, and what becomes of its line ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.edit_file import edited
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "wanted"),
+    [
+        ("a\nb\nc\n", "b", "x", "a\nx\nc\n"),
+        ("a\nb\nc", "b\nc", "x", "a\nx"),
+        ("a  \nb\n", "a\nb", "x", "x\n"),
+        ("a\nb\n", "a \t\nb  ", "x", "x\n"),
+        ("a\r\nb\r\nc\r\n", "a\nb\n", "x\ny\n", "x\r\ny\r\nc\r\n"),
+        ("a\nb\nc\n", "a\r\nb", "x\r\ny", "x\ny\nc\n"),
+        ("a\r\nb\nc\n", "b\nc", "x\ny", "a\r\nx\ny\n"),
+        ("a\rb\rc", "a\nb", "x\ny", "x\ry\rc"),
+        ("return x", "return ", "yield ", "yield x"),
+        ("one", "one", "one\ntwo", "one\ntwo"),
+        ("a\n\n  \nb\n", "a\n\n\nb", "x", "x\n"),
+        ("(a+b)*c\\d", "(a+b)*c\\d", "\\1\\g<0>", "\\1\\g<0>"),
+        ("a\u2028b\n", "a\u2028b", "x", "x\n"),
+        ("x = 1\n", "x = 1\n", "", ""),
+    ],
+)
+def test_one_occurrence_is_replaced(text: str, old: str, new: str, wanted: str) -> None:
+    assert edited(text, old, new, path="a.py") == wanted
+
+
+def test_as_many_as_counted_are_replaced() -> None:
+    assert edited("a a a", "a", "bb", count=3, path="a.py") == "bb bb bb"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "count", "sentence"),
+    [
+        ("a a", "a", 1, "Found 2 occurrences of the text, expected 1: give more of its surroundings."),
+        ("a", "a", 2, "Found 1 occurrences of the text, expected 2: give more of its surroundings."),
+        ("a\nb\na  \nb\n", "a\nb", 1, "Found 2 occurrences of the text, expected 1: give more of its surroundings."),
+        ("a", "A", 1, "The text does not occur in lib/a.py: read the file again."),
+        ("", "a", 1, "The text does not occur in lib/a.py: read the file again."),
+        ("  a", "\ta", 1, "The text does not occur in lib/a.py: read the file again."),
+        ("returned", "return ", 1, "The text does not occur in lib/a.py: read the file again."),
+    ],
+)
+def test_another_number_is_an_error(text: str, old: str, count: int, sentence: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as raised:
+        edited(text, old, "x", count=count, path="lib/a.py")
+    assert str(raised.value) == sentence
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("old", [" \n", "\n \nx", "a \nb", "  "])
+def test_long_runs_of_blanks_take_linear_time(old: str) -> None:
+    with pytest.raises(ValueError, match="occur"):
+        edited(" " * 1_000_000 + "y", old, "x", path="a.py")
