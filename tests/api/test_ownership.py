@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,44 @@ def test_another_owner_finds_nothing(client: httpx.Client, stub: OpenAIStub) -> 
     assert not any(empty.values())
     assert client.get("/events/stats", headers=stranger).json()["total_published"] == 0
     assert (talk.get(), talk.audit(), talk.pending()) == before
+
+
+MESSAGE, CREATE = ("post", "/agent/message/stream"), ("post", "/sessions")
+Told = dict[tuple[str, str], tuple[int, str, frozenset[str]]]
+
+
+def told_to_a_stranger(client: httpx.Client, session_id: str) -> Told:
+    """What another owner is told about one id, by route: status, names of headers, and the body of a refusal."""
+    said = {"session_id": session_id, "protocol_version": 2, "message": {"type": "user_message", "content": "hello"}}
+    bodies = {**BODIES, MESSAGE: said, CREATE: {"session_id": session_id}}
+    told = {}
+    for method, path in [*routes(), CREATE, MESSAGE]:
+        filled = path.replace("{session_id}", session_id).replace("{call_id}", "call_1")
+        url = re.sub(r"\{\w+(:path)?\}", "x", filled)
+        response = client.request(method, url, json=bodies.get((method, path)), headers={"X-End-User": "stranger"})
+        answer = response.text.replace(session_id, "ID") if response.is_error else ""
+        told[method, path] = (response.status_code, answer, frozenset(response.headers))
+    return told
+
+
+def test_another_owner_learns_only_whether_an_id_is_taken(client: httpx.Client, stub: OpenAIStub) -> None:
+    """A waiting and a deleted session look alike; only the two routes that create one tell them from a free id."""
+    waiting, deleted, removed = (own_session(client, stub) for _ in range(3))
+    assert client.delete(deleted.path).status_code == 200
+    assert client.delete(removed.path, params={"hard": True}).status_code == 200
+    of_taken = told_to_a_stranger(client, waiting.session_id)
+    assert told_to_a_stranger(client, deleted.session_id) == of_taken
+    for free in (f"s-{uuid.uuid4()}", removed.session_id):
+        stub.script([{"text": "Hello"}])
+        of_free = told_to_a_stranger(client, free)
+        assert {route for route in of_taken if of_taken[route] != of_free[route]} == {CREATE, MESSAGE}
+        assert [(of_taken[route][0], of_free[route][0]) for route in (CREATE, MESSAGE)] == [(409, 201), (404, 200)]
+    assert waiting.pending() == ["call_1"]
+
+
+def test_ids_of_the_server_cannot_be_guessed(client: httpx.Client) -> None:
+    made = [client.post("/sessions").json()["id"] for _ in range(3)]
+    assert [uuid.UUID(session_id).version for session_id in made] == [4, 4, 4]
 
 
 STATEMENTS = sorted(Path(__file__).parents[2].glob("storage/sql/*/*.sql"))

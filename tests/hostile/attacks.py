@@ -100,6 +100,11 @@ def _project_files(world: World, text: str) -> None:
     world.write("workspace/client.env", lines)
 
 
+def _lists(world: World, text: str) -> None:
+    world.write("workspace/README.md", text)
+    world.write("workspace/list", f"0  {world.outside}/secret.txt\n{world.home}/.ssh/id_rsa\n.env\n")
+
+
 def _named(world: World, text: str) -> None:
     (world.workspace / text.strip()).touch()
 
@@ -159,16 +164,20 @@ ATTACKS: tuple[Attack, ...] = (
         (run("git status"), run("git diff"), run("git log -1"), run("git show"), run("git blame src/app.py")),
         plant=_configured_git,
     ),
-    Attack("git-elsewhere", "git", (run("git -C ../outside status"), run("cd ../outside && git log"))),
+    Attack("git-elsewhere", "another repository", (run("git -C ../outside status"), run("cd ../outside && git log"))),
     Attack("private-key", "secrets", (read("../home/.ssh/id_rsa"), read("deploy/id_rsa"), run("cat ~/.ssh/id_rsa"))),
     Attack("dotenv", "secrets", (read(".env"), read("./.ENV"), run("cat .env"), run("head -5 .en*"))),
     Attack(
         "recursion",
-        "secrets",
+        "secrets by recursion",
         (run("grep -r TOKEN ."), run("rg -uu TOKEN"), run("grep -rn canary deploy")),
         modes=UNASKED,
     ),
-    Attack("unasked-recursion", "secrets", (run("grep -r TOKEN ."), run("rg TOKEN"), run("grep -rn canary deploy"))),
+    Attack(
+        "unasked-recursion",
+        "secrets by recursion",
+        (run("grep -r TOKEN ."), run("rg TOKEN"), run("grep -rn canary deploy")),
+    ),
     Attack(
         "search", "secrets", (("search_in_code", {"query": "canary-4f1d"}), ("search_in_code", {"query": "TOKEN="}))
     ),
@@ -200,7 +209,44 @@ ATTACKS: tuple[Attack, ...] = (
         (run("find . -fprint src/app.py"), run("sed -n 'w src/app.py' notes.txt"), run("find . -exec canary {} +")),
         modes=UNASKED,
     ),
-    Attack("gpg", "option grammar", (run("git log --format=%+G?"), run("git log --show-signature")), modes=UNASKED),
+    Attack(
+        "gpg", "formats that start gpg", (run("git log --format=%+G?"), run("git log --show-signature")), modes=UNASKED
+    ),
+    Attack(
+        "files-that-name-files",
+        "files that name files",
+        (run("md5sum -c list"), run("wc --files0-from=list"), run("strings @list"), run("file -f list")),
+        plant=_lists,
+        modes=UNASKED,
+    ),
+    Attack(
+        "scripts",
+        "scripts",
+        (
+            run("awk 'BEGIN{system(\"canary\")}'"),
+            run("sed -n '1e canary' notes.txt"),
+            run("awk '{print > \"x\"}' notes.txt"),
+        ),
+        modes=UNASKED,
+    ),
+    Attack(
+        "arguments-that-run",
+        "scripts",
+        (run("printf -v 'a[$(canary)]' x"), run("test -v 'a[$(canary)]'"), run("jq env notes.txt")),
+        modes=UNASKED,
+    ),
+    Attack(
+        "expansion-by-zsh",
+        "expansion by zsh",
+        (run("echo =canary"), run("ls *(e:canary:)"), run("[ a == b ]")),
+        modes=UNASKED,
+    ),
+    Attack(
+        "two-readings",
+        "two readings of a line",
+        (run("ls\rcanary"), run("ls # x\ncanary"), run("ls \\\n; canary"), run("ls {a,b}$(canary)")),
+        modes=UNASKED,
+    ),
     Attack(
         "project-files",
         "project configuration",
