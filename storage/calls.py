@@ -75,6 +75,15 @@ class CallRecord:
         }
 
 
+@dataclass(frozen=True)
+class DoneCall:
+    """A call that the client has carried out, with the arguments that it was given."""
+
+    call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+
+
 async def find(tx: Transaction, session_id: str, call_id: str) -> CallRecord | None:
     """One call."""
     row = await tx.row("find_call", session_id=session_id, call_id=call_id)
@@ -89,6 +98,12 @@ async def open_calls(tx: Transaction, session_id: str) -> list[CallRecord]:
 async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
     """All calls of the newest pause of a run."""
     return [read(CallRecord, row) for row in await tx.rows("calls_of_round", run_id=run_id)]
+
+
+async def done_calls(tx: Transaction, session_id: str) -> list[DoneCall]:
+    """The calls that the client has carried out, newest first."""
+    rows = await tx.rows("done_calls", session_id=session_id)
+    return [DoneCall(row.call_id, row.tool_name, json.loads(row.edited_arguments or row.arguments)) for row in rows]
 
 
 async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set[str]:

@@ -70,8 +70,14 @@ def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
             return []
 
 
-def chunks_of_interrupt(payload: Mapping[str, Any], *, digest: str, expires_at: str | None) -> list[Chunk]:
-    """Translate one pause: a call for the client, a question, or a plan to review."""
+def chunks_of_interrupt(
+    payload: Mapping[str, Any],
+    *,
+    digest: str,
+    expires_at: str | None,
+    precondition: Mapping[str, Any] | None = None,
+) -> list[Chunk]:
+    """Translate one pause: a call for the client, a question, or a plan to review; a write has a `precondition`."""
     match payload["kind"]:
         case "question" | "switch":
             return assistant_message(payload["question"], streamed=False, suggestions=payload["suggestions"])
@@ -87,6 +93,8 @@ def chunks_of_interrupt(payload: Mapping[str, Any], *, digest: str, expires_at: 
                 "expires_at": expires_at,
                 "execution": verdict.get("execution"),
             }
+            if precondition is not None:
+                explanation["precondition"] = dict(precondition)
             return [
                 ToolCall(
                     call_id=payload["call_id"],

@@ -9,6 +9,7 @@ from langgraph.types import Interrupt
 
 from errors import RunLost
 from runs.decision.effects import outcome_of
+from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
 from runs.thread import tool_record
@@ -26,7 +27,7 @@ from wire.protocol import Chunk, Outcome, error_chunk
 async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
     """Store an attempt that ended by itself, its checkpoint included: paused with its calls, completed or failed."""
     async with engine.database.transaction() as tx:
-        records, published = _publication(engine, run, recorder.interrupts)
+        records, published = await _publication(tx, engine, run, recorder.interrupts)
         outcome: Outcome = "failed" if recorder.failure else "completed"
         status: RunStatus = "failed" if recorder.failure else "completed"
         if records:
@@ -92,7 +93,9 @@ async def store_records(tx: Transaction, run: Run, recorder: Recorder, entries: 
         await sessions.set_agent(tx, run.session_id, recorder.agent, chosen_by, switches=recorder.switches)
 
 
-def _publication(engine: Engine, run: Run, interrupts: Sequence[Interrupt]) -> tuple[list[dict[str, Any]], list[Chunk]]:
+async def _publication(
+    tx: Transaction, engine: Engine, run: Run, interrupts: Sequence[Interrupt]
+) -> tuple[list[dict[str, Any]], list[Chunk]]:
     """The records and the chunks of the calls that the graph waits for."""
     records: list[dict[str, Any]] = []
     chunks: list[Chunk] = []
@@ -129,7 +132,8 @@ def _publication(engine: Engine, run: Run, interrupts: Sequence[Interrupt]) -> t
                 "plan_id": payload["plan"]["plan_id"] if kind == "plan_review" else None,
             }
         )
-        chunks += chunks_of_interrupt(payload, digest=digest, expires_at=expires_at)
+        presumed = await precondition_of(tx, run.session_id, payload["tool_name"], payload["arguments"])
+        chunks += chunks_of_interrupt(payload, digest=digest, expires_at=expires_at, precondition=presumed)
     return records, chunks
 
 

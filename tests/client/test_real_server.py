@@ -159,3 +159,34 @@ def test_migrate_prepares_a_database(tmp_path: Path) -> None:
     done = agent_runtime("migrate", AGENT_RUNTIME__DB_URL=sqlite_url(tmp_path / "new.db"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "new.db").exists()
+
+
+def test_file_that_was_not_read_or_changed_meanwhile_is_not_overwritten(workspace: Path, db: str) -> None:
+    before = (workspace / "greeter.py").read_bytes()
+    unread = script(
+        {"tool": "write_file", "args": {"path": "greeter.py", "content": "lost\n"}},
+        {"tool": "read_file", "args": {"path": "greeter.py"}},
+        {"tool": "execute_command", "args": {"command": "echo '# changed' >> greeter.py"}},
+        {"tool": "write_file", "args": {"path": "greeter.py", "content": "lost\n"}},
+        {"tool": "edit_file", "args": {"path": "greeter.py", "old": "# changed", "new": "# lost"}},
+        {"text": "Neither was possible."},
+    )
+    status, output = chat(workspace, db, unread, "--approve", "all", "--agent", "coder")
+    assert status == 0, output
+    told = " ".join(output.split())
+    assert "The file exists and was not read in this session: read it first." in told
+    assert told.count("The file changed since it was read: read it again.") == 2
+    assert (workspace / "greeter.py").read_bytes() == before + b"# changed\n"
+
+
+def test_file_that_was_read_is_edited_and_then_written(workspace: Path, db: str) -> None:
+    steps = script(
+        {"tool": "write_file", "args": {"path": "new.txt", "content": "one\ntwo\n"}},
+        {"tool": "edit_file", "args": {"path": "new.txt", "old": "two", "new": "2"}},
+        {"tool": "read_file", "args": {"path": "new.txt"}},
+        {"tool": "write_file", "args": {"path": "new.txt", "content": "one\n2\n3\n"}},
+        {"text": "Done."},
+    )
+    status, output = chat(workspace, db, steps, "--approve", "all", "--agent", "coder")
+    assert status == 0, output
+    assert (workspace / "new.txt").read_text() == "one\n2\n3\n"

@@ -19,3 +19,9 @@ order by created_at, call_id;
 -- name: sessions_with_expired_calls(now)
 -- Where approvals have run out.
 select distinct session_id from tool_calls where state = 'pending' and expires_at < :now limit 100;
+
+-- name: done_calls(session_id)
+-- What the client has carried out, newest first.
+select call_id, tool_name, arguments, edited_arguments
+from tool_calls where session_id = :session_id and state = 'done' and kind in ('approval', 'ide_call')
+order by settled_at desc, call_id desc;
