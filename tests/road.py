@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import Talk
 from tests.running import api_client, running_server
 
 ROOT = Path(__file__).parent.parent
@@ -56,10 +56,10 @@ def trace_plain_answer(db_url: str) -> Road:
             api_client(url) as client,
         ):
             stub.script([{"text": "Hello."}, {"text": "Hello again."}])
-            talk = Talk(client, 2)
-            talk.say("Hello", agent_type="ask")
+            ide = Ide(client)
+            ide.say("Hello", agent_type="ask")
             is_watching = True
-            talk.say("Hello again")
+            ide.say("Hello again")
             is_watching = False
     finally:
         threading.setprofile(None)

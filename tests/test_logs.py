@@ -21,8 +21,8 @@ import pytest
 
 import logs
 from errors import NotReady
+from tests.ide import post
 from tests.openai_stub import OpenAIStub
-from tests.protocol.sse import post
 from tests.test_arrow import own_names
 
 ROOT = Path(__file__).parent.parent

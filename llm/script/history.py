@@ -59,6 +59,8 @@ class Outcome:
             return self.result.startswith(_SWITCHED)
         value = self.value
         failed = isinstance(value, Mapping) and (value.get("success") is False or bool(value.get("error")))
+        if failed and isinstance(value.get("exit_code"), int):
+            failed = False  # a command that ran to its end: what its exit code means is said with its output
         runs_in_client = self.tool not in BY_NAME or BY_NAME[self.tool].runs == "client"
         return (self.is_data or not runs_in_client) and not failed and not self.result.startswith("Error:")
 

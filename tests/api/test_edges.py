@@ -13,8 +13,9 @@ from fastapi.routing import APIRoute
 import api.routes
 import server  # noqa: F401 loads every module of routes
 from api.json_body import JsonRoute
+from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import Talk, talking
+from tests.running import talking
 
 LONE = "\ud800"
 
@@ -100,10 +101,10 @@ MESSAGES_REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
 def test_refusals_in_the_words_of_the_protocol(client: httpx.Client) -> None:
-    talk = Talk(client)
-    assert client.post("/sessions", json={"session_id": talk.session_id}).status_code == 201
+    ide = Ide(client, 1)
+    assert client.post("/sessions", json={"session_id": ide.session_id}).status_code == 201
     for message, sentence in MESSAGES_REFUSED:
-        body = {"session_id": talk.session_id, "message": message}
+        body = {"session_id": ide.session_id, "message": message}
         response = post_raw(client, json.dumps(body).encode())
         assert (response.status_code, response.json()["detail"]) == (400, sentence)
         wanted = "agent_unknown" if "agent_type:" in sentence else "bad_request"
@@ -138,39 +139,39 @@ def test_odd_ids_in_paths_are_unknown(client: httpx.Client) -> None:
             assert (response.status_code, response.json()["code"]) == (404, "session_unknown"), path
         assert client.get(f"/events/metrics/session/{odd}").status_code == 404
     assert client.get("/events/audit-log", params={"session_id": "a\x00", "event_type": "\x00"}).status_code == 200
-    talk = Talk(client)
-    client.post("/sessions", json={"session_id": talk.session_id})
+    ide = Ide(client, 1)
+    client.post("/sessions", json={"session_id": ide.session_id})
     for odd in ("%00", "a%2Fb", "a" * 300, "plan-approval-%00", "%ff"):
-        decided = client.post(f"{talk.path}/approvals/{odd}", json={"decision": "approve"})
+        decided = client.post(f"{ide.path}/approvals/{odd}", json={"decision": "approve"})
         code = "approval_unknown" if odd.startswith("plan") else "call_unknown"
         assert (decided.status_code, decided.json()["code"]) == (404, code), odd
-    removed = client.delete(f"{talk.path}/rules/%00")
+    removed = client.delete(f"{ide.path}/rules/%00")
     assert (removed.status_code, removed.json()["code"]) == (404, "rule_unknown")
     for kind in ("tool_result", "hitl_decision"):
         message = {"type": kind, "call_id": "\x00", "decision": "approve"}
-        assert talk.refused(message)["code"] == "call_unknown"
+        assert ide.refused(message)["code"] == "call_unknown"
     plan = {"type": "plan_decision", "approval_request_id": "plan-approval-\x00", "decision": "approve"}
-    assert talk.refused(plan)["code"] == "approval_unknown"
+    assert ide.refused(plan)["code"] == "approval_unknown"
 
 
 def test_text_that_no_database_stores_is_replaced(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     stub.script([{"text": "one"}, {"text": "two"}])
     odd = f"nul \x00 and {LONE}"
     shown = "nul \ufffd and \ufffd"
     environment = {"os": odd, "shell": odd, "workspace_root": odd, "rules": [{"tool": odd}]}
-    body = {"session_id": talk.session_id}
+    body = {"session_id": ide.session_id}
     first = {**body, "message": {"type": "user_message", "content": odd, "environment": environment}}
     assert post_raw(client, json.dumps(first).encode()).status_code == 200
     switch = {**body, "message": {"type": "switch_agent", "agent_type": "debug", "content": odd, "reason": odd}}
     assert post_raw(client, json.dumps(switch).encode()).status_code == 200
-    assert talk.get()["session"]["title"] == shown
-    assert [m["content"] for m in talk.get("/history")["messages"] if m["role"] == "user"] == [shown, shown]
+    assert ide.get()["session"]["title"] == shown
+    assert [m["content"] for m in ide.get("/history")["messages"] if m["role"] == "user"] == [shown, shown]
     patch = json.dumps({"title": odd, "description": odd}).encode()
-    patched = client.patch(talk.path, content=patch, headers={"content-type": "application/json"})
+    patched = client.patch(ide.path, content=patch, headers={"content-type": "application/json"})
     assert patched.json()["session"]["title"] == shown
     rest = json.dumps({"target_agent": "ask", "reason": odd}).encode()
-    assert post_raw(client, rest, f"/agents/{talk.session_id}/switch").status_code == 200
+    assert post_raw(client, rest, f"/agents/{ide.session_id}/switch").status_code == 200
 
 
 @pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)

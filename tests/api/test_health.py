@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import talking
+from tests.running import talking
 
 
 def test_health_and_readiness(db_url: str, stub: OpenAIStub) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 
 import httpx
 
+from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, talking
+from tests.running import talking
 
 VIEWS = ("/events/metrics", "/events/metrics/sessions", "/events/audit-log", "/events/stats")
 
 
-def busy_session(client: httpx.Client, stub: OpenAIStub) -> Talk:
+def busy_session(client: httpx.Client, stub: OpenAIStub) -> Ide:
     """A switch, a classifier call, an approval, an edit, a rejection, a failed tool, a failed model."""
-    talk = Talk(client, session_id="busy")
+    ide = Ide(client, 1, session_id="busy")
     stub.script(
         [
             {"tool": "write_file", "args": WRITE, "id": "c1"},
@@ -26,15 +27,15 @@ def busy_session(client: httpx.Client, stub: OpenAIStub) -> Talk:
             {"status": 400},
         ]
     )
-    talk.say("Write lib/a.dart")
-    talk.decide("c1", "approve")
-    talk.result("c1", "ok")
-    talk.decide("c2", "edit", modified_arguments={**WRITE, "content": "y"})
-    talk.result("c2", "ok")
-    talk.decide("c3", "reject")
-    talk.result("r1", error="No such file")
-    talk.say("Fail now")
-    return talk
+    ide.say("Write lib/a.dart")
+    ide.decide("c1", "approve")
+    ide.result("c1", "ok")
+    ide.decide("c2", "edit", modified_arguments={**WRITE, "content": "y"})
+    ide.result("c2", "ok")
+    ide.decide("c3", "reject")
+    ide.result("r1", error="No such file")
+    ide.say("Fail now")
+    return ide
 
 
 def views(client: httpx.Client) -> list[Any]:

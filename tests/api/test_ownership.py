@@ -13,8 +13,9 @@ import pytest
 
 from server import create_app
 from settings import Settings
+from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import Talk, talking
+from tests.running import talking
 
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/agents/{session_id}/switch"): {"target_agent": "ask"},
@@ -42,41 +43,41 @@ def client(db_url: str, stub: OpenAIStub) -> Iterator[httpx.Client]:
         yield client
 
 
-def own_session(client: httpx.Client, stub: OpenAIStub) -> Talk:
+def own_session(client: httpx.Client, stub: OpenAIStub) -> Ide:
     """A session of this owner that waits for an approval and has something in every list."""
-    talk = Talk(client)
+    ide = Ide(client, 1)
     stub.script([{"tool": "write_file", "args": {"path": "a.dart", "content": "x"}, "id": "call_1"}])
-    talk.say("Write a.dart")
-    return talk
+    ide.say("Write a.dart")
+    return ide
 
 
 def test_another_owner_finds_nothing(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = own_session(client, stub)
-    before = (talk.get(), talk.audit(), talk.pending())
+    ide = own_session(client, stub)
+    before = (ide.get(), ide.audit(), ide.pending())
     stranger = {"X-End-User": "stranger"}
     found = routes()
     assert len(found) >= 15
     for method, path in found:
-        filled = path.replace("{session_id}", talk.session_id).replace("{call_id}", "call_1")
+        filled = path.replace("{session_id}", ide.session_id).replace("{call_id}", "call_1")
         filled = re.sub(r"\{\w+(:path)?\}", "x", filled)
         response = client.request(method, filled, json=BODIES.get((method, path)), headers=stranger)
-        missing = client.request(method, filled.replace(talk.session_id, "s-missing"), headers=stranger)
+        missing = client.request(method, filled.replace(ide.session_id, "s-missing"), headers=stranger)
         assert response.status_code == 404, (method, path, response.text)
         if (method, path) not in BODIES:
-            assert response.text == missing.text.replace("s-missing", talk.session_id), (method, path)
+            assert response.text == missing.text.replace("s-missing", ide.session_id), (method, path)
     for message in MESSAGES:
-        body = {"session_id": talk.session_id, "protocol_version": 2, "message": message}
+        body = {"session_id": ide.session_id, "protocol_version": 2, "message": message}
         response = client.post("/agent/message/stream", json=body, headers=stranger)
         assert (response.status_code, response.json()["code"]) == (404, "session_unknown"), message
-    check = {"agent": "coder", "tool": "read_file", "arguments": {"path": "a"}, "session_id": talk.session_id}
+    check = {"agent": "coder", "tool": "read_file", "arguments": {"path": "a"}, "session_id": ide.session_id}
     assert client.post("/policy/check", json=check, headers=stranger).status_code == 404
-    assert client.delete(talk.path, params={"hard": True}, headers=stranger).status_code == 404
+    assert client.delete(ide.path, params={"hard": True}, headers=stranger).status_code == 404
     for path in ("/sessions", "/events/metrics/sessions", "/events/metrics", "/events/audit-log", "/events/stats"):
-        assert talk.session_id not in client.get(path, headers=stranger).text, path
+        assert ide.session_id not in client.get(path, headers=stranger).text, path
     empty = client.get("/events/metrics", headers=stranger).json()["metrics"]
     assert not any(empty.values())
     assert client.get("/events/stats", headers=stranger).json()["total_published"] == 0
-    assert (talk.get(), talk.audit(), talk.pending()) == before
+    assert (ide.get(), ide.audit(), ide.pending()) == before
 
 
 MESSAGE, CREATE = ("post", "/agent/message/stream"), ("post", "/sessions")

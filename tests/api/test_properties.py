@@ -24,9 +24,9 @@ from schemathesis.specs.openapi.checks import (
 
 from server import create_app
 from settings import Settings
+from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, talking
-from tests.running import KEY
+from tests.running import KEY, talking
 
 SESSION = "s1"
 CHECKS = [
@@ -47,7 +47,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     limits = {"session_wait_seconds": 1, "max_messages": 100_000, "max_switches": 100_000}
     with stub, talking(f"sqlite:///{path}/test.db", stub, **limits) as client:
         stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}])
-        Talk(client, session_id=SESSION).say("Write", agent_type="coder")
+        Ide(client, 1, session_id=SESSION).say("Write", agent_type="coder")
         yield str(client.base_url)
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from storage.address import read_url
 from storage.clock import stamp
+from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, talking
+from tests.running import talking
 
 EMPTY_ANYWAY = {"alembic_version", "checkpoint_migrations", "sqlite_sequence"}
 
@@ -41,23 +42,23 @@ def rows(db_url: str) -> dict[str, int]:
 
 def test_titles(client: httpx.Client, stub: OpenAIStub) -> None:
     stub.script([{"text": "ok"}] * 6)
-    talk = Talk(client)
-    talk.say("  \n Fix the login \nIt fails since Monday", agent_type="ask")
-    assert talk.get()["session"]["title"] == "Fix the login"
-    talk.say("Another request")
-    assert talk.get()["session"]["title"] == "Fix the login"
-    long = Talk(client)
+    ide = Ide(client, 1)
+    ide.say("  \n Fix the login \nIt fails since Monday", agent_type="ask")
+    assert ide.get()["session"]["title"] == "Fix the login"
+    ide.say("Another request")
+    assert ide.get()["session"]["title"] == "Fix the login"
+    long = Ide(client, 1)
     long.say("x" * 700, agent_type="ask")
     assert long.get()["session"]["title"] == "x" * 500
-    patched = client.patch(talk.path, json={"title": "Mine", "description": "d"}).json()["session"]
+    patched = client.patch(ide.path, json={"title": "Mine", "description": "d"}).json()["session"]
     assert (patched["title"], patched["description"]) == ("Mine", "d")
-    assert client.patch(talk.path, json={"title": None}).json()["session"] | {"title": None} == talk.get()["session"]
-    talk.say("A third request")
-    assert talk.get()["session"]["title"] is None, "a title that was cleared stays so"
+    assert client.patch(ide.path, json={"title": None}).json()["session"] | {"title": None} == ide.get()["session"]
+    ide.say("A third request")
+    assert ide.get()["session"]["title"] is None, "a title that was cleared stays so"
     for change in ({"title": "x" * 501}, {"description": "x" * 2001}, {"title": 7}):
-        assert client.patch(talk.path, json=change).status_code == 422
-    assert client.patch(talk.path, json={}).status_code == 200
-    assert talk.get()["session"]["description"] == "d"
+        assert client.patch(ide.path, json=change).status_code == 422
+    assert client.patch(ide.path, json={}).status_code == 200
+    assert ide.get()["session"]["description"] == "d"
 
 
 def test_pages_with_a_true_total(client: httpx.Client, stub: OpenAIStub) -> None:
@@ -65,7 +66,7 @@ def test_pages_with_a_true_total(client: httpx.Client, stub: OpenAIStub) -> None
     for session_id in ids:
         client.post("/sessions", json={"session_id": session_id})
     stub.script([{"text": "ok"}])
-    Talk(client, session_id="s2").say("Newest now", agent_type="ask")
+    Ide(client, 1, session_id="s2").say("Newest now", agent_type="ask")
     client.delete("/sessions/s4")
     wanted = ["s2", "s6", "s5", "s3", "s1", "s0"]
     page = client.get("/sessions", params={"limit": 4}).json()
@@ -86,7 +87,7 @@ def test_pages_with_a_true_total(client: httpx.Client, stub: OpenAIStub) -> None
 
 
 def test_message_count_is_the_length_of_the_history(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     question = {"question": "Which?", "suggestions": ["a", "b"]}
     stub.script(
         [
@@ -95,60 +96,60 @@ def test_message_count_is_the_length_of_the_history(client: httpx.Client, stub: 
             {"text": "done"},
         ]
     )
-    talk.say("Do it", agent_type="coder")
-    talk.say("a")
-    talk.result("c1", "abc")
-    history = talk.get("/history")
-    told = {history["message_count"], talk.get()["session"]["message_count"], len(history["messages"])}
+    ide.say("Do it", agent_type="coder")
+    ide.say("a")
+    ide.result("c1", "abc")
+    history = ide.get("/history")
+    told = {history["message_count"], ide.get()["session"]["message_count"], len(history["messages"])}
     assert told == {7}
-    full = talk.get(include_messages=True)["session"]["messages"]
+    full = ide.get(include_messages=True)["session"]["messages"]
     assert [m["role"] for m in full] == ["user", "assistant", "tool", "user", "assistant", "tool", "assistant"]
     assert all(m["created_at"].endswith("+00:00") for m in full)
 
 
 def test_soft_delete_hides_and_keeps(client: httpx.Client, stub: OpenAIStub, db_url: str) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}])
-    talk.say("Write", agent_type="coder")
+    ide.say("Write", agent_type="coder")
     before = rows(db_url)
-    gone = client.delete(talk.path)
-    assert gone.json() == {"id": talk.session_id, "deleted": True, "hard": False}
+    gone = client.delete(ide.path)
+    assert gone.json() == {"id": ide.session_id, "deleted": True, "hard": False}
     for rest in ("", "/history", "/pending-approvals", "/stream", "/audit", "/rules"):
-        assert client.get(talk.path + rest).status_code == 404, rest
-    assert client.delete(talk.path).status_code == 404
-    assert talk.refused({"type": "user_message", "content": "Still there?"})["code"] == "session_unknown"
-    assert client.post("/sessions", json={"session_id": talk.session_id}).status_code == 409
+        assert client.get(ide.path + rest).status_code == 404, rest
+    assert client.delete(ide.path).status_code == 404
+    assert ide.refused({"type": "user_message", "content": "Still there?"})["code"] == "session_unknown"
+    assert client.post("/sessions", json={"session_id": ide.session_id}).status_code == 409
     after = rows(db_url)
     assert all(after[table] >= count for table, count in before.items())
     assert client.get("/sessions").json()["total"] == 0
-    assert talk.session_id not in client.get("/events/audit-log").text
+    assert ide.session_id not in client.get("/events/audit-log").text
 
 
 @pytest.mark.parametrize("soft_first", [False, True], ids=["at once", "after a soft one"])
 def test_hard_delete_leaves_no_row(client: httpx.Client, stub: OpenAIStub, db_url: str, soft_first: bool) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     stub.script(
         [
             {"tool": "execute_command", "args": {"command": "pytest tests/unit"}, "id": "c1"},
             {"tool": "write_file", "args": WRITE, "id": "c2"},
         ]
     )
-    talk.say("Test, then write", agent_type="coder", environment={"os": "linux", "shell": "bash"})
-    talk.decide("c1", "approve", remember="session")
-    talk.result("c1", "ok")
+    ide.say("Test, then write", agent_type="coder", environment={"os": "linux", "shell": "bash"})
+    ide.decide("c1", "approve", remember="session")
+    ide.result("c1", "ok")
     plan = {"title": "P", "description": "d", "subtasks": [subtask()]}
     stub.script([{"tool": "create_plan", "args": plan, "id": "p1"}])
-    talk.say("Plan", agent_type="architect")
+    ide.say("Plan", agent_type="architect")
     filled = {table for table, count in rows(db_url).items() if count}
     assert {"sessions", "runs", "events", "tool_calls", "messages", "plans", "audit_log", "llm_calls"} <= filled
     assert {"checkpoints", "writes"} <= filled or {"checkpoints", "checkpoint_blobs", "checkpoint_writes"} <= filled
     if soft_first:
-        assert client.delete(talk.path).status_code == 200
-    gone = client.delete(talk.path, params={"hard": True})
-    assert gone.json() == {"id": talk.session_id, "deleted": True, "hard": True}
+        assert client.delete(ide.path).status_code == 200
+    gone = client.delete(ide.path, params={"hard": True})
+    assert gone.json() == {"id": ide.session_id, "deleted": True, "hard": True}
     assert {table: count for table, count in rows(db_url).items() if count} == {}
-    assert client.delete(talk.path, params={"hard": True}).status_code == 404
-    assert client.post("/sessions", json={"session_id": talk.session_id}).status_code == 201
+    assert client.delete(ide.path, params={"hard": True}).status_code == 404
+    assert client.post("/sessions", json={"session_id": ide.session_id}).status_code == 201
 
 
 def subtask() -> dict[str, object]:
@@ -172,37 +173,37 @@ def test_deleting_a_session_ends_its_streams(client: httpx.Client, stub: OpenAIS
 
 
 def test_audit_pages(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}, {"text": "ok"}])
     began = stamp()
-    talk.say("Write", agent_type="coder")
-    talk.decide("c1", "reject", feedback="no")
-    whole = talk.get("/audit")
+    ide.say("Write", agent_type="coder")
+    ide.decide("c1", "reject", feedback="no")
+    whole = ide.get("/audit")
     assert whole["total"] == len(whole["entries"]) >= 2
     assert [e["event"] for e in whole["entries"]] == ["verdict", "approval_decided"]
     decided = whole["entries"][1]
     assert set(decided) == {"id", "at", "event", "actor", "run_id", "agent", "call_id", "tool_name", "details"}
     assert (decided["actor"], decided["call_id"], decided["tool_name"]) == ("user", "c1", "write_file")
     assert began < decided["at"] < stamp()
-    paged = [talk.get("/audit", limit=1, offset=n)["entries"][0] for n in range(whole["total"])]
+    paged = [ide.get("/audit", limit=1, offset=n)["entries"][0] for n in range(whole["total"])]
     assert paged == whole["entries"]
-    assert client.get(talk.path + "/audit", params={"limit": 0}).status_code == 400
+    assert client.get(ide.path + "/audit", params={"limit": 0}).status_code == 400
 
 
 def test_rules_are_listed_and_revoked(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client)
+    ide = Ide(client, 1)
     command = {"command": "pytest tests/unit"}
     stub.script([{"tool": "execute_command", "args": command, "id": "c1"}, {"text": "ok"}])
-    talk.say("Test", agent_type="coder", environment={"os": "linux", "shell": "bash"})
-    status = talk.decide("c1", "approve", remember="session")[0]
+    ide.say("Test", agent_type="coder", environment={"os": "linux", "shell": "bash"})
+    status = ide.decide("c1", "approve", remember="session")[0]
     assert status["metadata"]["remembered"] is True
-    listed = talk.get("/rules")
-    assert (listed["session_id"], listed["count"]) == (talk.session_id, 1)
+    listed = ide.get("/rules")
+    assert (listed["session_id"], listed["count"]) == (ide.session_id, 1)
     rule = listed["rules"][0]
     assert (rule["tool_name"], rule["call_id"]) == ("execute_command", "c1")
-    unknown = client.delete(f"{talk.path}/rules/nothing")
+    unknown = client.delete(f"{ide.path}/rules/nothing")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "rule_unknown")
-    assert client.delete(f"{talk.path}/rules/{rule['id']}").json() == {"removed": 1}
-    assert client.delete(f"{talk.path}/rules").json() == {"removed": 0}
-    assert talk.get("/rules")["rules"] == []
-    assert [e["event"] for e in talk.audit()].count("rule_removed") == 1
+    assert client.delete(f"{ide.path}/rules/{rule['id']}").json() == {"removed": 1}
+    assert client.delete(f"{ide.path}/rules").json() == {"removed": 0}
+    assert ide.get("/rules")["rules"] == []
+    assert [e["event"] for e in ide.audit()].count("rule_removed") == 1

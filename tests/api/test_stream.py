@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ide import WRITE, Ide, events_in, kinds
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, kinds, talking
+from tests.running import talking
 
 
 @pytest.fixture
@@ -19,13 +20,11 @@ def client(db_url: str, stub: OpenAIStub) -> Iterator[httpx.Client]:
         yield client
 
 
-def replay(talk: Talk, headers: dict[str, str] | None = None, **params: Any) -> list[tuple[int, dict[str, Any]]]:
+def replay(ide: Ide, headers: dict[str, str] | None = None, **params: Any) -> list[tuple[int, dict[str, Any]]]:
     """The log as (number, chunk), to its end."""
-    response = talk.client.get(f"{talk.path}/stream", params={"follow": "false", **params}, headers=headers)
+    response = ide.client.get(f"{ide.path}/stream", params={"follow": "false", **params}, headers=headers)
     assert response.status_code == 200, response.text
-    lines = response.text.split("\n")
-    ids = [int(line[4:]) for line in lines if line.startswith("id: ")]
-    return list(zip(ids, [json.loads(line[6:]) for line in lines if line.startswith("data: ")], strict=True))
+    return events_in(response.text)
 
 
 def without_deltas(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -33,12 +32,12 @@ def without_deltas(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_the_log_is_what_was_seen(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client, 2)
+    ide = Ide(client)
     stub.script([{"text": "Some words first.", "tool": "write_file", "args": WRITE, "id": "c1"}, {"text": "All done."}])
-    seen = talk.say("Write")
-    seen += talk.decide("c1", "approve")
-    seen += talk.result("c1", "ok")
-    log = replay(talk)
+    seen = ide.say("Write")
+    seen += ide.decide("c1", "approve")
+    seen += ide.result("c1", "ok")
+    log = replay(ide)
     assert without_deltas([chunk for _, chunk in log]) == without_deltas(seen)
     for side in (seen, [chunk for _, chunk in log]):
         tokens = [c["token"] for c in side if c["type"] == "assistant_message" and not c["is_final"]]
@@ -47,22 +46,22 @@ def test_the_log_is_what_was_seen(client: httpx.Client, stub: OpenAIStub) -> Non
     assert numbers == sorted(set(numbers))
     middle = numbers[len(numbers) // 2]
     rest = [item for item in log if item[0] > middle]
-    assert replay(talk, after=middle) == rest
-    assert replay(talk, {"Last-Event-ID": str(middle)}) == rest
-    assert replay(talk, {"Last-Event-ID": str(middle)}, after=0) == rest, "the header wins"
-    assert replay(talk, {"Last-Event-ID": ""}, after=middle) == rest
-    assert replay(talk, after=numbers[-1]) == replay(talk, after=10**12) == []
-    old = [chunk for _, chunk in replay(talk, protocol_version=1)]
+    assert replay(ide, after=middle) == rest
+    assert replay(ide, {"Last-Event-ID": str(middle)}) == rest
+    assert replay(ide, {"Last-Event-ID": str(middle)}, after=0) == rest, "the header wins"
+    assert replay(ide, {"Last-Event-ID": ""}, after=middle) == rest
+    assert replay(ide, after=numbers[-1]) == replay(ide, after=10**12) == []
+    old = [chunk for _, chunk in replay(ide, protocol_version=1)]
     assert kinds(old) == ["session_info", "agent_switched", "tool_call", "status", "assistant_message"]
     assert old[2]["metadata"] is None
     assert old[-1]["token"] == old[-1]["content"] == "All done."
 
 
 def test_following_goes_on_across_turns(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client, 2)
+    ide = Ide(client)
     stub.script([{"text": "One."}, {"text": "Two."}])
-    talk.say("First", agent_type="ask")
-    with talk.client.stream("GET", f"{talk.path}/stream") as stream:
+    ide.say("First", agent_type="ask")
+    with ide.client.stream("GET", f"{ide.path}/stream") as stream:
         assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
         lines = stream.iter_lines()
         outcomes: list[str] = []
@@ -75,8 +74,8 @@ def test_following_goes_on_across_turns(client: httpx.Client, stub: OpenAIStub) 
                     return
 
         read_to_done()
-        other = Talk(httpx.Client(base_url=client.base_url, headers=client.headers, trust_env=False), 2)
-        other.session_id = talk.session_id
+        other = Ide(httpx.Client(base_url=client.base_url, headers=client.headers, trust_env=False), 2)
+        other.session_id = ide.session_id
         other.say("Second")
         read_to_done()
         other.client.close()
@@ -84,28 +83,28 @@ def test_following_goes_on_across_turns(client: httpx.Client, stub: OpenAIStub) 
 
 
 def test_cancel(client: httpx.Client, stub: OpenAIStub) -> None:
-    talk = Talk(client, 2)
+    ide = Ide(client)
     stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}, {"text": "Next."}])
-    talk.say("Write", agent_type="coder")
-    told = client.post(f"{talk.path}/cancel").json()
+    ide.say("Write", agent_type="coder")
+    told = client.post(f"{ide.path}/cancel").json()
     assert told["run_id"]
     assert told | {"run_id": ""} == {
-        "session_id": talk.session_id,
+        "session_id": ide.session_id,
         "cancelled": True,
         "run_id": "",
         "settled_calls": ["c1"],
     }
-    assert client.post(f"{talk.path}/cancel").json() == {
-        "session_id": talk.session_id,
+    assert client.post(f"{ide.path}/cancel").json() == {
+        "session_id": ide.session_id,
         "cancelled": False,
         "run_id": None,
         "settled_calls": [],
     }
-    log = [chunk for _, chunk in replay(talk)][-2:]
+    log = [chunk for _, chunk in replay(ide)][-2:]
     assert kinds(log) == ["error", "done"]
     assert (log[0]["content"], log[0]["metadata"]["code"]) == ("The run was cancelled.", "cancelled")
     assert log[1]["metadata"]["outcome"] == "cancelled"
-    assert talk.result("c1", "late")[0]["metadata"]["state"] == "cancelled"
-    assert talk.say("And now?")[-1]["metadata"]["outcome"] == "completed"
-    assert "The user cancelled the run" in talk.tool_messages()["c1"]
+    assert ide.result("c1", "late")[0]["metadata"]["state"] == "cancelled"
+    assert ide.say("And now?")[-1]["metadata"]["outcome"] == "completed"
+    assert "The user cancelled the run" in ide.tool_messages()["c1"]
     assert stub.violations == []

@@ -9,7 +9,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_reader, check_view
-from tests.chaos.ide import Ide, events_of, http_client
+from tests.chaos.ide import SurvivingIde, events_of, http_client
 
 READERS = 10
 
@@ -17,7 +17,7 @@ READERS = 10
 async def disconnect_at_random(db_url: str, count: int, seed: int) -> Report:
     """Cut readers off `count` times in all while their sessions stream."""
     async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
-        ides = [Ide(cluster, client, f"cut-{seed}-{n}", seed * 1000 + n) for n in range(READERS)]
+        ides = [SurvivingIde(cluster, client, f"cut-{seed}-{n}", seed * 1000 + n) for n in range(READERS)]
         cuts = sum(await asyncio.gather(*(_follow(db_url, ide, count // READERS) for ide in ides)))
         assert cuts >= count, f"{cuts} cuts of {count}"
         events = 0
@@ -29,7 +29,7 @@ async def disconnect_at_random(db_url: str, count: int, seed: int) -> Report:
     return Report("Forced disconnects", seed, figures)
 
 
-async def _follow(db_url: str, ide: Ide, cuts_wanted: int) -> int:
+async def _follow(db_url: str, ide: SurvivingIde, cuts_wanted: int) -> int:
     """Read turn after turn, cut off after a few events each time: how often."""
     cuts = turns = 0
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
@@ -49,7 +49,7 @@ async def _follow(db_url: str, ide: Ide, cuts_wanted: int) -> int:
     return cuts
 
 
-async def _read_some(ide: Ide, wanted: int) -> int:
+async def _read_some(ide: SurvivingIde, wanted: int) -> int:
     """Read that many events, then hang up without a word: 1 when it was a cut, 0 when there was nothing to read."""
     last = ide.seen[-1][0] if ide.seen else 0
     url = f"{ide.cluster.any_url()}/sessions/{ide.session_id}/stream"

@@ -11,7 +11,8 @@ from typing import Any
 
 import psycopg
 
-from tests.chaos.ide import Chunk, Ide
+from tests.chaos.ide import SurvivingIde
+from tests.ide import Chunk
 from wire.frames import unpack
 
 
@@ -42,7 +43,7 @@ async def table_log(connection: psycopg.AsyncConnection[Any], session_id: str) -
     return [(int(seq), json.loads(json.dumps(unpack(json.loads(chunk))))) for seq, chunk in rows]
 
 
-async def caught_up(connection: psycopg.AsyncConnection[Any], ide: Ide, within_s: float = 20.0) -> None:
+async def caught_up(connection: psycopg.AsyncConnection[Any], ide: SurvivingIde, within_s: float = 20.0) -> None:
     """Wait until the reader has come to the end of the log."""
     deadline = time.monotonic() + within_s
     query = "select last_seq from sessions where id = %s"
@@ -55,7 +56,7 @@ async def caught_up(connection: psycopg.AsyncConnection[Any], ide: Ide, within_s
         await asyncio.sleep(0.02)
 
 
-async def check_reader(connection: psycopg.AsyncConnection[Any], ide: Ide) -> int:
+async def check_reader(connection: psycopg.AsyncConnection[Any], ide: SurvivingIde) -> int:
     """Every event once, in order, as stored: the number of events. A failed check names the session."""
     await caught_up(connection, ide)
     stored = await table_log(connection, ide.session_id)

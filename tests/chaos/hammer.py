@@ -8,7 +8,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_history, deadlocks
-from tests.chaos.ide import Ide, http_client
+from tests.chaos.ide import SurvivingIde, http_client
 
 CLIENTS = 64
 
@@ -17,10 +17,10 @@ async def hammer(db_url: str, messages_each: int, seed: int) -> Report:
     """64 clients send their messages to one session: each is answered alone, in a history that holds them all."""
     async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
         session_id = f"hammer-{seed}"
-        first = Ide(cluster, client, session_id, seed)
+        first = SurvivingIde(cluster, client, session_id, seed)
         status, _ = await first.post({"type": "user_message", "content": "0", "agent_type": "coder"})
         assert status == 200
-        clients = [Ide(cluster, client, session_id, seed * 1000 + n) for n in range(CLIENTS)]
+        clients = [SurvivingIde(cluster, client, session_id, seed * 1000 + n) for n in range(CLIENTS)]
         streamed: list[str] = []
         watching = asyncio.create_task(_most_at_once(db_url, session_id))
         busy = sum(await asyncio.gather(*(_talk(ide, n, messages_each, streamed) for n, ide in enumerate(clients))))
@@ -40,7 +40,7 @@ async def hammer(db_url: str, messages_each: int, seed: int) -> Report:
     return Report("One session, many clients", seed, {**figures, "answers not streamed": 0})
 
 
-async def _talk(ide: Ide, number: int, messages: int, streamed: list[str]) -> int:
+async def _talk(ide: SurvivingIde, number: int, messages: int, streamed: list[str]) -> int:
     """Send messages one after another: how many were refused as busy."""
     busy = 0
     for turn in range(messages):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ import httpx
 import psycopg
 
 from tests.chaos.cluster import Cluster
+from tests.ide import STREAM, Chunk, EventLines, hitl_decision, request_body, tool_result, user_message
 from tests.running import KEY
 
 TURN_S = 45.0
@@ -21,17 +21,14 @@ TURN_S = 45.0
 RETRY_S = 0.05
 OPEN_CALLS = """select call_id, state from tool_calls
                 where session_id = %s and state in ('pending', 'approved', 'executing')"""
-Chunk = dict[str, Any]
 
 
 async def events_of(response: httpx.Response) -> AsyncIterator[tuple[int, Chunk]]:
     """The numbered chunks of a stream."""
-    number = 0
+    lines = EventLines()
     async for line in response.aiter_lines():
-        if line.startswith("id: "):
-            number = int(line[4:])
-        elif line.startswith("data: "):
-            yield number, json.loads(line[6:])
+        if (event := lines.take(line)) is not None:
+            yield event
 
 
 def http_client() -> httpx.AsyncClient:
@@ -40,8 +37,8 @@ def http_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(headers={"X-Internal-Auth": KEY}, timeout=60, limits=limits, trust_env=False)
 
 
-class Ide:
-    """One session and its user."""
+class SurvivingIde:
+    """One session and its user, over any server of a cluster that answers."""
 
     def __init__(self, cluster: Cluster, client: httpx.AsyncClient, session_id: str, seed: int) -> None:
         self.cluster = cluster
@@ -55,8 +52,8 @@ class Ide:
 
     async def post(self, message: dict[str, Any]) -> tuple[int, list[tuple[int, Chunk]]]:
         """Send a message once: the status and what was streamed; raises httpx.TransportError when it broke off."""
-        body = {"session_id": self.session_id, "protocol_version": 2, "message": message}
-        url = f"{self.cluster.any_url()}/agent/message/stream"
+        body = request_body(message, self.session_id)
+        url = f"{self.cluster.any_url()}{STREAM}"
         async with self.client.stream("POST", url, json=body) as response:
             if response.status_code != 200:
                 await response.aread()
@@ -80,7 +77,7 @@ class Ide:
     async def ask(self, connection: psycopg.AsyncConnection[Any], content: str) -> None:
         """Send a user's message until it is in the history, once."""
         deadline = time.monotonic() + TURN_S
-        message = {"type": "user_message", "content": content, "agent_type": "coder"}
+        message = user_message(content, agent_type="coder")
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
                 status, _ = await self.post(message)
@@ -105,10 +102,10 @@ class Ide:
             for call_id, state in await (await connection.execute(OPEN_CALLS, (self.session_id,))).fetchall():
                 if state == "pending":
                     decision = "reject" if self.random.random() < 0.2 else "approve"
-                    await self.insist({"type": "hitl_decision", "call_id": call_id, "decision": decision})
+                    await self.insist(hitl_decision(call_id, decision))
                     if decision == "reject":
                         continue
-                await self.insist({"type": "tool_result", "call_id": call_id, "result": {"success": True}})
+                await self.insist(tool_result(call_id, {"success": True}))
 
     async def settled(self, connection: psycopg.AsyncConnection[Any]) -> str:
         """Wait until no run of the session is running: how the newest one stands."""

@@ -12,7 +12,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster, Instance
 from tests.chaos.facts import Report, check_history, check_reader, check_view, deadlocks, orphans, percentile
-from tests.chaos.ide import Ide, http_client
+from tests.chaos.ide import SurvivingIde, http_client
 
 SESSIONS = 4
 INSTANCES = 3
@@ -37,7 +37,7 @@ async def kill_at_random(db_url: str, count: int, seed: int, sessions: int = SES
     """Kill `count` times; every turn must end as if nothing had happened."""
     async with Cluster(db_url, INSTANCES, seed, max_messages=1_000_000) as cluster, http_client() as client:
         stopped = asyncio.Event()
-        ides = [Ide(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(sessions)]
+        ides = [SurvivingIde(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(sessions)]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
         killing = asyncio.create_task(_kill(db_url, cluster, count))
         done, _ = await asyncio.wait([*work, killing], return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +64,7 @@ async def kill_at_random(db_url: str, count: int, seed: int, sessions: int = SES
     return Report("SIGKILL at random points", seed, figures)
 
 
-async def _work(db_url: str, ide: Ide, stopped: asyncio.Event) -> int:
+async def _work(db_url: str, ide: SurvivingIde, stopped: asyncio.Event) -> int:
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
         reading: asyncio.Task[Any] | None = None
         turns = 0
@@ -131,7 +131,7 @@ async def _victim(cluster: Cluster) -> Instance:
         await asyncio.sleep(0.02)
 
 
-async def _check(db_url: str, ides: list[Ide]) -> int:
+async def _check(db_url: str, ides: list[SurvivingIde]) -> int:
     events = 0
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
         for ide in ides:

@@ -17,7 +17,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_history, check_view, table_log
-from tests.chaos.ide import Ide, events_of, http_client
+from tests.chaos.ide import SurvivingIde, events_of, http_client
 from tests.databases import PostgresServer
 
 WORD_S = 0.2
@@ -61,7 +61,7 @@ async def stop_under_streams(postgres: Postgres, streams: int, away_s: float, se
     words = round((away_s + 8) / WORD_S)
     with postgres.server.database() as url:
         async with Cluster(url, 2, seed) as cluster, http_client() as client:
-            ides = [Ide(cluster, client, f"away-{seed}-{n}", seed * 1000 + n) for n in range(streams)]
+            ides = [SurvivingIde(cluster, client, f"away-{seed}-{n}", seed * 1000 + n) for n in range(streams)]
             started = asyncio.Event()
             answers = [asyncio.create_task(_stream(ide, words, started)) for ide in ides]
             await started.wait()
@@ -102,7 +102,7 @@ async def stop_under_streams(postgres: Postgres, streams: int, away_s: float, se
     return Report("PostgreSQL stopped under running streams", seed, figures)
 
 
-async def _stream(ide: Ide, words: int, started: asyncio.Event) -> list[float]:
+async def _stream(ide: SurvivingIde, words: int, started: asyncio.Event) -> list[float]:
     """One message, one body, read to its end: when each event came."""
     content = f"#script\n{json.dumps([{'repeat': 'word ', 'times': words, 'delay': WORD_S}])}\nSpeak."
     message = {"type": "user_message", "content": content, "agent_type": "coder"}

@@ -12,7 +12,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_history, deadlocks
-from tests.chaos.ide import Ide, http_client
+from tests.chaos.ide import SurvivingIde, http_client
 
 CALLS_A_ROUND = 20
 SESSIONS = 4
@@ -22,7 +22,7 @@ WON = {"approve": "approved", "reject": "rejected"}
 async def race(db_url: str, count: int, seed: int) -> Report:
     """Decide `count` calls several times at once: each has one outcome, each round one continuation."""
     async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
-        ides = [Ide(cluster, client, f"race-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
+        ides = [SurvivingIde(cluster, client, f"race-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
         rounds = -(-count // CALLS_A_ROUND // SESSIONS)
         outcomes = sum(await asyncio.gather(*(_race_in(db_url, ide, rounds) for ide in ides)), Counter[str]())
     raced = rounds * SESSIONS * CALLS_A_ROUND
@@ -33,7 +33,7 @@ async def race(db_url: str, count: int, seed: int) -> Report:
     )
 
 
-async def _race_in(db_url: str, ide: Ide, rounds: int) -> Counter[str]:
+async def _race_in(db_url: str, ide: SurvivingIde, rounds: int) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
         for number in range(rounds):
@@ -55,7 +55,7 @@ async def _race_in(db_url: str, ide: Ide, rounds: int) -> Counter[str]:
     return outcomes
 
 
-async def _race_for(ide: Ide, connection: psycopg.AsyncConnection[Any], call_id: str) -> Counter[str]:
+async def _race_for(ide: SurvivingIde, connection: psycopg.AsyncConnection[Any], call_id: str) -> Counter[str]:
     """Approve, reject and answer one call at once, each perhaps twice; then send its result until it is settled."""
     messages: list[dict[str, Any]] = [
         {"type": "hitl_decision", "call_id": call_id, "decision": "approve"},
@@ -84,7 +84,7 @@ async def _race_for(ide: Ide, connection: psycopg.AsyncConnection[Any], call_id:
     return Counter({"decided": 1, f"outcome {decision}": 1, "requests": len(racing)})
 
 
-async def _post(ide: Ide, message: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+async def _post(ide: SurvivingIde, message: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Send one message: the status and the first chunk of the answer."""
     while True:
         try:

@@ -10,7 +10,7 @@ import psycopg
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_history, check_reader, check_view
-from tests.chaos.ide import Ide, http_client
+from tests.chaos.ide import SurvivingIde, http_client
 from tests.chaos.kills import TOOL_CALLS_A_TURN, script
 
 SESSIONS = 6
@@ -20,7 +20,7 @@ async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
     """Restart `count` times; every turn must end as if nothing had happened."""
     async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
         stopped = asyncio.Event()
-        ides = [Ide(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
+        ides = [SurvivingIde(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
         slowest = 0.0
         for number in range(count):
@@ -58,7 +58,7 @@ async def _restart(cluster: Cluster, index: int) -> float:
     return took
 
 
-async def _work(db_url: str, ide: Ide, stopped: asyncio.Event) -> int:
+async def _work(db_url: str, ide: SurvivingIde, stopped: asyncio.Event) -> int:
     turns = 0
     reading: asyncio.Task[Any] | None = None
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
@@ -78,7 +78,7 @@ async def _work(db_url: str, ide: Ide, stopped: asyncio.Event) -> int:
     return turns
 
 
-async def _check(db_url: str, ides: list[Ide]) -> tuple[int, int]:
+async def _check(db_url: str, ides: list[SurvivingIde]) -> tuple[int, int]:
     events = restarted = 0
     async with await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection:
         for ide in ides:

@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
-from tests.running import api_client, running_server
+from tests.running import talking
 
 
 @pytest.fixture
-def serve(db_url: str, stub: OpenAIStub) -> Iterator[Callable[..., httpx.Client]]:
-    """Start a server with settings of the test; gives a client."""
+def serve(db_url: str, stub: OpenAIStub) -> Iterator[Callable[..., Ide]]:
+    """Start a server with settings of the test; gives an IDE."""
     with ExitStack() as stack:
 
-        def start(**settings: Any) -> httpx.Client:
-            model = {"llm_model": "scripted", "llm_proxy_url": stub.url, "llm_max_retries": 0}
-            url = stack.enter_context(running_server(db_url=db_url, **{**model, **settings}))
-            return stack.enter_context(api_client(url))
+        def start(**settings: Any) -> Ide:
+            return Ide(stack.enter_context(talking(db_url, stub, **settings)))
 
         yield start

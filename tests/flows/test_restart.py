@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.flows.talk import answer_of, of_type, result, say, send
+from tests.ide import Ide, answer_of, of_type
 from tests.running import KEY, api_client
 
 ROOT = Path(__file__).parent.parent.parent
@@ -63,7 +63,7 @@ class ServerProcess:
 @pytest.mark.timeout(120)
 def test_the_session_goes_on_after_a_kill(db_url: str) -> None:
     first = ServerProcess(db_url)
-    chunks = say(first.client, 'Create a file a.txt with content "x" then read a.txt')
+    chunks = Ide(first.client, session_id="s1").say('Create a file a.txt with content "x" then read a.txt')
     call = of_type(chunks, "tool_call")[0]
     assert call["requires_approval"]
     first.kill()
@@ -71,15 +71,17 @@ def test_the_session_goes_on_after_a_kill(db_url: str) -> None:
     second = ServerProcess(db_url)
     pending = second.client.get("/sessions/s1/pending-approvals").json()["pending_approvals"]
     assert [row["call_id"] for row in pending] == [call["call_id"]]
-    send(second.client, {"type": "hitl_decision", "call_id": call["call_id"], "decision": "approve"})
+    Ide(second.client, session_id="s1").decide(call["call_id"], "approve")
     second.kill()
 
     third = ServerProcess(db_url)
-    again = send(third.client, {"type": "hitl_decision", "call_id": call["call_id"], "decision": "approve"})
+    again = Ide(third.client, session_id="s1").decide(call["call_id"], "approve")
     assert of_type(again, "status")[0]["metadata"]["status"] == "approved"
-    chunks = result(third.client, call["call_id"], {"success": True, "bytes_written": 1})
+    chunks = Ide(third.client, session_id="s1").result(call["call_id"], {"success": True, "bytes_written": 1})
     read = of_type(chunks, "tool_call")[0]
     assert (read["tool_name"], read["arguments"]) == ("read_file", {"path": "a.txt"})
-    chunks = result(third.client, read["call_id"], {"success": True, "content": "x", "lines_read": 1})
+    chunks = Ide(third.client, session_id="s1").result(
+        read["call_id"], {"success": True, "content": "x", "lines_read": 1}
+    )
     assert "a.txt" in (answer_of(chunks) or "")
     assert third.stop() in (0, -signal.SIGTERM)

@@ -6,19 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.flows.talk import of_type, say
+from tests.ide import Ide, of_type
 from tests.openai_stub import OpenAIStub
 
-Serve = Callable[..., httpx.Client]
+Serve = Callable[..., Ide]
 DEBUG = {"is_atomic": True, "agent": "debug", "confidence": "medium", "reason": "a crash"}
 
 
-def switch_of(client: httpx.Client, stub: OpenAIStub, content: str) -> dict[str, Any]:
+def switch_of(ide: Ide, stub: OpenAIStub, content: str) -> dict[str, Any]:
     stub.script([{"text": "ok"}])
-    metadata: dict[str, Any] = of_type(say(client, content), "agent_switched")[0]["metadata"]
+    metadata: dict[str, Any] = of_type(ide.say(content), "agent_switched")[0]["metadata"]
     return metadata
 
 
@@ -33,9 +32,9 @@ def switch_of(client: httpx.Client, stub: OpenAIStub, content: str) -> dict[str,
     ids=["raw", "fenced", "in prose", "other labels"],
 )
 def test_the_model_classifies(serve: Serve, stub: OpenAIStub, reply: str) -> None:
-    client = serve()
+    ide = serve()
     stub.classify = {"reply": {"text": reply}}
-    told = switch_of(client, stub, "Write a file")
+    told = switch_of(ide, stub, "Write a file")
     assert (told["to_agent"], told["classification_method"]) == ("debug", "llm")
     request = next(r["body"] for r in stub.requests if r["is_classifier"])
     assert request["temperature"] == 0.3
@@ -57,24 +56,24 @@ def test_the_model_classifies(serve: Serve, stub: OpenAIStub, reply: str) -> Non
     ids=["failed", "nonsense", "contradiction"],
 )
 def test_keywords_stand_in(serve: Serve, stub: OpenAIStub, reply: dict[str, Any], content: str, agent: str) -> None:
-    client = serve()
+    ide = serve()
     stub.classify = {"reply": reply}
-    told = switch_of(client, stub, content)
+    told = switch_of(ide, stub, content)
     assert (told["classification_method"], told["confidence"]) == ("keywords", "low")
     assert told["to_agent"] == agent
 
 
 def test_the_choice_sticks(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     stub.script([{"text": "one"}, {"text": "two"}])
-    say(client, "Write a file")
-    assert of_type(say(client, "What is a closure?"), "agent_switched") == []
+    ide.say("Write a file")
+    assert of_type(ide.say("What is a closure?"), "agent_switched") == []
     assert stub.classifier_calls == 1
 
 
 def test_single_agent_mode_asks_no_classifier(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve(multi_agent_mode=False)
-    told = switch_of(client, stub, "Write a file")
+    ide = serve(multi_agent_mode=False)
+    told = switch_of(ide, stub, "Write a file")
     assert told == {
         "from_agent": "orchestrator",
         "to_agent": "universal",
@@ -85,4 +84,4 @@ def test_single_agent_mode_asks_no_classifier(serve: Serve, stub: OpenAIStub) ->
     assert stub.classifier_calls == 0
     offered = {tool["function"]["name"] for tool in stub.last_agent_request["tools"]}
     assert not {"create_plan", "switch_mode"} & offered
-    assert [agent["type"] for agent in client.get("/agents").json()["agents"]] == ["orchestrator", "universal"]
+    assert [agent["type"] for agent in ide.client.get("/agents").json()["agents"]] == ["orchestrator", "universal"]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from agents.roster import AGENTS, ROSTER
-from tests.flows.talk import answer_of, of_type, outcome_of, result, say, send
+from tests.ide import Ide, answer_of, of_type, outcome_of
 from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME
 
-Serve = Callable[..., httpx.Client]
+Serve = Callable[..., Ide]
 
 
 def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     stub.script(
         [
             {"tool": "calculator", "args": {"expr": "6 * 7"}, "id": "c1"},
@@ -25,16 +24,16 @@ def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> N
             {"text": "42"},
         ]
     )
-    chunks = say(client, "compute", agent_type="coder")
+    chunks = ide.say("compute", agent_type="coder")
     assert of_type(chunks, "tool_call") == []
     assert answer_of(chunks) == "42"
-    told = [m["content"] for m in client.get("/sessions/s1/history").json()["messages"] if m["role"] == "tool"]
+    told = [m["content"] for m in ide.history() if m["role"] == "tool"]
     assert told[:2] == ["42", "привет"]
     assert told[2].startswith("Error: ")
 
 
 def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     calls = [
         {"tool": "echo", "args": {"text": "e"}, "id": "local"},
         {"tool": "read_file", "args": {"path": "a"}, "id": "read"},
@@ -43,59 +42,56 @@ def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> 
         {"tool": "attempt_completion", "args": {"result": "All done."}, "id": "finish"},
     ]
     stub.script([{"tools": calls}])
-    chunks = say(client, "do it all", agent_type="coder")
+    chunks = ide.say("do it all", agent_type="coder")
     assert [c["call_id"] for c in of_type(chunks, "tool_call")] == ["read", "write"]
     assert outcome_of(chunks) == "awaiting_approval"
-    assert (
-        outcome_of(send(client, {"type": "hitl_decision", "call_id": "write", "decision": "approve"}))
-        == "awaiting_tool"
-    )
-    assert of_type(result(client, "write"), "status")[0]["metadata"]["open_calls"] == ["read"]
-    assert answer_of(result(client, "read")) == "All done."
-    history = client.get("/sessions/s1/history").json()["messages"]
+    assert outcome_of(ide.send({"type": "hitl_decision", "call_id": "write", "decision": "approve"})) == "awaiting_tool"
+    assert of_type(ide.result("write", "ok"), "status")[0]["metadata"]["open_calls"] == ["read"]
+    assert answer_of(ide.result("read", "ok")) == "All done."
+    history = ide.history()
     answered = [m["tool_call_id"] for m in history if m["role"] == "tool"]
     assert sorted(answered) == sorted(str(c["id"]) for c in calls)
     stub.script([{"text": "fine"}])
-    assert answer_of(say(client, "thanks")) == "fine"
+    assert answer_of(ide.say("thanks")) == "fine"
     assert stub.violations == []
 
 
 @pytest.mark.parametrize("agent", [a.name for a in AGENTS if a.name not in ("orchestrator", "universal")])
 def test_only_the_agents_own_tools_are_offered(serve: Serve, stub: OpenAIStub, agent: str) -> None:
-    client = serve()
+    ide = serve()
     stub.script([{"text": "ok"}])
-    say(client, "hello", agent_type=agent)
+    ide.say("hello", agent_type=agent)
     offered = {tool["function"]["name"] for tool in stub.last_agent_request["tools"]}
     assert offered == {name for name in ROSTER[agent].tools if not BY_NAME[name].declared}
 
 
 @pytest.mark.parametrize("tool", ["write_file", "execute_command", "create_plan", "no_such_tool"])
 def test_a_tool_that_was_not_offered_does_not_run(serve: Serve, stub: OpenAIStub, tool: str) -> None:
-    client = serve()
+    ide = serve()
     args = {"path": "a", "content": "b"} if tool == "write_file" else {"command": "ls"}
     stub.script([{"tool": tool, "args": args, "id": "bad"}, {"text": "I may not."}])
-    chunks = say(client, "explain", agent_type="ask")
+    chunks = ide.say("explain", agent_type="ask")
     assert of_type(chunks, "tool_call") == []
     assert of_type(chunks, "status")[0]["metadata"]["status"] == "denied"
     assert answer_of(chunks) == "I may not."
 
 
 def test_the_same_call_again_and_again_ends_the_turn(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     stub.script([{"tool": "echo", "args": {"text": "again"}, "id": f"c{n}"} for n in range(9)])
-    chunks = say(client, "loop", agent_type="coder")
+    chunks = ide.say("loop", agent_type="coder")
     error = of_type(chunks, "error")[0]["metadata"]
     assert (error["code"], error["limit"]) == ("limit_reached", "repeated_call")
     assert stub.agent_calls == 5
-    told = [m["content"] for m in client.get("/sessions/s1/history").json()["messages"] if m["role"] == "tool"]
+    told = [m["content"] for m in ide.history() if m["role"] == "tool"]
     assert told[:2] == ["again", "again"]
     assert "again and again" in told[2]
 
 
 def test_model_calls_of_a_turn_are_bounded(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve(max_model_calls_per_turn=4)
+    ide = serve(max_model_calls_per_turn=4)
     stub.script([{"tool": "echo", "args": {"text": str(n)}, "id": f"c{n}"} for n in range(9)])
-    error = of_type(say(client, "loop", agent_type="coder"), "error")[0]["metadata"]
+    error = of_type(ide.say("loop", agent_type="coder"), "error")[0]["metadata"]
     assert (error["code"], error["limit"]) == ("limit_reached", "max_model_calls_per_turn")
     assert stub.agent_calls == 4
 

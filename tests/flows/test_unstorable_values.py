@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpx
-
-from tests.flows.talk import answer_of, error_of, of_type, outcome_of, say
+from tests.ide import STREAM, Ide, answer_of, error_of, of_type, outcome_of
 from tests.openai_stub import OpenAIStub
-from tests.protocol.sse import post
 
-Serve = Callable[..., httpx.Client]
+Serve = Callable[..., Ide]
 ARGUMENTS = {
     "big": '{"path": "a.py", "start_line": 123456789012345678901234567890}',
     "negative": '{"path": "a.py", "start_line": -9223372036854775809}',
@@ -29,59 +26,62 @@ IDS = ["call\x00", "call\ud800", "c" * 100_000, "\u2028"]
 
 
 def test_arguments_that_cannot_be_kept_are_told_to_the_model(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
-    for session, raw in ARGUMENTS.items():
+    client = serve().client
+    for name, raw in ARGUMENTS.items():
+        ide = Ide(client)
         stub.script([{"tool": "read_file", "args": raw, "id": "call_1"}, {"text": "I see."}, {"text": "Still here."}])
-        chunks = say(client, "read a.py", session, agent_type="coder")
+        chunks = ide.say("read a.py", agent_type="coder")
         assert of_type(chunks, "tool_call") == []
-        assert (answer_of(chunks), outcome_of(chunks)) == ("I see.", "completed"), (session, chunks)
+        assert (answer_of(chunks), outcome_of(chunks)) == ("I see.", "completed"), (name, chunks)
         told = [m["content"] for m in stub.last_agent_request["messages"] if m["role"] == "tool"]
         assert [text.startswith("The arguments of this call") for text in told] == [True], told
-        assert answer_of(say(client, "Are you there?", session)) == "Still here."
+        assert answer_of(ide.say("Are you there?")) == "Still here."
     assert stub.violations == []
 
 
 def test_arguments_at_the_border_are_kept(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    client = serve().client
     raw = '{"path": "a.py", "more": [18446744073709551615, -9223372036854775808, ' + "[" * 98 + "]" * 98 + "]}"
     exponent = '{"path": "a.py", "start_line": 1e30}'
-    for session, written in enumerate([raw, exponent, '{"path": "a\\u0000.py"}', '{"path": "a\\ud83d\\ude00.py"}']):
+    for written in (raw, exponent, '{"path": "a\\u0000.py"}', '{"path": "a\\ud83d\\ude00.py"}'):
+        ide = Ide(client)
         stub.script([{"tool": "read_file", "args": written, "id": "call_1"}, {"text": "I see."}])
-        chunks = say(client, "read a.py", f"s{session}", agent_type="coder")
+        chunks = ide.say("read a.py", agent_type="coder")
         assert error_of(chunks) is None, (written, chunks)
         assert outcome_of(chunks) in ("awaiting_tool", "awaiting_approval", "completed")
 
 
 def test_tool_names_that_cannot_be_stored_end_no_turn(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
-    for session, name in enumerate(NAMES):
+    client = serve().client
+    for name in NAMES:
+        ide = Ide(client)
         stub.script([{"tool": name, "args": {"path": "a.py"}, "id": "c"}, {"text": "I see."}])
-        chunks = say(client, "read a.py", f"s{session}", agent_type="coder")
+        chunks = ide.say("read a.py", agent_type="coder")
         assert (error_of(chunks), outcome_of(chunks)) in [(None, "completed"), (None, "awaiting_tool")], (name, chunks)
         stub.script([{"text": "Still here."}])
-        assert answer_of(say(client, "Are you there?", f"s{session}")) == "Still here."
+        assert answer_of(ide.say("Are you there?")) == "Still here."
     assert stub.violations == []
 
 
 def test_call_ids_that_cannot_be_stored_are_replaced(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
-    for session, call_id in enumerate(IDS):
+    client = serve().client
+    for call_id in IDS:
+        ide = Ide(client)
         stub.script([{"tool": "read_file", "args": {"path": "a.py"}, "id": call_id}])
-        chunks = say(client, "read a.py", f"s{session}", agent_type="coder")
+        chunks = ide.say("read a.py", agent_type="coder")
         assert error_of(chunks) is None
         assert [c["call_id"].isprintable() for c in of_type(chunks, "tool_call")] == [True]
 
 
 def test_a_result_that_cannot_be_kept_is_refused(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     stub.script([{"tool": "read_file", "args": {"path": "a.py"}, "id": "call_1"}, {"text": "Read."}])
-    say(client, "read a.py", agent_type="coder")
-    body = b'{"session_id": "s1", "protocol_version": 2, "message": {"type": "tool_result", "call_id": "call_1",'
+    ide.say("read a.py", agent_type="coder")
+    body = b'{"session_id": "%s", "protocol_version": 2, "message": ' % ide.session_id.encode()
+    body += b'{"type": "tool_result", "call_id": "call_1",'
     headers = {"content-type": "application/json"}
     for value in (b"123456789012345678901234567890", b'{"lines": [1, -36893488147419103232]}'):
-        refused = client.post("/agent/message/stream", content=body + b' "result": %s}}' % value, headers=headers)
+        refused = ide.client.post(STREAM, content=body + b' "result": %s}}' % value, headers=headers)
         assert refused.status_code == 422, refused.text
         assert "64 bits" in refused.json()["detail"][0]["msg"]
-    message = {"type": "tool_result", "call_id": "call_1", "result": 2**64 - 1}
-    response, chunks = post(client, {"session_id": "s1", "protocol_version": 2, "message": message})
-    assert (response.status_code, answer_of(chunks)) == (200, "Read.")
+    assert answer_of(ide.result("call_1", 2**64 - 1)) == "Read."

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.openai_stub import OpenAIStub
-from tests.running import api_client, running_server
+from tests.running import talking
 
 Serve = Callable[..., httpx.Client]
 
@@ -22,14 +22,8 @@ def serve(stub: OpenAIStub, tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(**settings: Any) -> httpx.Client:
-            chosen = {
-                "db_url": f"sqlite:///{tmp_path}/test.db",
-                "llm_model": "scripted",
-                "llm_proxy_url": stub.url,
-                "llm_max_retries": 0,
-                **settings,
-            }
-            return stack.enter_context(api_client(stack.enter_context(running_server(**chosen))))
+            chosen = {"db_url": f"sqlite:///{tmp_path}/test.db", **settings}
+            return stack.enter_context(talking(stub=stub, **chosen))
 
         yield start
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.graph.conftest import Serve, outcomes
-from tests.graph.talk import Talk, kinds, only
+from tests.ide import Ide, final_kinds, only
 from tests.openai_stub import OpenAIStub
 
 CODER = Path(__file__).parents[2] / "prompts" / "coder.md"
@@ -34,10 +34,10 @@ def text_of(stub: OpenAIStub) -> str:
 
 def test_old_reads_are_cleared_inside_the_loop(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([*(read(n) for n in range(8)), {"text": "All read."}])
-    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
-    chunks = talk.say("read everything", agent_type="coder")
+    ide = Ide.opened(serve(llm_context_tokens=CONTEXT_TOKENS))
+    chunks = ide.say("read everything", agent_type="coder")
     for number in range(8):
-        chunks = talk.result(f"call_{number}", f"<{number}>" + "x" * 2000)
+        chunks = ide.result(f"call_{number}", f"<{number}>" + "x" * 2000)
     assert only(chunks, "assistant_message")["content"] == "All read."
     results = [m["content"] for m in sent(stub) if m["role"] == "tool"]
     assert len(results) == 8
@@ -45,18 +45,18 @@ def test_old_reads_are_cleared_inside_the_loop(serve: Serve, stub: OpenAIStub) -
     assert "<7>" in results[-1]
     assert sent(stub)[1]["content"] == "read everything"
     assert not stub.violations
-    stored = [m["content"] for m in talk.history() if m["role"] == "tool"]
+    stored = [m["content"] for m in ide.history() if m["role"] == "tool"]
     assert [f"<{n}>" in content and len(content) > 2000 for n, content in enumerate(stored)] == [True] * 8
 
 
 def test_what_cannot_be_fetched_again_is_summarised(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
-    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
+    ide = Ide.opened(serve(llm_context_tokens=CONTEXT_TOKENS))
     stub.script([{"text": "A closure is a function with its variables."}])
-    talk.say("what is a closure?", agent_type="coder")
+    ide.say("what is a closure?", agent_type="coder")
     stub.script([*(run(n) for n in range(6)), {"text": "SUMMARY of it"}, run(6), {"text": "All ran."}])
-    chunks = talk.say("run everything")
+    chunks = ide.say("run everything")
     for number in range(7):
-        chunks = talk.result(f"call_{number}", f"<{number}>" + "y" * 2500)
+        chunks = ide.result(f"call_{number}", f"<{number}>" + "y" * 2500)
     assert only(chunks, "assistant_message")["content"] == "All ran."
     assert outcomes(tmp_path / "test.db", "summary") == ["ok"]
     assert "SUMMARY of it" in text_of(stub)
@@ -65,20 +65,20 @@ def test_what_cannot_be_fetched_again_is_summarised(serve: Serve, stub: OpenAISt
     assert "<6>" in text_of(stub)
     assert "<0>" not in text_of(stub)
     assert not stub.violations
-    history = talk.history()
+    history = ide.history()
     assert [m["role"] for m in history] == ["user", "assistant", "user", *["assistant", "tool"] * 7, "assistant"]
     assert all("SUMMARY" not in m["content"] for m in history)
 
 
 def test_a_server_that_finds_it_too_long_gets_less(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
-    talk = Talk(serve())
+    ide = Ide.opened(serve())
     stub.script([read(0), read(1), {"text": "Both read."}])
-    talk.say("read both", agent_type="coder")
-    talk.result("call_0", "a" * 9000)
-    talk.result("call_1", "b" * 9000)
+    ide.say("read both", agent_type="coder")
+    ide.result("call_0", "a" * 9000)
+    ide.result("call_1", "b" * 9000)
     stub.script([{"status": 400, "body": TOO_LONG}, {"text": "fine"}])
-    chunks = talk.say("and now?")
-    assert kinds(chunks) == ["assistant_message", "done"]
+    chunks = ide.say("and now?")
+    assert final_kinds(chunks) == ["assistant_message", "done"]
     assert only(chunks, "assistant_message")["content"] == "fine"
     assert "aaaa" not in text_of(stub)
     assert sent(stub)[-1]["content"] == "and now?"
@@ -86,13 +86,13 @@ def test_a_server_that_finds_it_too_long_gets_less(serve: Serve, stub: OpenAIStu
 
 
 def test_a_summary_that_fails_is_replaced_by_an_outline(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
-    talk = Talk(serve())
+    ide = Ide.opened(serve())
     stub.script([run(0), run(1), run(2), {"text": "Ran."}])
-    talk.say("run them", agent_type="coder")
+    ide.say("run them", agent_type="coder")
     for number in range(3):
-        talk.result(f"call_{number}", "z" * 9000)
+        ide.result(f"call_{number}", "z" * 9000)
     stub.script([{"status": 400, "body": TOO_LONG}, {"status": 500}, {"text": "fine"}])
-    assert only(talk.say("and now?"), "assistant_message")["content"] == "fine"
+    assert only(ide.say("and now?"), "assistant_message")["content"] == "fine"
     assert 'Agent called execute_command {"command": "dart run 0"}' in text_of(stub)
     assert outcomes(tmp_path / "test.db", "summary") == ["failed"]
 
@@ -102,11 +102,11 @@ def test_room_is_made_inside_a_subtask_without_losing_the_step(serve: Serve, stu
     task = {"title": "Read", "description": "Read all files", "agent": "coder", "estimated_time_minutes": 5}
     plan = {"title": "Look", "description": "Look at it", "subtasks": [task]}
     stub.script([{"tool": "create_plan", "args": plan}, *(read(n) for n in range(7)), {"text": "Read them."}])
-    talk = Talk(serve(llm_context_tokens=CONTEXT_TOKENS))
-    chunks = talk.approve(talk.say("Look at the whole app"))
+    ide = Ide.opened(serve(llm_context_tokens=CONTEXT_TOKENS))
+    chunks = ide.approve_plan(ide.say("Look at the whole app"))
     for number in range(7):
-        chunks = talk.result(f"call_{number}", "x" * 2000)
-    assert kinds(chunks) == ["assistant_message", "subtask_completed", "execution_completed", "done"]
+        chunks = ide.result(f"call_{number}", "x" * 2000)
+    assert final_kinds(chunks) == ["assistant_message", "subtask_completed", "execution_completed", "done"]
     assert sent(stub)[1]["content"] == "Read all files"
     assert "was cleared to save space" in text_of(stub)
     assert "Goal of the whole plan: Look" in text_of(stub)
@@ -115,8 +115,8 @@ def test_room_is_made_inside_a_subtask_without_losing_the_step(serve: Serve, stu
 
 def test_a_cut_result_says_how_to_read_on(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([read(0), {"text": "Seen."}])
-    talk = Talk(serve(max_tool_result_chars=1000))
-    talk.say("read it", agent_type="coder")
-    talk.result("call_0", "x" * 5000)
+    ide = Ide.opened(serve(max_tool_result_chars=1000))
+    ide.say("read it", agent_type="coder")
+    ide.result("call_0", "x" * 5000)
     assert "4000 characters left out" in text_of(stub)
     assert "start_line and end_line" in text_of(stub)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.graph.conftest import Serve
-from tests.graph.talk import Chunk, Talk, kinds, only
+from tests.ide import Chunk, Ide, final_kinds, only
 from tests.openai_stub import OpenAIStub
 
 READ = {"tool": "read_file", "args": {"path": "lib/a.dart"}}
@@ -18,14 +18,14 @@ TOO_LONG = {
 }
 
 
-def play_ide(talk: Talk, chunks: list[Chunk], limit: int = 60) -> list[Chunk]:
+def play_ide(ide: Ide, chunks: list[Chunk], limit: int = 60) -> list[Chunk]:
     """Answer every call until the turn ends: the last body."""
     for _ in range(limit):
         calls = [c for c in chunks if c["type"] == "tool_call"]
         if not calls:
             return chunks
         for call in calls:
-            chunks = talk.result(call["call_id"], {"success": True, "content": "x"})
+            chunks = ide.result(call["call_id"], {"success": True, "content": "x"})
     raise AssertionError(f"the turn did not end in {limit} rounds: {chunks}")
 
 
@@ -36,52 +36,52 @@ def ended_with(chunks: Iterable[Chunk], code: str) -> Chunk:
     return found[0]
 
 
-def is_usable(talk: Talk, stub: OpenAIStub) -> None:
+def is_usable(ide: Ide, stub: OpenAIStub) -> None:
     """The next message is answered, and nothing was left open."""
-    assert talk.status() == "idle"
+    assert ide.status() == "idle"
     stub.script([{"text": "fine now"}])
-    assert only(talk.say("still there?"), "assistant_message")["content"] == "fine now"
+    assert only(ide.say("still there?"), "assistant_message")["content"] == "fine now"
     assert not stub.violations
 
 
 def test_the_same_call_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([READ] * 20)
-    talk = Talk(serve())
-    error = ended_with(play_ide(talk, talk.say("read it", agent_type="coder")), "limit_reached")
+    ide = Ide.opened(serve())
+    error = ended_with(play_ide(ide, ide.say("read it", agent_type="coder")), "limit_reached")
     assert error["metadata"]["limit"] == "repeated_call"
     assert stub.agent_calls == 5
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_another_call_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"tool": "read_file", "args": {"path": f"lib/{n}.dart"}} for n in range(40)])
-    talk = Talk(serve(max_model_calls_per_turn=8))
-    error = ended_with(play_ide(talk, talk.say("read it", agent_type="coder")), "limit_reached")
+    ide = Ide.opened(serve(max_model_calls_per_turn=8))
+    error = ended_with(play_ide(ide, ide.say("read it", agent_type="coder")), "limit_reached")
     assert error["metadata"]["limit"] == "max_model_calls_per_turn"
     assert stub.agent_calls == 8
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_two_calls_in_turn_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     listing = {"tool": "list_files", "args": {"path": "lib"}}
     stub.script([READ, listing] * 10)
-    talk = Talk(serve(), version=2)
-    chunks = talk.say("read it", agent_type="coder")
+    ide = Ide.opened(serve(), version=2)
+    chunks = ide.say("read it", agent_type="coder")
     offered = 0
     while calls := [c for c in chunks if c["type"] == "tool_call"]:
         offered += len(calls)
         assert offered <= 20
-        chunks = talk.result(calls[0]["call_id"], "nothing new")
+        chunks = ide.result(calls[0]["call_id"], "nothing new")
     assert next(c for c in chunks if c["type"] == "error")["metadata"]["limit"] == "repeated_call"
     assert offered == 5, "from the sixth call on the model is told instead"
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_two_agents_that_hand_over_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"tool": "switch_mode", "args": {"mode": mode}} for mode in ["coder", "ask"] * 6])
-    talk = Talk(serve())
-    ended_with(talk.say("do it", agent_type="ask"), "limit_reached")
-    is_usable(talk, stub)
+    ide = Ide.opened(serve())
+    ended_with(ide.say("do it", agent_type="ask"), "limit_reached")
+    is_usable(ide, stub)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_two_agents_that_hand_over_for_ever(serve: Serve, stub: OpenAIStub) -> N
 )
 def test_an_unusable_reply_is_an_error_and_no_more(serve: Serve, stub: OpenAIStub, reply: dict[str, Any]) -> None:
     stub.script([reply])
-    talk = Talk(serve())
-    chunks = talk.say("read it", agent_type="coder")
+    ide = Ide.opened(serve())
+    chunks = ide.say("read it", agent_type="coder")
     error = next(c for c in chunks if c["type"] == "error")
     assert error["metadata"]["code"] in ("llm_bad_reply", "llm_unavailable")
     assert only(chunks, "done")["metadata"]["outcome"] == "failed"
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_an_unusable_reply_is_an_error_and_no_more(serve: Serve, stub: OpenAIStu
 )
 def test_unfit_arguments_three_times_end_the_turn(serve: Serve, stub: OpenAIStub, args: Any) -> None:
     stub.script([{"tool": "read_file", "args": args}] * 5)
-    talk = Talk(serve())
-    chunks = talk.say("read it", agent_type="coder")
+    ide = Ide.opened(serve())
+    chunks = ide.say("read it", agent_type="coder")
     ended_with(chunks, "llm_bad_reply")
-    assert "tool_call" not in kinds(chunks)
+    assert "tool_call" not in final_kinds(chunks)
     assert stub.agent_calls == 3
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -126,11 +126,11 @@ def test_several_calls_with_placeholders(serve: Serve, stub: OpenAIStub, version
     paths = ("lib/a.dart", "path/to/file", "your_file_here")
     calls = [{"tool": "read_file", "args": {"path": path}, "id": path} for path in paths]
     stub.script([{"tools": calls}, {"text": "done"}])
-    talk = Talk(serve(), version=version)
-    chunks = talk.say("read it", agent_type="coder")
+    ide = Ide.opened(serve(), version=version)
+    chunks = ide.say("read it", agent_type="coder")
     assert len([c for c in chunks if c["type"] == "tool_call"]) == (3 if version == 2 else 1)
-    assert "done" in only(play_ide(talk, chunks), "assistant_message")["content"]
-    is_usable(talk, stub)
+    assert "done" in only(play_ide(ide, chunks), "assistant_message")["content"]
+    is_usable(ide, stub)
 
 
 @pytest.mark.parametrize(
@@ -144,65 +144,65 @@ def test_several_calls_with_placeholders(serve: Serve, stub: OpenAIStub, version
 )
 def test_a_call_written_as_text_is_made(serve: Serve, stub: OpenAIStub, text: str) -> None:
     stub.script([{"text": text}, {"text": "I read it."}])
-    talk = Talk(serve())
-    call = only(talk.say("read it", agent_type="coder"), "tool_call")
+    ide = Ide.opened(serve())
+    call = only(ide.say("read it", agent_type="coder"), "tool_call")
     assert (call["tool_name"], call["arguments"]) == ("read_file", {"path": "lib/a.dart"})
-    talk.result(call["call_id"], "x")
-    is_usable(talk, stub)
+    ide.result(call["call_id"], "x")
+    is_usable(ide, stub)
 
 
 @pytest.mark.parametrize("tool", ["browse_web", "create_plan", "orchestrate"])
 def test_a_tool_that_is_not_there(serve: Serve, stub: OpenAIStub, tool: str) -> None:
     stub.script([{"tool": tool, "args": {"x": 1}}] * 5)
-    talk = Talk(serve())
-    chunks = talk.say("look it up", agent_type="coder")
+    ide = Ide.opened(serve())
+    chunks = ide.say("look it up", agent_type="coder")
     error = ended_with(chunks, "tool_denied")
     assert error["content"] == f"Tool '{tool}' is not allowed for Coder agent"
     assert stub.agent_calls == 3
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_a_write_for_a_question_never_runs_unasked(serve: Serve, stub: OpenAIStub) -> None:
     write = {"tool": "write_file", "args": {"path": "lib/a.dart", "content": "gone"}, "id": "call_w"}
     client = serve()
     stub.script([write, {"text": "It is a file."}])
-    asked = Talk(client)
+    asked = Ide.opened(client)
     chunks = asked.say("what is lib/a.dart?", agent_type="ask")
-    assert kinds(chunks) == ["status", "assistant_message", "done"]
+    assert final_kinds(chunks) == ["status", "assistant_message", "done"]
     assert chunks[0]["metadata"]["status"] == "denied"
     stub.script([write, {"text": "It is a file."}])
-    coder = Talk(client)
+    coder = Ide.opened(client)
     call = only(coder.say("what is lib/a.dart?", agent_type="coder"), "tool_call")
     assert call["requires_approval"] is True
     chunks = coder.send({"type": "hitl_decision", "call_id": call["call_id"], "decision": "reject"})
-    assert kinds(chunks) == ["status", "assistant_message", "done"]
+    assert final_kinds(chunks) == ["status", "assistant_message", "done"]
     is_usable(coder, stub)
 
 
 @pytest.mark.parametrize("path", ["/home/user/project/lib/a.dart", "/etc/passwd", "../../secrets.txt"])
 def test_an_invented_path_is_refused_or_asked_about(serve: Serve, stub: OpenAIStub, path: str) -> None:
     stub.script([{"tool": "write_file", "args": {"path": path, "content": "x"}}] * 3 + [{"text": "sorry"}])
-    talk = Talk(serve())
+    ide = Ide.opened(serve())
     environment = {"os": "linux", "shell": "bash", "workspace_root": "/home/me/app"}
-    chunks = talk.say("write it", agent_type="coder", environment=environment)
+    chunks = ide.say("write it", agent_type="coder", environment=environment)
     ended_with(chunks, "file_denied")
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_a_conversation_too_long_for_the_model(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"status": 400, "body": TOO_LONG}] * 4)
-    talk = Talk(serve())
-    error = ended_with(talk.say("hello", agent_type="coder"), "llm_bad_reply")
+    ide = Ide.opened(serve())
+    error = ended_with(ide.say("hello", agent_type="coder"), "llm_bad_reply")
     assert "too long" in error["content"]
     assert error["metadata"]["retryable"] is False
-    is_usable(talk, stub)
+    is_usable(ide, stub)
 
 
 def test_seconds_before_the_first_token_and_the_same_word_for_ever(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"silent_s": 1, "text": "again " * 3000, "finish": "length"}])
-    talk = Talk(serve())
-    assert only(talk.say("go", agent_type="coder"), "assistant_message")["content"].startswith("again again")
-    is_usable(talk, stub)
+    ide = Ide.opened(serve())
+    assert only(ide.say("go", agent_type="coder"), "assistant_message")["content"].startswith("again again")
+    is_usable(ide, stub)
 
 
 def test_a_classifier_that_talks_nonsense(serve: Serve, stub: OpenAIStub) -> None:
@@ -210,6 +210,6 @@ def test_a_classifier_that_talks_nonsense(serve: Serve, stub: OpenAIStub) -> Non
     for reply in ({"text": "Sure!"}, {"text": json.dumps({"agent": "cook"})}, {"status": 400}, {"text": ""}):
         stub.classify = {"reply": reply}
         stub.script([{"text": "An answer."}])
-        chunks = Talk(client).say("What is a closure?")
+        chunks = Ide.opened(client).say("What is a closure?")
         assert chunks[0]["metadata"]["classification_method"] == "keywords"
-        assert kinds(chunks) == ["agent_switched", "assistant_message", "done"]
+        assert final_kinds(chunks) == ["agent_switched", "assistant_message", "done"]

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.graph.conftest import Serve
-from tests.graph.talk import Talk, kinds, only
+from tests.ide import Ide, final_kinds, only
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
 
@@ -76,22 +76,22 @@ def test_a_plan_survives_a_restart_in_the_middle(db_url: str, stub: OpenAIStub, 
     order = ["Model", "Store", "Form", "Screen"] if len(tasks) == 4 else ["Model", "Store", "Screen"]
     stub.script([create_plan(*tasks), write("model.dart")])
     with running_server(**settings) as url, api_client(url) as client:
-        talk = Talk(client)
-        chunks = talk.approve(talk.say("Create a login app"))
-        assert kinds(chunks) == ["status", "status", "tool_call", "done"]
+        ide = Ide.opened(client)
+        chunks = ide.approve_plan(ide.say("Create a login app"))
+        assert final_kinds(chunks) == ["status", "status", "tool_call", "done"]
         assert stages(stored_plans(db_url)[0][2]).count("running") == 1
     stub.add(done("Model is in model.dart"), write("store.dart"))
     with running_server(**settings) as url, api_client(url) as client:
-        talk.client = client
-        chunks = talk.result("call_model.dart", {"success": True})
-        assert kinds(chunks) == ["assistant_message", "subtask_completed", "status", "tool_call", "done"]
+        ide.client = client
+        chunks = ide.result("call_model.dart", {"success": True})
+        assert final_kinds(chunks) == ["assistant_message", "subtask_completed", "status", "tool_call", "done"]
         assert "Model is in model.dart" in seen(stub)
     rest = [done(f"{name} done") for name in order[2:]]
     stub.add(done("Store is in store.dart"), *rest)
     with running_server(**settings) as url, api_client(url) as client:
-        talk.client = client
-        chunks = talk.result("call_store.dart", {"success": True})
-    assert kinds(chunks)[-2:] == ["execution_completed", "done"]
+        ide.client = client
+        chunks = ide.result("call_store.dart", {"success": True})
+    assert final_kinds(chunks)[-2:] == ["execution_completed", "done"]
     finished = only(chunks, "execution_completed")["metadata"]
     assert (finished["status"], finished["progress"]) == ("completed", f"{len(tasks)}/{len(tasks)}")
     told = [c["metadata"]["result"]["content"] for c in chunks if c["type"] == "subtask_completed"]
@@ -112,8 +112,8 @@ def test_a_subtask_reads_only_what_it_depends_on(serve: Serve, stub: OpenAIStub)
     stub.script(
         [create_plan(subtask("Left"), subtask("Right"), subtask("Join", 1)), done("LEFT!"), done("RIGHT!"), done("ok")]
     )
-    talk = Talk(serve())
-    talk.approve(talk.say("Create a login app"))
+    ide = Ide.opened(serve())
+    ide.approve_plan(ide.say("Create a login app"))
     assert "RIGHT!" in seen(stub)
     assert "LEFT!" not in seen(stub)
     assert "LEFT!" not in seen(stub, -2)
@@ -136,18 +136,18 @@ def test_an_invalid_plan_goes_back_to_the_model(
     serve: Serve, stub: OpenAIStub, tasks: list[dict[str, Any]], problem: str
 ) -> None:
     stub.script([create_plan(*tasks, call_id="call_1"), create_plan(subtask("a"), call_id="call_2")])
-    chunks = Talk(serve()).say("Create a login app")
-    assert kinds(chunks) == ["agent_switched", "plan_created", "plan_approval_required", "done"]
+    chunks = Ide.opened(serve()).say("Create a login app")
+    assert final_kinds(chunks) == ["agent_switched", "plan_created", "plan_approval_required", "done"]
     assert problem in seen(stub)
     assert not stub.violations
 
 
 def test_a_model_that_repeats_an_invalid_plan_ends(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([create_plan(subtask("a", 0), call_id="")] * 20)
-    talk = Talk(serve())
-    chunks = talk.say("Create a login app")
+    ide = Ide.opened(serve())
+    chunks = ide.say("Create a login app")
     assert only(chunks, "error")["metadata"]["code"] == "limit_reached"
-    assert talk.status() == "idle"
+    assert ide.status() == "idle"
 
 
 def test_a_failed_subtask_ends_the_plan_and_going_on_repeats_nothing(
@@ -160,21 +160,21 @@ def test_a_failed_subtask_ends_the_plan_and_going_on_repeats_nothing(
             {"status": 500},
         ]
     )
-    talk = Talk(serve())
-    chunks = talk.approve(talk.say("Create a login app"))
-    assert kinds(chunks)[-3:] == ["error", "execution_completed", "done"]
+    ide = Ide.opened(serve())
+    chunks = ide.approve_plan(ide.say("Create a login app"))
+    assert final_kinds(chunks)[-3:] == ["error", "execution_completed", "done"]
     ended = only(chunks, "execution_completed")
     assert (ended["metadata"]["status"], ended["content"]) == ("failed", "Plan execution failed")
     [(_, status, summary)] = stored_plans(f"sqlite:///{tmp_path}/test.db")
     assert (status, stages(summary)) == ("failed", ["completed", "failed", "skipped"])
     stub.script([create_plan(subtask("Store"), subtask("Screen", 0), call_id="call_2")])
-    chunks = talk.say("go on please")
-    assert kinds(chunks) == ["agent_switched", "plan_created", "plan_approval_required", "done"]
+    chunks = ide.say("go on please")
+    assert final_kinds(chunks) == ["agent_switched", "plan_created", "plan_approval_required", "done"]
     note = seen(stub)
     assert "1. [completed] Model Result: in model.dart" in note
     assert "2. [failed] Store" in note
     assert "3. [not started] Screen" in note
-    assert all("Note of the runtime" not in m["content"] for m in talk.history())
+    assert all("Note of the runtime" not in m["content"] for m in ide.history())
     plans = stored_plans(f"sqlite:///{tmp_path}/test.db")
     assert [(v, s) for v, s, _ in plans] == [(1, "failed"), (2, "draft")]
 
@@ -183,11 +183,11 @@ def test_a_message_in_the_middle_cancels_the_plan_and_leaves_a_note(
     serve: Serve, stub: OpenAIStub, tmp_path: Any
 ) -> None:
     stub.script([create_plan(subtask("Model"), subtask("Store", 0)), done("in model.dart"), write("s.dart")])
-    talk = Talk(serve())
-    assert kinds(talk.approve(talk.say("Create a login app")))[-2:] == ["tool_call", "done"]
+    ide = Ide.opened(serve())
+    assert final_kinds(ide.approve_plan(ide.say("Create a login app")))[-2:] == ["tool_call", "done"]
     stub.script([{"text": "Which part is left?"}])
-    chunks = talk.say("wait, use another name")
-    assert kinds(chunks) == ["agent_switched", "assistant_message", "done"]
+    chunks = ide.say("wait, use another name")
+    assert final_kinds(chunks) == ["agent_switched", "assistant_message", "done"]
     roles = [m["role"] for m in stub.last_agent_request["messages"]]
     assert roles[-2:] == ["assistant", "user"]
     assert "1. [completed] Model Result: in model.dart\n2. [interrupted] Store" in seen(stub)
@@ -208,12 +208,12 @@ def test_a_rejected_call_and_a_question_do_not_end_a_subtask(serve: Serve, stub:
             done("stored"),
         ]
     )
-    talk = Talk(serve())
-    talk.approve(talk.say("Create a login app"))
-    chunks = talk.send({"type": "hitl_decision", "call_id": "call_m.dart", "decision": "reject", "feedback": "no"})
+    ide = Ide.opened(serve())
+    ide.approve_plan(ide.say("Create a login app"))
+    chunks = ide.send({"type": "hitl_decision", "call_id": "call_m.dart", "decision": "reject", "feedback": "no"})
     assert only(chunks, "done")["metadata"]["outcome"] == "awaiting_answer"
-    chunks = talk.say("b")
-    assert kinds(chunks) == [
+    chunks = ide.say("b")
+    assert final_kinds(chunks) == [
         "assistant_message",
         "subtask_completed",
         "status",
@@ -228,11 +228,11 @@ def test_a_rejected_call_and_a_question_do_not_end_a_subtask(serve: Serve, stub:
 def test_a_limit_inside_a_subtask_fails_the_plan(serve: Serve, stub: OpenAIStub) -> None:
     reads = [{"tool": "calculator", "args": {"expr": f"{n}+1"}} for n in range(10)]
     stub.script([create_plan(subtask("Model"), subtask("Store", 0)), *reads])
-    talk = Talk(serve(max_model_calls_per_turn=5))
-    chunks = talk.approve(talk.say("Create a login app"))
+    ide = Ide.opened(serve(max_model_calls_per_turn=5))
+    chunks = ide.approve_plan(ide.say("Create a login app"))
     assert only(chunks, "error")["metadata"]["code"] == "limit_reached"
     assert only(chunks, "execution_completed")["metadata"]["status"] == "failed"
-    assert talk.status() == "idle"
+    assert ide.status() == "idle"
 
 
 def test_a_modified_plan_replaces_the_old_one(serve: Serve, stub: OpenAIStub, tmp_path: Any) -> None:
@@ -244,22 +244,22 @@ def test_a_modified_plan_replaces_the_old_one(serve: Serve, stub: OpenAIStub, tm
             done("y"),
         ]
     )
-    talk = Talk(serve())
-    first = only(talk.say("Create a login app"), "plan_approval_required")
-    chunks = talk.decide(first["approval_request_id"], "modify", "add tests")
-    assert kinds(chunks) == [
+    ide = Ide.opened(serve())
+    first = only(ide.say("Create a login app"), "plan_approval_required")
+    chunks = ide.decide_plan(first["approval_request_id"], "modify", feedback="add tests")
+    assert final_kinds(chunks) == [
         "status", "plan_modification_requested", "plan_created", "plan_approval_required", "done",
     ]  # fmt: skip
     assert only(chunks, "plan_created")["metadata"]["replaces"] == first["plan_id"]
-    assert kinds(talk.approve(chunks))[-2:] == ["execution_completed", "done"]
+    assert final_kinds(ide.approve_plan(chunks))[-2:] == ["execution_completed", "done"]
     plans = stored_plans(f"sqlite:///{tmp_path}/test.db")
     assert [(v, s) for v, s, _ in plans] == [(1, "superseded"), (2, "completed")]
 
 
 def test_an_architect_that_answers_a_modification_just_answers(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([create_plan(subtask("a")), {"text": "Tests are part of it already."}])
-    talk = Talk(serve())
-    first = only(talk.say("Create a login app"), "plan_approval_required")
-    chunks = talk.decide(first["approval_request_id"], "modify", "add tests")
-    assert kinds(chunks) == ["status", "plan_modification_requested", "assistant_message", "done"]
+    ide = Ide.opened(serve())
+    first = only(ide.say("Create a login app"), "plan_approval_required")
+    chunks = ide.decide_plan(first["approval_request_id"], "modify", feedback="add tests")
+    assert final_kinds(chunks) == ["status", "plan_modification_requested", "assistant_message", "done"]
     assert stub.left == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.graph.conftest import Serve
-from tests.graph.talk import Talk, kinds, only
+from tests.ide import Ide, final_kinds, only
 from tests.openai_stub import OpenAIStub
 
 
@@ -12,10 +12,10 @@ def test_an_equal_request_of_a_new_session_is_not_classified_again(serve: Serve,
     stub.classify = {"is_atomic": True, "agent": "explain", "confidence": "high", "reason": "a question"}
     stub.script([{"text": "one"}, {"text": "two"}, {"text": "three"}])
     for _ in range(2):
-        switched = only(Talk(client).say("What is a closure?"), "agent_switched")
+        switched = only(Ide.opened(client).say("What is a closure?"), "agent_switched")
         assert switched["metadata"]["reason"] == "a question"
     assert stub.classifier_calls == 1
-    Talk(client).say("What is a thunk?")
+    Ide.opened(client).say("What is a thunk?")
     assert stub.classifier_calls == 2
 
 
@@ -24,5 +24,9 @@ def test_a_failed_classification_is_tried_again(serve: Serve, stub: OpenAIStub) 
     stub.classify = {"reply": {"text": "no idea"}}
     stub.script([{"text": "one"}, {"text": "two"}])
     for _ in range(2):
-        assert kinds(Talk(client).say("What is a closure?")) == ["agent_switched", "assistant_message", "done"]
+        assert final_kinds(Ide.opened(client).say("What is a closure?")) == [
+            "agent_switched",
+            "assistant_message",
+            "done",
+        ]
     assert stub.classifier_calls == 2

@@ -15,7 +15,7 @@ import llm.chat_model
 from evaluation.tasks import Task
 from evaluation.trial import run_trial
 from llm.chat_model import Endpoint, Models
-from tests.graph.talk import Talk, kinds, only
+from tests.ide import Ide, final_kinds, only
 from tests.running import api_client, running_server
 
 URL = os.environ.get("LIVE_LLM_URL", "")
@@ -33,16 +33,16 @@ def _allow_the_model(_no_real_models: None, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+def ide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ide]:
     file = tmp_path_factory.mktemp("live") / "live.db"
     settings = {"db_url": f"sqlite:///{file}", "llm_model": MODEL, "llm_proxy_url": URL, "llm_api_key": KEY}
     with running_server(**settings, max_model_calls_per_turn=6) as url, api_client(url) as client:
         client.timeout = httpx.Timeout(600)
-        yield Talk(client)
+        yield Ide.opened(client)
 
 
-def test_a_question_is_answered_and_counted(talk: Talk) -> None:
-    chunks = talk.say("What is a closure? One sentence.", agent_type="ask")
+def test_a_question_is_answered_and_counted(ide: Ide) -> None:
+    chunks = ide.say("What is a closure? One sentence.", agent_type="ask")
     ended = only(chunks, "done")["metadata"]
     assert ended["outcome"] in ("completed", "awaiting_tool", "failed")
     assert ended["usage"]["llm_calls"] >= 1
@@ -50,17 +50,17 @@ def test_a_question_is_answered_and_counted(talk: Talk) -> None:
         assert only(chunks, "assistant_message")["content"]
 
 
-def test_a_turn_with_tools_ends_within_its_limits(talk: Talk) -> None:
-    chunks = talk.say("Read the file config.json and tell me the port.", agent_type="ask")
+def test_a_turn_with_tools_ends_within_its_limits(ide: Ide) -> None:
+    chunks = ide.say("Read the file config.json and tell me the port.", agent_type="ask")
     for _ in range(8):
         calls = [c for c in chunks if c["type"] == "tool_call"]
         if not calls:
             break
         for call in calls:
             assert call["arguments"] is not None
-            chunks = talk.result(call["call_id"], {"success": True, "content": '{"port": 8123}'})
-    assert "tool_call" not in kinds(chunks)
-    assert talk.status() == "idle"
+            chunks = ide.result(call["call_id"], {"success": True, "content": '{"port": 8123}'})
+    assert "tool_call" not in final_kinds(chunks)
+    assert ide.status() == "idle"
 
 
 async def test_a_task_is_carried_out_or_ends_with_a_reason() -> None:

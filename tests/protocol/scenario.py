@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.ide import post
 from tests.openai_stub import OpenAIStub
-from tests.protocol.sse import post
 from wire.protocol import Chunk
 
 FIELDS = list(Chunk.model_fields)

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
-from tests.protocol.talk import WRITE, Talk, talking
+from tests.running import talking
 
 ROOT = Path(__file__).parents[2]
 INTERNAL = re.compile(
@@ -79,9 +80,9 @@ def test_when_the_model_fails_in_every_way(client: httpx.Client, stub: OpenAIStu
     heard = Listener(client)
     failed = 0
     for failure in FAILURES:
-        talk = Talk(client, 2)
+        ide = Ide(client)
         stub.script([failure] * 3)
-        chunks = talk.say("Try", agent_type="coder")
+        chunks = ide.say("Try", agent_type="coder")
         errors = [c for c in chunks if c["type"] == "error"]
         failed += bool(errors)
         for error in errors:
@@ -89,10 +90,10 @@ def test_when_the_model_fails_in_every_way(client: httpx.Client, stub: OpenAIStu
             assert re.fullmatch(r"[A-Z][^\n]+", error["content"]), error["content"]
             assert isinstance(error["metadata"]["retryable"], bool)
         stub.script([{"text": "Fine now."}])
-        talk.say("Again")
-        talk.get("/history")
-        talk.audit()
-        client.get(f"/events/metrics/session/{talk.session_id}")
+        ide.say("Again")
+        ide.get("/history")
+        ide.audit()
+        client.get(f"/events/metrics/session/{ide.session_id}")
     assert failed >= 15
     heard.assert_clean()
 
@@ -100,7 +101,7 @@ def test_when_the_model_fails_in_every_way(client: httpx.Client, stub: OpenAIStu
 def test_when_the_model_is_not_there(client: httpx.Client, stub: OpenAIStub) -> None:
     heard = Listener(client)
     stub.stop()
-    chunks = Talk(client, 2).say("Anybody?", agent_type="coder")
+    chunks = Ide(client).say("Anybody?", agent_type="coder")
     assert [c["metadata"]["code"] for c in chunks if c["type"] == "error"] == ["llm_unavailable"]
     stub.start()
     heard.assert_clean()
@@ -108,9 +109,9 @@ def test_when_the_model_is_not_there(client: httpx.Client, stub: OpenAIStub) -> 
 
 def test_when_requests_are_nonsense(client: httpx.Client, stub: OpenAIStub) -> None:
     heard = Listener(client)
-    talk = Talk(client, 2)
+    ide = Ide(client)
     stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}])
-    talk.say("Write", agent_type="coder")
+    ide.say("Write", agent_type="coder")
     odd: list[Any] = [None, 7, "x", [], {}, {"a": 1}, True, "' or 1=1; --", "\x00", "\ud800", "x" * 5000]
     headers = {"content-type": "application/json"}
     for value in odd:
@@ -119,13 +120,13 @@ def test_when_requests_are_nonsense(client: httpx.Client, stub: OpenAIStub) -> N
                 if key == "content" and kind in ("user_message", "switch_agent"):
                     continue
                 message = {"type": kind, "call_id": "nobody", "decision": "edit", "agent_type": "nobody", key: value}
-                body = json.dumps({"session_id": talk.session_id, "protocol_version": 2, "message": message}).encode()
+                body = json.dumps({"session_id": ide.session_id, "protocol_version": 2, "message": message}).encode()
                 response = client.post("/agent/message/stream", content=body, headers=headers)
                 assert response.status_code in (400, 404, 422), (kind, key, value, response.text)
-        for path in ("/sessions", "/policy/check", f"{talk.path}/approvals/c1", f"/agents/{talk.session_id}/switch"):
+        for path in ("/sessions", "/policy/check", f"{ide.path}/approvals/c1", f"/agents/{ide.session_id}/switch"):
             response = client.post(path, content=json.dumps(value).encode(), headers=headers)
             assert response.status_code < 500, (path, value)
-    assert talk.pending() == ["c1"]
+    assert ide.pending() == ["c1"]
     heard.assert_clean()
 
 
@@ -134,17 +135,17 @@ def test_when_the_database_is_broken(db_url: str, stub: OpenAIStub, tmp_path: Pa
     """A table is gone: nobody expects that, and nobody is told more than that something went wrong."""
     with talking(db_url, stub) as client:
         heard = Listener(client)
-        talk = Talk(client, 2)
+        ide = Ide(client)
         stub.script([{"text": "Hi"}])
-        talk.say("Hello", agent_type="ask")
+        ide.say("Hello", agent_type="ask")
         with sqlite3.connect(f"{tmp_path}/test.db") as connection:
             for table in ("audit_log", "tool_calls", "messages"):
                 connection.execute(f"drop table {table}")
         connection.close()
-        for method, path in (("GET", talk.path), ("GET", f"{talk.path}/audit"), ("GET", "/events/metrics")):
+        for method, path in (("GET", ide.path), ("GET", f"{ide.path}/audit"), ("GET", "/events/metrics")):
             response = client.request(method, path)
             assert response.status_code == 500, path
             assert response.json() == {"detail": "Internal server error", "code": "internal"}
-        response, _ = talk.send({"type": "user_message", "content": "Still there?"})
+        response, _ = ide.post({"type": "user_message", "content": "Still there?"})
         assert response.status_code == 500
         heard.assert_clean()

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ide import answer_of, kinds
 from tests.openai_stub import OpenAIStub
 from tests.protocol.gateway import READ_TIMEOUT_S, Gateway, received
 from tests.protocol.scenario import Scenario
-from tests.protocol.talk import kinds, text
 from tests.protocol.test_scenarios import FILES
 from tests.running import KEY, api_client, running_server
 
@@ -49,7 +49,7 @@ def test_messages_are_answered_in_order(db_url: str, stub: OpenAIStub) -> None:
         sent = [
             gateway.send({"type": "user_message", "content": str(number), "agent_type": "ask"}) for number in range(5)
         ]
-        answers = [text(received(out)[1]) for out in sent]
+        answers = [answer_of(received(out)[1]) for out in sent]
         gateway.close()
         assert answers == [f"Answer {number}" for number in range(5)]
 
@@ -69,5 +69,5 @@ def test_a_model_that_is_silent_for_70_seconds(db_url: str, stub: OpenAIStub) ->
         gateway.close()
         assert (response.status_code, gateway.dropped) == (200, [])
         assert kinds(chunks) == ["session_info", "assistant_message"]
-        assert text(chunks) == "At last."
+        assert answer_of(chunks) == "At last."
         assert gateway.comments >= silence_s // 15 - 1

@@ -12,9 +12,8 @@ import httpx
 from runs.engine import Engine
 from server import create_app
 from settings import Settings
+from tests.ide import STREAM, Chunk, chunks_in, request_body, user_message
 from tests.running import KEY
-
-Chunk = dict[str, Any]
 
 
 class Client:
@@ -25,16 +24,15 @@ class Client:
 
     async def post(self, message: dict[str, Any], session_id: str = "s") -> tuple[int, list[Chunk]]:
         """Send a message: the status, and its chunks or the refusal as the only one."""
-        body = {"session_id": session_id, "protocol_version": 2, "message": message}
-        response = await self.http.post("/agent/message/stream", json=body)
+        response = await self.http.post(STREAM, json=request_body(message, session_id))
         if response.status_code != 200:
             return response.status_code, [response.json()]
-        return 200, [json.loads(line[6:]) for line in response.text.split("\n") if line.startswith("data: ")]
+        return 200, chunks_in(response.text)
 
     async def play(self, replies: list[dict[str, Any]], session_id: str = "s") -> tuple[int, list[Chunk]]:
         """Let the scripted model say these replies."""
         content = f"#script\n{json.dumps(replies)}\nGo."
-        return await self.post({"type": "user_message", "content": content, "agent_type": "coder"}, session_id)
+        return await self.post(user_message(content, agent_type="coder"), session_id)
 
     async def get(self, path: str) -> Any:
         """The body of a GET that must succeed."""

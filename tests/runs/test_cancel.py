@@ -11,7 +11,8 @@ from runs.engine import Engine
 from storage import runs
 from storage.runs import Run
 from tests.databases import PostgresServer
-from tests.runs.opened import Chunk, Client, opened
+from tests.ide import Chunk
+from tests.runs.opened import Client, opened
 
 SLOW = [{"repeat": "word ", "times": 500, "delay": 0.02}]
 

@@ -24,7 +24,7 @@ from storage.home import own_file
 from storage.legacy.conversion import session_id_of
 from storage.legacy.transfer import Report, import_legacy
 from tests.databases import PostgresServer
-from tests.flows.talk import answer_of, of_type, result, say, send
+from tests.ide import Ide, answer_of, of_type
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
 from tests.storage.original import STRANGE_ID, State, contents, make_original
@@ -127,12 +127,12 @@ async def test_its_history_is_readable_and_the_session_goes_on(
                 "timestamp": "2026-02-10T10:02:00.123456+00:00",
             }
         ]
-        assert answer_of(say(client, "What was in it?", "talk")) == "I remember."
+        assert answer_of(Ide(client, session_id="talk").say("What was in it?")) == "I remember."
         asked = stub.last_agent_request["messages"]
         assert [m["role"] for m in asked if m["role"] != "system"] == [
             "user", "assistant", "tool", "assistant", "user", "assistant", "tool", "user",
         ]  # fmt: skip
-        assert answer_of(say(client, "hi", MAPPED, agent_type="ask")) == "Hello again."
+        assert answer_of(Ide(client, session_id=MAPPED).say("hi", agent_type="ask")) == "Hello again."
 
 
 @pytest.mark.parametrize("target", ["the same"], indirect=True)
@@ -149,9 +149,9 @@ async def test_a_pending_approval_is_approved_and_its_result_continues_the_turn(
     ):
         waiting = client.get("/sessions/talk/pending-approvals").json()["pending_approvals"]
         assert [(row["call_id"], row["tool_name"]) for row in waiting] == [("call-2", "write_file")]
-        told = send(client, {"type": "hitl_decision", "call_id": "call-2", "decision": "approve"}, "talk")
+        told = Ide(client, session_id="talk").decide("call-2", "approve")
         assert of_type(told, "status")[0]["metadata"]["status"] == "approved"
-        assert answer_of(result(client, "call-2", {"success": True}, "talk")) == "It is empty now."
+        assert answer_of(Ide(client, session_id="talk").result("call-2", {"success": True})) == "It is empty now."
         roles = [m["role"] for m in client.get("/sessions/talk/history").json()["messages"]]
         assert roles == ["user", "assistant", "tool", "assistant", "user", "assistant", "tool", "assistant"]
         asked = stub.last_agent_request["messages"]
@@ -183,7 +183,7 @@ async def test_a_session_of_ours_with_the_same_id_stays(source: str, tmp_path: P
     make_original(source, "january")
     target = f"sqlite:///{tmp_path}/ours.db"
     with running_server(db_url=target) as url, api_client(url) as client:
-        say(client, '#script\n[{"text": "Ours."}]', "talk")
+        Ide(client, session_id="talk").say('#script\n[{"text": "Ours."}]')
     report = await bring(source, target)
     assert report.counts["sessions"] == 3
     assert [skip.id for skip in report.skipped if skip.table == "sessions"] == ["talk"]

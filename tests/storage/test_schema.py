@@ -20,7 +20,7 @@ from storage.address import read_url
 from storage.home import SCHEMA, own_file
 from storage.schema import HEAD, migrate
 from tests.databases import PostgresServer
-from tests.flows.talk import answer_of, say
+from tests.ide import Ide, answer_of
 from tests.running import api_client, running_server
 from tests.storage.databases_0_3_0 import load_0_3_0, sqlite_0_3_0
 from tests.storage.original import State, contents, make_original
@@ -81,7 +81,7 @@ def test_the_server_starts_beside_the_tables_of_the_original(empty_url: str, sta
     for turn in ("First.", "Second."):
         with running_server(db_url=empty_url) as url, api_client(url) as client:
             assert client.get("/ready").json()["status"] == "ready"
-            assert answer_of(say(client, f'#script\n[{{"text": "{turn}"}}]')) == turn
+            assert answer_of(Ide(client, session_id="s1").say(f'#script\n[{{"text": "{turn}"}}]')) == turn
             history = client.get("/sessions/s1/history").json()["messages"]
             assert history[1]["content"] == "First."
     assert contents(empty_url, state) == before
@@ -205,4 +205,4 @@ async def test_a_version_runs_on_the_schema_of_a_newer_one(empty_url: str, tmp_p
         with psycopg.connect(address.target, autocommit=True) as connection:
             connection.execute(newer.format(f"{SCHEMA}."))
     with running_server(db_url=empty_url) as url, api_client(url) as client:
-        assert answer_of(say(client, '#script\n[{"text": "Still."}]')) == "Still."
+        assert answer_of(Ide(client, session_id="s1").say('#script\n[{"text": "Still."}]')) == "Still."

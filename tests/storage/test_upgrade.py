@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.flows.talk import Chunks, answer_of, of_type, outcome_of, result, say, send
-from tests.protocol.sse import post
+from tests.ide import Chunks, Ide, answer_of, of_type, outcome_of, post, request_body, user_message
 from tests.running import api_client, running_server
 from tests.storage.databases_0_3_0 import postgres_0_3_0, sqlite_0_3_0
 
@@ -34,7 +33,7 @@ def client(url_0_3_0: str) -> Iterator[httpx.Client]:
 
 
 def decide(client: httpx.Client, session: str, call_id: str, decision: str = "approve") -> Chunks:
-    return send(client, {"type": "hitl_decision", "call_id": call_id, "decision": decision}, session)
+    return Ide(client, session_id=session).decide(call_id, decision)
 
 
 def test_every_visible_session_is_listed_with_what_it_waits_for(client: httpx.Client) -> None:
@@ -57,36 +56,36 @@ def test_a_finished_conversation_keeps_its_history_and_takes_the_next_message(cl
     assert (session["title"], session["description"]) == ("A finished talk", "Two turns")
     history = client.get("/sessions/finished/history").json()["messages"]
     assert [m["role"] for m in history] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
-    assert answer_of(say(client, '#script\n[{"text": "Still here."}]', "finished")) == "Still here."
+    assert answer_of(Ide(client, session_id="finished").say('#script\n[{"text": "Still here."}]')) == "Still here."
 
 
 def test_a_pending_approval_is_approved_and_its_result_continues_the_turn(client: httpx.Client) -> None:
     told = decide(client, "approval", "write-1")
     assert of_type(told, "status")[0]["metadata"]["status"] == "approved"
-    done = result(client, "write-1", {"success": True, "bytes_written": 6}, "approval")
+    done = Ide(client, session_id="approval").result("write-1", {"success": True, "bytes_written": 6})
     assert answer_of(done) == "Written after the upgrade."
 
 
 def test_an_edited_call_takes_its_result(client: httpx.Client) -> None:
-    done = result(client, "write-1", {"success": True, "bytes_written": 6}, "approved")
+    done = Ide(client, session_id="approved").result("write-1", {"success": True, "bytes_written": 6})
     assert answer_of(done) == "Written after the upgrade."
 
 
 def test_a_round_with_one_result_stored_waits_for_the_other_call(client: httpx.Client) -> None:
-    done = result(client, "write-1", "ok", "round")
+    done = Ide(client, session_id="round").result("write-1", "ok")
     assert answer_of(done) == "Both are settled."
     roles = [m["role"] for m in client.get("/sessions/round/history").json()["messages"]]
     assert roles.count("tool") == 2
 
 
 def test_an_open_question_takes_its_answer(client: httpx.Client) -> None:
-    assert answer_of(say(client, "blue", "question")) == "Noted."
+    assert answer_of(Ide(client, session_id="question").say("blue")) == "Noted."
 
 
 def test_a_waiting_plan_is_approved_and_executed(client: httpx.Client) -> None:
     waiting = client.get("/sessions/plan/pending-approvals").json()["pending_approvals"]
     approval = {"approval_request_id": waiting[0]["call_id"], "decision": "approve"}
-    chunks = send(client, {"type": "plan_decision", **approval}, "plan")
+    chunks = Ide(client, session_id="plan").send({"type": "plan_decision", **approval})
     assert of_type(chunks, "status")[1]["metadata"]["progress"] == "1/2"
     finish_plan(client, "plan", chunks)
 
@@ -96,7 +95,9 @@ def test_an_executing_plan_goes_on_with_its_open_call(client: httpx.Client) -> N
     assert [row["tool_name"] for row in waiting] == ["write_file"]
     call_id = waiting[0]["call_id"]
     decide(client, "executing", call_id)
-    finish_plan(client, "executing", result(client, call_id, {"success": True, "bytes_written": 9}, "executing"))
+    finish_plan(
+        client, "executing", Ide(client, session_id="executing").result(call_id, {"success": True, "bytes_written": 9})
+    )
 
 
 def finish_plan(client: httpx.Client, session: str, chunks: Chunks) -> None:
@@ -110,8 +111,8 @@ def finish_plan(client: httpx.Client, session: str, chunks: Chunks) -> None:
         call = calls[0]
         if call["requires_approval"]:
             decide(client, session, call["call_id"])
-        chunks = result(
-            client, call["call_id"], {"success": True, "content": "print('Hello')", "lines_read": 1}, session
+        chunks = Ide(client, session_id=session).result(
+            call["call_id"], {"success": True, "content": "print('Hello')", "lines_read": 1}
         )
     ended = of_type(chunks, "execution_completed")
     assert [chunk["metadata"]["status"] for chunk in ended] == ["completed"], chunks
@@ -121,16 +122,15 @@ def finish_plan(client: httpx.Client, session: str, chunks: Chunks) -> None:
 
 def test_a_remembered_rule_still_clears_its_command(client: httpx.Client) -> None:
     script = '#script\n[{"tool": "execute_command", "args": {"command": "npm test"}, "id": "again"}, {"text": "Ok."}]'
-    call = of_type(say(client, script, "rules"), "tool_call")[0]
+    call = of_type(Ide(client, session_id="rules").say(script), "tool_call")[0]
     assert not call["requires_approval"]
-    assert answer_of(result(client, "again", "ok", "rules")) == "Ok."
+    assert answer_of(Ide(client, session_id="rules").result("again", "ok")) == "Ok."
 
 
 def test_a_deleted_session_stays_hidden_and_a_swept_one_comes_back(client: httpx.Client) -> None:
-    body = {"session_id": "deleted", "protocol_version": 2, "message": {"type": "user_message", "content": "hi"}}
-    assert post(client, body)[0].status_code == 404
+    assert post(client, request_body(user_message("hi"), "deleted"))[0].status_code == 404
     assert client.get("/sessions/swept/history").status_code == 404
-    chunks = say(client, '#script\n[{"text": "Awake."}]', "swept")
+    chunks = Ide(client, session_id="swept").say('#script\n[{"text": "Awake."}]')
     assert of_type(chunks, "session_info") == []
     assert answer_of(chunks) == "Awake."
     assert client.get("/sessions/swept").json()["session"]["message_count"] == 4

@@ -1,10 +1,8 @@
-"""A small IDE for tests: it carries out the scripted model's calls in a folder and writes the tool messages."""
+"""A conversation with a model, without the runtime: its calls are carried out in a folder by the terminal client."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from client.workspace.executor import WorkspaceExecutor
+from client.workspace.folder import Workspace
+from client.workspace.request import ToolRequest
 from llm.chat_model import Models, Reply
 from tools.catalog import BY_NAME
 from tools.tool import Tool
@@ -41,8 +42,8 @@ def tools_of(agent: str) -> tuple[Tool, ...]:
 
 
 @dataclass
-class Ide:
-    """One session: the conversation, the folder, and what the user decides."""
+class Conversation:
+    """The messages, the folder, and what the user decides."""
 
     folder: Path
     agent: str = "coder"
@@ -102,62 +103,7 @@ class Ide:
         execute = BY_NAME[tool].execute
         if execute is not None:
             return execute(arguments)
-        try:
-            return json.dumps(_WORK[tool](self.folder, arguments), ensure_ascii=False)
-        except OSError as error:
-            return f"Error: {error.strerror}: {arguments.get('path')}"
-
-
-def _read_file(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    lines = (folder / arguments["path"]).read_text("utf-8").splitlines(keepends=True)
-    lines = lines[arguments.get("start_line", 1) - 1 : arguments.get("end_line")]
-    return {"success": True, "content": "".join(lines), "lines_read": len(lines)}
-
-
-def _write_file(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    path = folder / arguments["path"]
-    if arguments.get("create_dirs"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return {"success": True, "bytes_written": path.write_text(arguments["content"], "utf-8")}
-
-
-def _list_files(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    root = folder / arguments["path"]
-    found = sorted(root.rglob("*") if arguments.get("recursive") else root.iterdir())
-    items = [
-        {"name": p.name, "path": str(p.relative_to(folder)), "type": "directory" if p.is_dir() else "file"}
-        for p in found
-    ]
-    return {"success": True, "path": arguments["path"], "items": items, "total_count": len(items)}
-
-
-def _create_directory(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    (folder / arguments["path"]).mkdir(parents=True)
-    return {"success": True, "path": arguments["path"], "created": True, "already_exists": False}
-
-
-def _execute_command(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    command = str(arguments["command"]).replace("python ", f"{sys.executable} ", 1)
-    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, timeout=30, check=False)
-    return {"exit_code": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
-
-
-def _search_in_code(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    matches = [
-        {"path": str(path.relative_to(folder)), "line": number, "content": line}
-        for path in sorted((folder / arguments.get("path", ".")).rglob("*"))
-        if path.is_file()
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if arguments["query"] in line
-    ]
-    return {"query": arguments["query"], "matches": matches, "total_matches": len(matches), "truncated": False}
-
-
-_WORK: dict[str, Callable[[Path, Mapping[str, Any]], Any]] = {
-    "read_file": _read_file,
-    "write_file": _write_file,
-    "list_files": _list_files,
-    "create_directory": _create_directory,
-    "execute_command": _execute_command,
-    "search_in_code": _search_in_code,
-}
+        executor = WorkspaceExecutor(Workspace(self.folder))
+        request = ToolRequest(tool, dict(arguments), is_asked=True)
+        outcome = executor.execute(executor.examine(request))
+        return f"Error: {outcome.error}" if outcome.error else json.dumps(outcome.result, ensure_ascii=False)
