@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from server import create_app
 from settings import Settings
@@ -25,6 +26,13 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 @contextlib.contextmanager
 def running_server(**settings: Any) -> Iterator[str]:
     """Serve with these settings; gives the base URL."""
+    with running_app(**settings) as (_, url):
+        yield url
+
+
+@contextlib.contextmanager
+def running_app(**settings: Any) -> Iterator[tuple[FastAPI, str]]:
+    """Serve with these settings; gives the application and the base URL."""
     chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, **settings}
     app = create_app(Settings.load(**chosen))
     with socket.socket() as listener:
@@ -40,7 +48,7 @@ def running_server(**settings: Any) -> Iterator[str]:
                 assert thread.is_alive(), "the server ended while it started"
                 assert time.monotonic() < deadline, "the server did not start in 60 s"
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield app, f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(timeout=30)

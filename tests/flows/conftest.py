@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from tests.ide import Ide
-from tests.openai_stub import OpenAIStub
-from tests.running import talking
+from tests.servers import Serve
 
 
 @pytest.fixture
-def serve(db_url: str, stub: OpenAIStub) -> Iterator[Callable[..., Ide]]:
-    """Start a server with settings of the test; gives an IDE."""
-    with ExitStack() as stack:
-
-        def start(**settings: Any) -> Ide:
-            return Ide(stack.enter_context(talking(db_url, stub, **settings)))
-
-        yield start
+def serve(shared: Serve) -> Callable[..., Ide]:
+    """A session of its own on a shared server with the settings of the test."""
+    return lambda **settings: Ide(shared(**settings))

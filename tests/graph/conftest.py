@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +18,9 @@ Serve = Callable[..., httpx.Client]
 
 
 @pytest.fixture
-def serve(stub: OpenAIStub, tmp_path: Path) -> Iterator[Serve]:
+def serve(stub: OpenAIStub, sqlite_template: Path, tmp_path: Path) -> Iterator[Serve]:
     """Start servers on one SQLite file, or on the `db_url` given; each call gives a client of a new one."""
+    shutil.copy(sqlite_template, tmp_path / "test.db")
     with ExitStack() as stack:
 
         def start(**settings: Any) -> httpx.Client:

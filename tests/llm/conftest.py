@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -17,19 +17,6 @@ MakeModels = Callable[..., Models]
 @pytest.fixture(scope="session", autouse=True)
 def _no_remote_models() -> None:
     chat_model.ALLOW_REMOTE_MODELS = False
-
-
-@pytest.fixture(scope="module")
-def running_stub() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def stub(running_stub: OpenAIStub) -> OpenAIStub:
-    """The module's server, as new."""
-    running_stub.reset()
-    return running_stub
 
 
 @pytest.fixture(params=["streamed", "plain"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.ide import WRITE, Ide, answer_of, kinds, refusal_in
 from tests.openai_stub import OpenAIStub
-from tests.running import talking
+from tests.servers import Serve
 
 PLAN = {
     "title": "Login",
@@ -21,9 +20,8 @@ PLAN = {
 
 
 @pytest.fixture
-def client(db_url: str, stub: OpenAIStub) -> Iterator[httpx.Client]:
-    with talking(db_url, stub) as client:
-        yield client
+def client(shared: Serve) -> httpx.Client:
+    return shared()
 
 
 def write_call(call_id: str = "c1") -> dict[str, Any]:

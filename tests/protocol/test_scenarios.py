@@ -9,21 +9,19 @@ import pytest
 
 from tests.openai_stub import OpenAIStub
 from tests.protocol.scenario import Scenario
-from tests.running import api_client, running_server
+from tests.servers import Serve
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "plain"])
-def test_scenario_as_specified(file: Path, streaming: bool, db_url: str, stub: OpenAIStub) -> None:
+def test_scenario_as_specified(file: Path, streaming: bool, shared: Serve, stub: OpenAIStub) -> None:
     script = json.loads(file.read_text(encoding="utf-8"))
     stub.streaming = streaming
     prefix = "AGENT_RUNTIME__"
     config = {key.removeprefix(prefix).lower(): value for key, value in script.get("config", {}).items()}
-    settings = {"db_url": db_url, "llm_model": "scripted", "llm_proxy_url": stub.url, "llm_max_retries": 0, **config}
-    with running_server(**settings) as url, api_client(url) as client:
-        Scenario(script, client, stub).play()
+    Scenario(script, shared(**config), stub).play()
 
 
 def test_every_scenario_is_here() -> None:

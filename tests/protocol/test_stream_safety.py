@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ import pytest
 from tests.ide import Ide, answer_of
 from tests.openai_stub import OpenAIStub
 from tests.protocol.scenario import FIELDS
-from tests.running import talking
+from tests.servers import Serve
 
 LONE = "\ud83d"
 HOSTILE = (
@@ -26,9 +25,8 @@ SHOWN = HOSTILE.replace("\x00", "\ufffd").replace(LONE, "\ufffd")
 
 
 @pytest.fixture
-def client(db_url: str, stub: OpenAIStub) -> Iterator[httpx.Client]:
-    with talking(db_url, stub) as client:
-        yield client
+def client(shared: Serve) -> httpx.Client:
+    return shared()
 
 
 def read(body: bytes) -> list[dict[str, Any]]:
