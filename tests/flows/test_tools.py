@@ -97,25 +97,25 @@ def test_model_calls_of_a_turn_are_bounded(serve: Serve, stub: OpenAIStub) -> No
 
 
 def test_an_edit_is_offered_where_the_client_declares_it_and_asked_like_a_write(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     declared = {"tools": ["edit_file", "glob", "paint"], "shell": "bash"}
     arguments = {"path": "lib/a.py", "old": "one", "new": "two"}
     stub.script([{"tool": "edit_file", "args": arguments, "id": "e1"}, {"text": "Changed."}])
-    call = of_type(say(client, "change it", agent_type="coder", environment=declared), "tool_call")[0]
+    call = of_type(ide.say("change it", agent_type="coder", environment=declared), "tool_call")[0]
     assert (call["tool_name"], call["arguments"], call["requires_approval"]) == ("edit_file", arguments, True)
     names = [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
     assert {"edit_file", "glob"} <= set(names)
     assert "paint" not in names
-    send(client, {"type": "hitl_decision", "call_id": "e1", "decision": "approve"})
-    assert answer_of(result(client, "e1", {"success": True, "replaced": 1, "sha256": "0" * 64})) == "Changed."
+    ide.decide("e1", "approve")
+    assert answer_of(ide.result("e1", {"success": True, "replaced": 1, "sha256": "0" * 64})) == "Changed."
 
 
 def test_an_edit_of_a_client_that_did_not_declare_it_is_denied(serve: Serve, stub: OpenAIStub) -> None:
-    client = serve()
+    ide = serve()
     stub.script([{"tool": "glob", "args": {"pattern": "*"}, "id": "g1"}, {"text": "Without it, then."}])
-    chunks = say(client, "find it", agent_type="coder")
+    chunks = ide.say("find it", agent_type="coder")
     assert of_type(chunks, "tool_call") == []
     assert answer_of(chunks) == "Without it, then."
-    told = [m["content"] for m in client.get("/sessions/s1/history").json()["messages"] if m["role"] == "tool"]
+    told = [m["content"] for m in ide.history() if m["role"] == "tool"]
     assert told == ["Tool 'glob' is not allowed for Coder agent"]
     assert "glob" not in [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
