@@ -22,13 +22,15 @@ class UnfitJSON(ValueError):
     """A JSON value is well formed, and cannot be kept: the sentence says why."""
 
 
-def parse_json(text: str, **options: Any) -> Any:
-    """Parse JSON whose value can be kept: no NaN, numbers of 64 bits, at most MAX_DEPTH levels.
+def parse_json(text: str, *, any_integer: bool = False, **options: Any) -> Any:
+    """Parse JSON whose value can be kept: no NaN, no infinity, at most MAX_DEPTH levels, integers of 64 bits.
 
-    `options` are those of `json.loads`. Raises ValueError with a sentence for who wrote the text.
+    With `any_integer` larger integers pass: the tables hold them as text. `options` are those of `json.loads`.
+    Raises ValueError with a sentence for the author of the text.
     """
+    read_integer = int if any_integer else _integer
     try:
-        value = json.loads(text, parse_constant=_constant, parse_int=_integer, parse_float=_float, **options)
+        value = json.loads(text, parse_constant=_constant, parse_int=read_integer, parse_float=_float, **options)
     except RecursionError as error:
         raise UnfitJSON(f"nested deeper than {MAX_DEPTH} levels") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -63,6 +65,15 @@ def _depth(value: Any) -> int:
             break
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
     return depth
+
+
+def has_large_integer(value: Any) -> bool:
+    """Whether a JSON value holds an integer that a checkpoint cannot hold."""
+    if isinstance(value, dict):
+        return any(map(has_large_integer, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_large_integer, value))
+    return isinstance(value, int) and value not in _INTEGERS
 
 
 def storable(value: Any) -> Any:

@@ -18,7 +18,7 @@ class Unreadable(Exception):
 def read_json(body: bytes) -> Any:
     """Read a body; raises Unreadable for what is no JSON, and for values that cannot be kept."""
     try:
-        return parse_json(body.decode("utf-8-sig"))
+        return parse_json(body.decode("utf-8-sig"), any_integer=True)
     except UnicodeDecodeError as error:
         raise Unreadable("The body is not UTF-8") from error
     except UnfitJSON as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.roster import ROSTER
 from errors import ApprovalNotRequired, CallSettled, CallUnknown, DecisionInvalid, DigestMismatch
-from json_text import storable
+from json_text import has_large_integer, storable
 from policy.decide import Call, Environment, Facts
 from policy.decide import decide as judge
 from runs.decision.effects import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
@@ -94,6 +94,8 @@ def _repeated(view: View, request: Request, record: CallRecord, message: HitlDec
 def _refused_edit(session: Session, record: CallRecord, arguments: dict[str, Any], terms: Terms) -> str | None:
     """Why edited arguments are refused: they pass the schema and the whole policy again, an ask is satisfied (S7)."""
     misfit = BY_NAME[record.tool_name].misfit(arguments)
+    if has_large_integer(arguments):
+        misfit = "an integer has more than 64 bits; write it as a string"
     if misfit:
         return f"The edited arguments do not fit the tool: {misfit}"
     agent = ROSTER[record.agent]

@@ -82,7 +82,7 @@ def test_strict_mode_takes_no_result_without_a_decision(db_url: str, stub: OpenA
 def test_a_falsy_result_is_a_result(db_url: str, stub: OpenAIStub) -> None:
     with talking(db_url, stub) as client:
         ide = Ide(client, 1)
-        results = [0, False, "", None, {"a": [1]}, "text", 10**18, 1.5]
+        results = [0, False, "", None, {"a": [1]}, "text", 10**30, 1.5]
         reads = [{"tool": "read_file", "args": {"path": f"f{n}"}, "id": f"r{n}"} for n in range(len(results))]
         stub.script([*reads, {"text": "All read."}])
         chunks = ide.say("Read them all", agent_type="coder")
@@ -97,6 +97,6 @@ def test_a_falsy_result_is_a_result(db_url: str, stub: OpenAIStub) -> None:
             "Tool executed successfully",
             '{"a": [1]}',
             "text",
-            "1" + "0" * 18,
+            "1" + "0" * 30,
             "1.5",
         ]
