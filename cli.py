@@ -100,6 +100,9 @@ def chat(
     network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
 ) -> None:
     """Chat with the agents; tool calls run in the workspace folder only."""
+    from client.terminal.opening import open_chat
+
+    open_chat(workspace, message, as_json=as_json)
     from rich.console import Console
 
     from client.terminal.run import ChatOptions, run_chat

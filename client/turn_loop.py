@@ -35,7 +35,7 @@ class TurnLoop:
         self._decider = decider
         self._view = view
         self._executor = executor
-        self._is_first = True
+        self._declared: dict[str, Any] | None = None
         self._begin_task()
 
     def _begin_task(self) -> None:
@@ -59,8 +59,9 @@ class TurnLoop:
         message: dict[str, Any] = {"type": "user_message", "content": text}
         if agent:
             message["agent_type"] = agent
-        if self._is_first:
-            message["environment"] = self._executor.environment()
+        environment = self._executor.environment()
+        if environment != self._declared:
+            message["environment"] = environment
         return self._carry(message)
 
     def take_up(self) -> str | None:
@@ -86,7 +87,7 @@ class TurnLoop:
     def begin_session(self) -> None:
         """Turn to a new session; its first message describes the machine again."""
         self._session.begin()
-        self._is_first = True
+        self._declared = None
         self._begin_task()
 
     def environment(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class TurnLoop:
         try:
             if message is not None:
                 self._send(message)
-                self._is_first = False
+                self._declared = message.get("environment", self._declared)
             while self._settle_next():
                 pass
         except (KeyboardInterrupt, EOFError):

@@ -17,12 +17,13 @@ from agents.replies.ask_model import Said, ask
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.summary import compact, recompact
-from agents.thread.compaction import is_cut_by_server, reading_of, size_of
+from agents.thread.compaction import CHARS_PER_TOKEN, is_cut_by_server, reading_of, size_of
 from agents.thread.conversation import current_agent, current_subtask, readable, visible
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
 from llm.reply.extras import kept_extras
+from prompts.instructions import instruction_files
 from prompts.render import Prompt, agent_prompt
 from state import AgentState, Turn
 
@@ -30,7 +31,8 @@ Next = Literal[
     "router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step", "__end__"
 ]
 
-
+INSTRUCTION_SHARE = 0.25
+"""The share of the model's window that the project's instructions may fill: the conversation needs the rest."""
 ENDED_SILENTLY = "(The model ended its turn without a message.)"
 
 
@@ -171,6 +173,9 @@ def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
         agent.name,
         tools=[(tool.name, tool.description) for tool in _offered(agent, state, context)],
         environment=context.environment,
+        instructions=instruction_files(
+            context.environment, round(INSTRUCTION_SHARE * context.context_tokens * CHARS_PER_TOKEN)
+        ),
         other_agents=[(other.name, other.when) for other in others if other.name != agent.name],
         subtask=step,
         reload=context.prompt_reload,

@@ -75,11 +75,13 @@ def agent_prompt(
     tools: Iterable[tuple[str, str]],
     environment: Mapping[str, object] | None = None,
     other_agents: Iterable[tuple[str, str]] = (),
+    instructions: str = "",
     subtask: Mapping[str, object] | None = None,
     reload: bool = False,
 ) -> Prompt:
     """Build an agent's system prompt; `tools` are (name, description), `other_agents` (name, when to use it).
 
+    `instructions` are the files of the project as `prompts.instructions` renders them.
     `subtask` = {"goal", "description", "results": [{"description", "result"}, …]} adds the addendum of a plan's step.
     """
     prompt = render(
@@ -89,6 +91,8 @@ def agent_prompt(
         environment=environment_lines(environment),
         other_agents=_lines(other_agents) or "None: nobody to hand over to. Do the whole work yourself.",
     )
+    if instructions:
+        prompt = _joined(prompt, render("instructions", reload=reload, files=instructions))
     if subtask is None:
         return prompt
     addendum = render(
@@ -98,6 +102,10 @@ def agent_prompt(
         description=str(subtask.get("description") or "not given"),
         results=_result_blocks(subtask.get("results")),
     )
+    return _joined(prompt, addendum)
+
+
+def _joined(prompt: Prompt, addendum: Prompt) -> Prompt:
     return Prompt(f"{prompt.text}\n\n{addendum.text}", f"{prompt.hash}+{addendum.hash}")
 
 

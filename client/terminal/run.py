@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.text import Text
 
 from client.configuration import client_settings, data_folder, workspace_folder
 from client.decider import ApproveAll, Decider, RejectAll
@@ -24,12 +23,12 @@ from client.terminal.display import Display
 from client.terminal.history_view import history_lines
 from client.terminal.json_view import JsonView
 from client.terminal.keyboard import Keyboard
-from client.terminal.text import shown
 from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.view import View
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.sandbox.choice import find_boundary
 from client.workspace.sandbox.confinement import Confinement
@@ -63,15 +62,8 @@ class ChatOptions:
 
 
 def run_chat(options: ChatOptions, console: Console) -> int:
-    """Run the client and return the exit status: 0 completed, 1 not completed."""
-    try:
-        workspace = Workspace(options.workspace)
-    except OSError as error:
-        raise ConfigurationError(f"The workspace '{options.workspace}' is not a folder that can be used.") from error
-    if options.message is None and not sys.stdin.isatty():
-        raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
-    if options.as_json and options.message is None:
-        raise ConfigurationError("--json prints one task: give it with --message.")
+    """Run the client after `open_chat` and return the exit status: 0 completed, 1 not completed."""
+    workspace = Workspace(options.workspace)
     settings = client_settings()
     index = SessionIndex(workspace_folder(workspace.root))
     place = _place(options, settings, index)
@@ -83,7 +75,7 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     project_rules = ProjectRules.read(workspace)
     for note in project_rules.notes:
         display.warn(note)
-    executor = WorkspaceExecutor(workspace, confinement, project_rules)
+    executor = WorkspaceExecutor(workspace, confinement, project_rules, ProjectInstructions(workspace, display.warn))
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.as_json
     keyboard = Keyboard(data_folder() / "history") if is_terminal else None
     decider = _decider(options.approve, keyboard, display, workspace, time_limit)
@@ -101,7 +93,6 @@ def run_chat(options: ChatOptions, console: Console) -> int:
             if options.message is not None or keyboard is None:
                 index.note(Place(session.id, place.server))
                 return 0 if loop.run_task(options.message or "", options.agent) == "completed" else 1
-            display.line(Text("CodeLab agent runtime", "bold") + shown(f"  workspace {workspace.root}", "dim"))
             if place.session:
                 loop.take_up()
             _converse(Commands(session, loop, display), loop, display, keyboard, options.agent, index, place.server)

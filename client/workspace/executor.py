@@ -11,6 +11,7 @@ from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
+from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.request import Concern, Examination, ToolRequest
 from client.workspace.sandbox.boundary import declared
@@ -84,15 +85,26 @@ class WorkspaceExecutor:
     """Runs tool calls in one folder, one call at a time."""
 
     def __init__(
-        self, workspace: Workspace, confinement: Confinement | None = None, rules: ProjectRules | None = None
+        self,
+        workspace: Workspace,
+        confinement: Confinement | None = None,
+        rules: ProjectRules | None = None,
+        instructions: ProjectInstructions | None = None,
     ) -> None:
         self._workspace = workspace
         self._confinement = confinement or Confinement()
         self._rules = rules or ProjectRules()
+        self._instructions = instructions or ProjectInstructions(workspace)
         self._slot = CommandSlot()
 
     def environment(self) -> dict[str, Any]:
-        """See Executor."""
+        """See Executor; the project's instructions are read anew each time."""
+        machine = self._machine()
+        instructions = self._instructions.read(machine)
+        return machine | ({"instructions": instructions} if instructions else {})
+
+    def _machine(self) -> dict[str, Any]:
+        """What the policy needs of the environment."""
         own = {"tools": _DECLARED, "sandbox": declared(self._confinement.boundary)}
         declaration = self._workspace.environment() | own
         return declaration | ({"rules": list(self._rules.wishes)} if self._rules.wishes else {})
@@ -103,7 +115,7 @@ class WorkspaceExecutor:
         try:
             _check_arguments(request)
             located = self._locate(request)
-            concerns = judge_target(request, located, Environment.read(self.environment()))
+            concerns = judge_target(request, located, Environment.read(self._machine()))
             concerns += self._command_concerns(request, located)
             if request.precondition is not None and not is_command:
                 request.precondition.check(bytes_of(self._workspace, located))
@@ -122,6 +134,7 @@ class WorkspaceExecutor:
         if examination.refusal is not None or located is None:
             return ToolOutcome(error=examination.refusal)
         self._workspace.changed = []
+        self._instructions.note_use(located)
         try:
             result = self._run(examination, located, time_left_s)
         except Refusal as refusal:

@@ -45,6 +45,17 @@ def test_command_line_imports_nothing_heavy(module: str) -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("module", ["rich", "httpx", "prompt_toolkit", "settings"])
+def test_first_line_of_a_chat_is_shown_before_anything_heavy_is_imported(module: str, tmp_path: Path) -> None:
+    refusing = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['x', 'chat', '-m', 'hi']; import cli; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", refusing], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert f"import of {module}" in done.stderr
+    assert done.stdout.splitlines()[0].startswith("CodeLab agent runtime  workspace ")
+
+
 def test_version() -> None:
     assert agent_runtime("version").stdout.strip() == version("codelab-agent-runtime")
 

@@ -145,7 +145,7 @@ def test_chat_uses_a_server_that_runs_elsewhere(workspace: Path, db: str) -> Non
 
 
 def wait_until_healthy(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while True:
         try:
             if httpx.get(f"{url}/health").is_success:

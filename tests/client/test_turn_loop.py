@@ -77,6 +77,16 @@ def talk(
         )
 
 
+def test_environment_goes_out_again_when_it_has_changed(root: Path) -> None:
+    with talk(root, ApproveAll(), *([says("Hi"), done()] for _ in range(3))) as t:
+        t.loop.run_task("one")
+        (root / "AGENTS.md").write_text("use tabs")
+        t.loop.run_task("two")
+        t.loop.run_task("three")
+        assert t.message(1)["environment"]["instructions"] == [{"path": "AGENTS.md", "text": "use tabs"}]
+        assert "environment" not in t.message(2)
+
+
 def test_environment_goes_out_with_the_first_message_only(root: Path) -> None:
     with talk(root, ApproveAll(), [says("Hi"), done()], [says("Ho"), done()]) as t:
         assert t.loop.run_task("hello", agent="ask") == "completed"

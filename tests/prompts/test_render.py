@@ -13,7 +13,7 @@ from prompts import render as prompts
 from prompts.render import agent_prompt, classifier_prompt, environment_lines, render
 
 AGENT_PROMPTS = [agent.name for agent in AGENTS if agent.name != "orchestrator"]
-NOT_AGENTS = {"classifier", "subtask", "summary"}
+NOT_AGENTS = {"classifier", "instructions", "subtask", "summary"}
 PROMPT_FILES = sorted(path.stem for path in Path(prompts.__file__).parent.glob("*.md"))
 MAX_PROMPT_CHARS = 3600  # about 900 tokens of English
 
