@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from storage.database import Database, Transaction, patiently
 from storage.postgres import PostgresDatabase, postgres_errors
-from storage.sqlite import SqliteDatabase, sqlite_errors
+from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
 
 
 def _serializer() -> JsonPlusSerializer:
@@ -152,7 +152,7 @@ class Checkpoints:
             import aiosqlite
             from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-            connection = await aiosqlite.connect(self._database.path, timeout=10)
+            connection = await aiosqlite.connect(self._database.path, timeout=BUSY_TIMEOUT_S)
             await connection.execute("pragma synchronous=NORMAL")
             self._sqlite = AsyncSqliteSaver(connection, serde=_serializer())
             await self._sqlite.setup()

@@ -64,12 +64,19 @@ class Database(ABC):
     """How this process signs its notifications, so that it can leave out its own."""
 
     @abstractmethod
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction: committed at the end, rolled back on an error; raises NotReady without a database."""
+    def transaction(self, *, long: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction: committed at the end, rolled back on an error; raises NotReady without a database.
+
+        `long` gives its statements more time: no client waits for them.
+        """
 
     @abstractmethod
     def autocommit(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a connection on which every statement is its own transaction."""
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Raise NotReady when a session could not be written: away, locked, read-only or full."""
 
     @abstractmethod
     async def close(self) -> None:

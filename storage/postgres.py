@@ -15,15 +15,31 @@ from storage.home import ENTER_HOME
 POOL_MIN = 2
 POOL_MAX = 16
 CONNECT_TIMEOUT_S = 2.5
-"""How long a request waits for a connection before it is told 503."""
+"""How long the opening of one connection may take."""
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """A database host that vanished is noticed in about ten seconds, not in two hours."""
 IDLE_TRANSACTION_MS = 10_000
+POOL_WAIT_S = 2.5
+"""How long a request waits for a connection of the pool."""
+LOCK_TIMEOUT_MS = 1_500
+STATEMENT_TIMEOUT_MS = 2_000
+"""A request that has its connection is told 503 after two seconds when a table is locked."""
+LONG_LOCK_TIMEOUT_MS = 10_000
+LONG_STATEMENT_TIMEOUT_MS = 60_000
+"""For what no client waits for: closings, purges, imports."""
+_LONG = (
+    f"select set_config('lock_timeout', '{LONG_LOCK_TIMEOUT_MS}', true) as lock_timeout,"
+    f" set_config('statement_timeout', '{LONG_STATEMENT_TIMEOUT_MS}', true) as statement_timeout"
+)
+_WRITE_PATH = (
+    "lock table sessions, runs, events, tool_calls, messages, checkpoints, checkpoint_blobs, checkpoint_writes"
+    " in row exclusive mode"
+)
 
 
 @contextmanager
 def postgres_errors() -> Iterator[None]:
-    """Translate what psycopg and its pool raise while the database is away, restarts or fails over."""
+    """Translate what psycopg and its pool raise while the database is away, restarts, fails over, is locked or full."""
     import psycopg
 
     away = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
@@ -34,9 +50,11 @@ def postgres_errors() -> Iterator[None]:
 
 
 async def prepare_connection(connection: Any) -> None:
-    """Make our schema the search path, and let no stopped process hold its session's lock for ever."""
+    """Make our schema the search path, and bound what one statement and one stopped process may hold or wait for."""
     await connection.execute(ENTER_HOME)
     await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
+    await connection.execute(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
+    await connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
 
 
 class PostgresDatabase(Database):
@@ -55,7 +73,7 @@ class PostgresDatabase(Database):
             min_size=POOL_MIN,
             max_size=POOL_MAX,
             open=False,
-            timeout=CONNECT_TIMEOUT_S,
+            timeout=POOL_WAIT_S,
             reconnect_timeout=0.5,
             kwargs={**self.options, "prepare_threshold": 0},
             configure=prepare_connection,
@@ -97,10 +115,17 @@ class PostgresDatabase(Database):
                 yield self.on(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:
         """See Database."""
         async with self.autocommit() as tx, tx.connection.transaction():
+            if long:
+                await tx.connection.execute(_LONG)
             yield tx
+
+    async def check(self) -> None:
+        """See Database."""
+        async with self.transaction() as tx:
+            await tx.connection.execute(_WRITE_PATH)
 
     async def close(self) -> None:
         """See Database."""

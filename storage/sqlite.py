@@ -16,15 +16,31 @@ from typing import Any
 from errors import ConfigurationError, NotReady
 from storage.database import Database, Dialect, Transaction
 
+BUSY_TIMEOUT_S = 1.5
+GUARD_WAIT_S = 1.0
+"""How long a request waits for the connection; with the busy timeout it is told 503 after at most 3 s."""
+CHECK_BYTES = 65_536
+"""What the readiness check writes, and takes back."""
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
 
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
-    """Translate a file that somebody else holds for longer than the busy timeout."""
+    """Translate a file that somebody else holds for longer than the busy timeout, or that cannot be written."""
     try:
         yield
     except sqlite3.OperationalError as error:
         # The low byte is the kind; extended codes only say more precisely why.
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY:
             raise NotReady from error
         raise
 
@@ -47,22 +63,22 @@ class SqliteDatabase(Database):
 
         Path(self.path).absolute().parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
         self._file_lock = _lock_file(self.path)
-        self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=10)
+        self._connection = await aiosqlite.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         self._connection.row_factory = _named
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             await self._connection.execute(f"pragma {pragma}")
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """See Database."""
-        async with self._guard:
+        async with self._guarded():
             with sqlite_errors():
                 yield Transaction(self._connection, "sqlite", self._statements)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:  # noqa: ARG002 PostgreSQL's
         """See Database."""
-        async with self._guard:
+        async with self._guarded():
             try:
                 with sqlite_errors():
                     await self._connection.execute("begin immediate")
@@ -72,6 +88,27 @@ class SqliteDatabase(Database):
                 # The connection works its statements off in order: this comes after whatever was cut off.
                 await asyncio.shield(self._roll_back())
                 raise
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(GUARD_WAIT_S):
+                await self._guard.acquire()
+        except TimeoutError as error:
+            raise NotReady from error
+        try:
+            yield
+        finally:
+            self._guard.release()
+
+    async def check(self) -> None:
+        """See Database: the file takes a block more, and a commit reaches the disk."""
+        async with self.transaction() as tx:
+            await tx.connection.execute("select 1 from sessions limit 1")
+            await tx.connection.execute("savepoint block")
+            await tx.connection.execute("create table readiness as select zeroblob(?) as block", (CHECK_BYTES,))
+            await tx.connection.execute("rollback to block")
+            await tx.connection.execute("update alembic_version set version_num = version_num")
 
     async def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.OperationalError):  # when nothing is open there is nothing to undo

@@ -26,7 +26,7 @@ from wire.protocol import Chunk, Outcome, error_chunk
 
 async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
     """Store an attempt that ended by itself, its checkpoint included: paused with its calls, completed or failed."""
-    async with engine.database.transaction() as tx:
+    async with engine.database.transaction(long=True) as tx:
         records, published = await _publication(tx, engine, run, recorder.interrupts)
         outcome: Outcome = "failed" if recorder.failure else "completed"
         status: RunStatus = "failed" if recorder.failure else "completed"
@@ -47,7 +47,7 @@ async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
 
     What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.drive.recovery`).
     """
-    async with engine.database.transaction() as tx:
+    async with engine.database.transaction(long=True) as tx:
         said = [pack(chunk) for chunk in join_deltas(chunks)]
         stored = await events.append(tx, run.session_id, run.request_id, said, run=run)
         session = await sessions.find_any(tx, run.session_id, lock=True)
@@ -64,7 +64,7 @@ async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
 async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
     """End a run that cannot be closed as it should: an error, so that the session is free."""
     chunks = [pack(internal_error(error_id)), pack(done_chunk("failed", Recorder(engine, run).usage()))]
-    async with engine.database.transaction() as tx:
+    async with engine.database.transaction(long=True) as tx:
         stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
         await store_settled(tx, run)
         await runs.close(tx, run, "failed", "internal")

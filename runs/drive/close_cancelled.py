@@ -34,7 +34,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
     if partial is not None:
         ending += assistant_message(partial.content, streamed=True, partial=True)
     ending += [error_chunk("cancelled", CANCELLED), done_chunk("cancelled", recorder.usage())]
-    async with engine.database.transaction() as tx:
+    async with engine.database.transaction(long=True) as tx:
         told = [pack(chunk) for chunk in join_deltas([*chunks, *ending])]
         stored = await events.append(tx, run.session_id, run.request_id, told, run=run)
         await _settle(tx, run, recorder, [] if partial is None else [partial])

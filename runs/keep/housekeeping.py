@@ -49,6 +49,6 @@ async def purge_deleted(engine: Engine) -> int:
         old = await sessions.purgeable(tx, stamp_in(-PURGE_AFTER_HOURS))
     for session_id in old:
         await engine.checkpoints.delete(session_id)
-        async with engine.database.transaction() as tx:
+        async with engine.database.transaction(long=True) as tx:
             await sessions.hard_delete(tx, session_id)
     return len(old)

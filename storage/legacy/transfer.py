@@ -95,7 +95,7 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
             run, paused = _run_of(session, agent), None
             if session.last_call is not None and row["deleted_at"] is None:
                 paused = await pause(checkpoints, run, session.messages, session.last_call)
-            async with database.transaction() as tx:
+            async with database.transaction(long=True) as tx:
                 values = {**row, **context, "id": session.id, "owner": owner, "agent": agent, "used_at": used_at}
                 is_new = await _store(tx, values, run, session, paused)
             _report_session(report, session, context, agent, paused=paused, is_new=is_new)

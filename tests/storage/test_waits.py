@@ -1,0 +1,93 @@
+"""Locked tables and full files: requests are refused while somebody else holds on, and readiness says so."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.databases import PostgresServer
+from tests.runs.opened import Client, opened
+
+PATIENCE_S = 20
+"""The lock is held until the answers are there: without a bound of their own they would never come."""
+
+
+async def refused(client: Client, *, ready: int) -> None:
+    """A new message is refused for now, and readiness knows."""
+    async with asyncio.timeout(PATIENCE_S):
+        message = {"type": "user_message", "content": "x" * 200_000, "agent_type": "ask"}
+        body = {"session_id": "s", "protocol_version": 2, "message": message}
+        response = await client.http.post("/agent/message/stream", json=body)
+        assert (response.status_code, response.json()["code"]) == (503, "not_ready"), response.text
+        assert int(response.headers["retry-after"]) > 0
+        assert (await client.http.get("/ready")).status_code == ready
+
+
+async def served(client: Client) -> None:
+    assert (await client.http.get("/ready")).status_code == 200
+    assert (await client.play([{"text": "Back."}]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("table", "mode"),
+    [("sessions", "access exclusive"), ("runs", "share"), ("events", "exclusive"), ("messages", "share")],
+)
+def test_a_locked_table_is_503(postgres: PostgresServer, table: str, mode: str) -> None:
+    async def run(db_url: str) -> None:
+        async with opened(db_url) as (_, client):
+            async with await psycopg.AsyncConnection.connect(db_url) as other:
+                await other.execute(f"lock table {table} in {mode} mode".encode())
+                await refused(client, ready=503)
+            await served(client)
+
+    with postgres.database() as db_url:
+        asyncio.run(run(db_url))
+
+
+def test_a_slow_statement_is_503(postgres: PostgresServer) -> None:
+    slow = """create function wait() returns trigger language plpgsql
+              as $$ begin perform pg_sleep(60); return new; end $$;
+              create trigger wait before insert on runs for each row execute function wait()"""
+
+    async def run(db_url: str) -> None:
+        async with (
+            opened(db_url) as (_, client),
+            await psycopg.AsyncConnection.connect(db_url, autocommit=True) as other,
+        ):
+            await other.execute(slow)
+            await refused(client, ready=200)
+            await other.execute("drop trigger wait on runs")
+            await served(client)
+
+    with postgres.database() as db_url:
+        asyncio.run(run(db_url))
+
+
+def test_a_locked_file_is_503(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(f"sqlite:///{tmp_path}/t.db") as (_, client):
+            other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+            other.execute("begin immediate")
+            await refused(client, ready=503)
+            other.execute("rollback")
+            other.close()
+            await served(client)
+
+    asyncio.run(run())
+
+
+def test_a_full_file_is_503(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(f"sqlite:///{tmp_path}/t.db") as (engine, client):
+            async with engine.database.autocommit() as tx:
+                await tx.connection.execute("pragma max_page_count = 1")
+            await refused(client, ready=503)
+            async with engine.database.autocommit() as tx:
+                await tx.connection.execute("pragma max_page_count = 1000000")
+            await served(client)
+
+    asyncio.run(run())
