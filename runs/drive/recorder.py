@@ -18,9 +18,10 @@ from langgraph.types import Overwrite
 from errors import NotReady
 from runs.engine import Engine
 from runs.thread import message_record
-from storage import events
+from storage import events, sessions
 from storage.audit import AuditEntry
 from storage.database import RETRY_S
+from storage.events import Event
 from storage.messages import MessageRecord
 from storage.runs import Run
 from wire.chunks import chunks_of_event
@@ -147,7 +148,11 @@ class Recorder:
         while True:
             try:
                 async with self._engine.database.transaction() as tx:
-                    stored = await events.of_run(tx, self._run, self._written_to) if is_unsure else []
+                    stored: list[Event] = []
+                    if is_unsure:
+                        # Held first: the unanswered commit may still be on its way, and holds the session until then.
+                        await sessions.find_any(tx, self._run.session_id, lock=True)
+                        stored = await events.of_run(tx, self._run, self._written_to)
                     if not stored:
                         stored = await events.append(
                             tx, self._run.session_id, self._run.request_id, chunks, run=self._run, durable=False
