@@ -11,8 +11,8 @@ from api.auth import owner_of
 from errors import BadRequest, SessionUnknown
 from json_text import storable
 from runs.engine import Engine
-from wire.protocol import check_session_id, quoted
 from wire.rest.problems import Problem
+from wire.text import check_session_id, quoted
 
 MAX_PAGE = 1000
 MAX_OFFSET = 2**31 - 1

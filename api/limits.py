@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.json_body import Unreadable, read_json
 from api.responses import JSONReply
-from wire.protocol import SESSION_ID
+from wire.text import SESSION_ID
 
 WINDOW_S = 60.0
 MAX_KEYS = 50_000

@@ -5,17 +5,14 @@ Scenarios such as S1: docs/scenarios.md.
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from errors import BadRequest
-from json_text import storable
-
-SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+from wire.environment import EnvironmentDeclared
+from wire.text import Text, quoted
 
 ErrorCode = Literal[
     "bad_request",
@@ -43,69 +40,6 @@ ErrorCode = Literal[
     "not_ready",
     "internal",
 ]
-Text = Annotated[str, AfterValidator(storable)]
-"""A string that is stored or shown: U+0000 and lone surrogates are replaced where it comes in (section 1)."""
-SHOWN_CHARS = 200
-
-
-def check_session_id(session_id: str) -> str:
-    """Give `session_id` back, or raise BadRequest when it is not 1..64 of `A-Z a-z 0-9 _ . -`, or only dots."""
-    if not SESSION_ID.fullmatch(session_id) or not session_id.strip("."):
-        raise BadRequest("session_id must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not only dots")
-    return session_id
-
-
-def quoted(value: Any) -> str:
-    """A value of the client's as a refusal shows it: text as it is, None by name, the rest as JSON, never endless."""
-    text = value if isinstance(value, str) else "None" if value is None else json.dumps(value)
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
-
-
-# --- messages -------------------------------------------------------------------------------------------------------
-
-
-MAX_INSTRUCTION_BYTES = 32_768
-
-
-class InstructionFile(BaseModel):
-    """A file in which a project says how work in it is done, such as AGENTS.md."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    path: Annotated[Text, Field(max_length=1024)]
-    text: Text
-
-
-class SandboxDeclared(BaseModel):
-    """What holds a command that nobody looked at, on the client's machine."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    kind: Text | None = None
-    network: bool | None = None
-    write: Text | None = None
-
-
-def _within_limit(files: list[InstructionFile]) -> list[InstructionFile]:
-    """Refuse instructions that are too long together; each counts with its path."""
-    if sum(len(file.path.encode()) + len(file.text.encode()) for file in files) > MAX_INSTRUCTION_BYTES:
-        raise ValueError(f"instructions have at most {MAX_INSTRUCTION_BYTES} bytes together")
-    return files
-
-
-class EnvironmentDeclared(BaseModel):
-    """What the client says of the machine that runs its tools; kept for the session until sent again."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    os: Text | None = None
-    shell: Text | None = None
-    workspace_root: Text | None = None
-    has_git: bool | None = None
-    tools: list[Text] | None = None
-    rules: Annotated[list[Any], AfterValidator(storable)] | None = None
-    instructions: Annotated[list[InstructionFile], AfterValidator(_within_limit)] | None = None
-    sandbox: SandboxDeclared | None = None
 
 
 class Message(BaseModel):

@@ -16,8 +16,8 @@ from runs.requests import take
 from storage import audit, sessions
 from storage.database import Transaction
 from tools.catalog import TOOLS
-from wire.protocol import quoted
 from wire.rest.agents import AgentContext, AgentList, SwitchRequest
+from wire.text import quoted
 
 router = APIRouter(route_class=JsonRoute)
 

@@ -19,7 +19,8 @@ from errors import BadRequest, SessionRefusal
 from json_text import storable
 from runs.decision.view import Request
 from runs.requests import take
-from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage, check_session_id, quoted
+from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage
+from wire.text import check_session_id, quoted
 
 router = APIRouter(route_class=JsonRoute)
 

@@ -10,7 +10,7 @@ from api.responses import JSONReply
 from json_text import storable
 from storage import figures
 from wire.metric_views import EventStats, MeasuredSessions, MetricsOverview, NoMetrics, NotedEvents, SessionMetrics
-from wire.protocol import quoted
+from wire.text import quoted
 
 router = APIRouter(prefix="/events")
 

@@ -13,8 +13,8 @@ from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
 from storage import rules, sessions
-from wire.protocol import check_session_id, quoted
 from wire.rest.policy import PolicyCheck, PolicyVerdict
+from wire.text import check_session_id, quoted
 
 router = APIRouter(route_class=JsonRoute)
 

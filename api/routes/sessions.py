@@ -19,7 +19,6 @@ from runs.thread import openai_calls
 from storage import audit, messages, sessions
 from storage.messages import MessageRecord
 from storage.sessions import Session
-from wire.protocol import check_session_id
 from wire.rest.sessions import (
     CancelResult,
     History,
@@ -30,6 +29,7 @@ from wire.rest.sessions import (
     SessionList,
     SessionPatch,
 )
+from wire.text import check_session_id
 
 router = APIRouter(route_class=JsonRoute)
 

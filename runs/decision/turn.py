@@ -11,7 +11,8 @@ from runs.decision.view import ChooseAgent, Request, Terms, View
 from storage.audit import AuditEntry
 from storage.messages import MessageRecord
 from storage.sessions import Session
-from wire.protocol import AgentSwitched, Chunk, Error, SwitchAgent, error_chunk, quoted
+from wire.protocol import AgentSwitched, Chunk, Error, SwitchAgent, error_chunk
+from wire.text import quoted
 
 TITLE_CHARS = 500
 DEFAULT_REASON = "User requested agent switch"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from wire.protocol import Text
+from wire.text import Text
 
 
 class AgentView(BaseModel):

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from wire.protocol import Text, with_feedback
+from wire.protocol import with_feedback
+from wire.text import Text
 
 
 class PendingApproval(BaseModel):

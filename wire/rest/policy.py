@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wire.protocol import EnvironmentDeclared
+from wire.environment import EnvironmentDeclared
 
 
 class PolicyCheck(BaseModel):

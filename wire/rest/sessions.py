@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wire.protocol import Text
+from wire.text import Text
 
 SessionStatus = Literal["idle", "running", "awaiting_tool", "awaiting_approval", "awaiting_answer", "awaiting_plan"]
 

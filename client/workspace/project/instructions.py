@@ -11,7 +11,7 @@ from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.judgement import judge_target
 from client.workspace.request import ToolRequest
 from policy.decide import Environment
-from wire.protocol import MAX_INSTRUCTION_BYTES
+from wire.environment import MAX_INSTRUCTION_BYTES
 
 FILE_NAME = "AGENTS.md"
 MAX_FOLDERS = 100

@@ -25,7 +25,7 @@ update runs set lease_until = extract(epoch from clock_timestamp()) + :lease_s
 where worker = :worker and status = 'running' returning id, cancel_requested;
 
 -- name: release_leases(worker)^
--- Hand every running run of this worker over to whoever hears the bell.
+-- Hand every running run of this worker over to any other worker, and notify the workers.
 with released as (
     update runs set lease_until = 0, worker = 0 where worker = :worker and status = 'running' returning id
 )
@@ -56,6 +56,6 @@ order by r.updated_at
 limit 100;
 
 -- name: request_cancel(run_id)^
--- Tell the worker of a run to stop it, and ring its bell.
+-- Tell the worker of a run to stop it, by a notification.
 with asked as (update runs set cancel_requested = 1 where id = :run_id and status = 'running' returning id)
 select id, pg_notify('agent_runtime', 'cancel ' || current_setting('application_name') || ' ' || id) from asked;
