@@ -89,7 +89,9 @@ def test_database_that_cannot_be_used_is_one_sentence(workspace: Path) -> None:
 
 def test_person_approves_on_the_real_server(workspace: Path, db: str) -> None:
     message = script(
-        {"tool": "write_file", "args": {"path": "greeter.py", "content": "print('edited')\n"}}, {"text": "Finished."}
+        {"tool": "read_file", "args": {"path": "greeter.py"}},
+        {"tool": "write_file", "args": {"path": "greeter.py", "content": "print('edited')\n"}},
+        {"text": "Finished."},
     )
     options = ("--workspace", str(workspace), "--db", db, "--message", message, "--agent", "coder")
     with at_terminal("chat", *options) as person:
