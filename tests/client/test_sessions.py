@@ -119,6 +119,7 @@ def test_task_as_json_lines(tmp_path: Path) -> None:
     assert [line["kind"] for line in lines if line["kind"] != "chunk"] == ["result", "end"]
     assert lines[-1]["outcome"] == "completed"
     assert lines[-1]["changed"] == ["b.txt"]
+    (tmp_path / "b.txt").unlink()  # a file that this session has not read is not asked about
     rejected = agent_runtime(*chat)
     assert [json.loads(line)["kind"] for line in rejected.stdout.splitlines()].count("rejected") == 1
     assert "no terminal to ask at" in rejected.stderr
