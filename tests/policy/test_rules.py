@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,10 @@ def test_a_session_rule_never_lifts_a_restriction_of_a_rule(tmp_path: Path) -> N
     granted = Facts(BASH, session_rules=(option.rule,))
     assert run("dart test", granted).decision == "allow"
     assert run("dart test", granted, rules).decision == "ask"
+
+
+def test_the_rule_that_the_protocol_page_shows_restricts() -> None:
+    golden = Path(__file__).parent.parent / "golden" / "message_user_message.json"
+    environment = Environment.read(json.loads(golden.read_text(encoding="utf-8"))["environment"])
+    assert write("coder", "docs/index.md", Facts(environment)).decision == "deny"
+    assert write("coder", "lib/a.dart", Facts(environment)).decision == "ask"
