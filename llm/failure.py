@@ -34,6 +34,13 @@ _TOO_LONG_SIGNS = (
     "maximum prompt length",
 )
 _MAX_REASON_CHARS = 240
+_ABOUT_CODE = re.compile(
+    r"traceback|\bfile \"|\bline \d+, in\b|\.(?:py|go|rs|js|java)\b|<class|object at 0x|\bNoneType\b"
+    r"|\w+(?:Error|Exception)\("
+    r"|\b(?:psycopg|sqlite|postgres|sqlalchemy|pydantic|asyncio|starlette|fastapi|uvicorn|httpx|aiohttp|langchain|langgraph)",
+    re.IGNORECASE,
+)
+"""Signs that a server shows its own insides: such a text is for the log alone."""
 _UNWANTED = (
     (re.compile(r"\b(?:https?|wss?)://\S+"), ""),
     (re.compile(r"\b(?:[\w-]+\.)*\w*(?:Error|Exception)\b[:\s-]*"), ""),
@@ -118,6 +125,8 @@ def reason_in(body: str) -> str | None:
         text = body if len(body) < 2 * _MAX_REASON_CHARS and not body.lstrip().startswith(("<", "{", "[")) else ""
     for pattern, replacement in _UNWANTED:
         text = pattern.sub(replacement, text)
+    if _ABOUT_CODE.search(text):
+        return None
     text = text.strip(" -:;,.\"'{}[]")
     if len(text) > _MAX_REASON_CHARS:
         text = text[:_MAX_REASON_CHARS].rsplit(" ", 1)[0] + " …"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 OUTSIDE = (".venv", "tests", "benchmarks")
 STATEMENTS = {("core.py", "execute"), ("cursor_async.py", "execute"), ("_connection_base.py", "_exec_command")}
 """Where aiosqlite and psycopg send one statement."""
-BACKGROUND = "runs/keep/"
+BACKGROUND = ("runs/keep/", "runs/drive/recovery.py")
 """What the process does on its own, whether or not a message comes."""
 
 

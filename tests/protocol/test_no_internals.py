@@ -21,7 +21,7 @@ INTERNAL = re.compile(
     r"""Traceback|File\ "|\.py\b|site-packages|line\ \d+,\ in|Error\(|Exception
     |(?<![a-z])(?:select|insert|update|delete)\s.{0,40}\b(?:from|into|set)\s|psycopg|sqlite|postgres|langgraph|langchain|pydantic|asyncio|starlette|fastapi|uvicorn
     |httpx|aiosql|openai|\b(?:KeyError|TypeError|ValueError|NoneType|dict_keys|object\ at\ 0x)|<class|\bself\.
-    |/home/|/tmp/|/usr/|https?://|127\.0\.0\.1|localhost|\bStub\b|"""
+    |/home/|/tmp/|/usr/|https?://|127\.0\.0\.1|localhost|"""
     + re.escape(str(ROOT)),
     re.IGNORECASE | re.VERBOSE,
 )
@@ -98,13 +98,14 @@ def test_when_the_model_fails_in_every_way(client: httpx.Client, stub: OpenAIStu
     heard.assert_clean()
 
 
-def test_when_the_model_is_not_there(client: httpx.Client, stub: OpenAIStub) -> None:
-    heard = Listener(client)
-    stub.stop()
-    chunks = Ide(client).say("Anybody?", agent_type="coder")
-    assert [c["metadata"]["code"] for c in chunks if c["type"] == "error"] == ["llm_unavailable"]
-    stub.start()
-    heard.assert_clean()
+def test_when_the_model_is_not_there(db_url: str) -> None:
+    with OpenAIStub() as gone, talking(db_url, gone, llm_timeout_seconds=2) as client:
+        heard = Listener(client)
+        gone.stop()
+        chunks = Ide(client).say("Anybody?", agent_type="coder")
+        assert [c["metadata"]["code"] for c in chunks if c["type"] == "error"] == ["llm_unavailable"]
+        gone.start()
+        heard.assert_clean()
 
 
 def test_when_requests_are_nonsense(client: httpx.Client, stub: OpenAIStub) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -62,6 +63,11 @@ def target(request: pytest.FixtureRequest, source: str, tmp_path: Path) -> Itera
 async def bring(source: str, target: str, owner: str = "") -> Report:
     pause = pausing(build_graph(), load_rules(), Settings.load())
     return await import_legacy(source, target, owner=owner, agents=AGENTS, pause=pause)
+
+
+def undated(row: str) -> str:
+    """A row without what each import makes anew: the interrupt's id and the new deadline."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", "…", re.sub(r"'[0-9a-f]{32}'", "…", row))
 
 
 def stored(url: str) -> dict[str, list[Any]]:
@@ -130,7 +136,7 @@ async def test_its_history_is_readable_and_the_session_goes_on(
         assert answer_of(Ide(client, session_id="talk").say("What was in it?")) == "I remember."
         asked = stub.last_agent_request["messages"]
         assert [m["role"] for m in asked if m["role"] != "system"] == [
-            "user", "assistant", "tool", "assistant", "user", "assistant", "tool", "user",
+            "user", "assistant", "tool", "assistant", "user", "assistant", "tool", "assistant", "user",
         ]  # fmt: skip
         assert answer_of(Ide(client, session_id=MAPPED).say("hi", agent_type="ask")) == "Hello again."
 
@@ -201,8 +207,10 @@ async def test_an_import_that_fails_in_the_middle_is_finished_by_the_next(source
         connection.execute("delete from sessions where id in ('talk', 'empty')")
     report = await bring(source, target)
     assert (report.counts["sessions"], report.counts["already imported"]) == (2, 2)
-    for table in ("messages", "tool_calls", "plans"):
-        assert stored(target)[table] == whole[table]
+    again = stored(target)
+    for table in ("messages", "plans"):
+        assert again[table] == whole[table]
+    assert [undated(row) for row in again["tool_calls"]] == [undated(row) for row in whole["tool_calls"]]
 
 
 async def test_a_database_without_the_tables_of_the_original_is_refused(db_url: str, tmp_path: Path) -> None:
