@@ -32,7 +32,7 @@ class Bubblewrap:
 def _mounts(reach: Reach) -> list[tuple[Path, list[str]]]:
     """Return what is mounted where; a deeper path comes later and lies on top."""
     mounts = [_readable(path) for path in reach.readable]
-    # A root that was bound is not made anew; its devices do not work through a bind.
+    # A bind of the root keeps its /dev, whose devices do not work inside: mount a new one.
     mounts += [(Path("/dev"), ["--dev", "/dev"]), (Path("/proc"), ["--proc", "/proc"])]
     if not reach.may_write:
         mounts += [(Path(path), ["--tmpfs", path]) for path in ("/tmp", "/var/tmp")]  # noqa: S108 inside the sandbox
