@@ -10,7 +10,7 @@ from errors import SessionRefusal
 from json_text import to_json
 from runs.engine import Engine
 from runs.requests import Taken
-from storage.events import Event
+from storage.tables.events import Event
 from wire.frames import frame, is_done
 from wire.protocol import error_chunk
 

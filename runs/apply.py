@@ -9,11 +9,11 @@ from runs import thread
 from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.supersede import overdue_calls
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
-from storage import audit, calls, events, messages, plans, rules, runs, sessions
-from storage.calls import CallRecord
 from storage.database import Transaction
-from storage.events import Event
-from storage.runs import Run
+from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions
+from storage.tables.calls import CallRecord
+from storage.tables.events import Event
+from storage.tables.runs import Run
 from wire.chunks import PLAN_APPROVAL
 from wire.frames import pack
 from wire.protocol import HitlDecision, PlanDecision, ToolResult

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from functools import partial
 
-from storage import events, sessions
 from storage.database import Database, patiently
-from storage.events import Event
+from storage.tables import events, sessions
+from storage.tables.events import Event
 from wire.frames import pack
 from wire.protocol import Status
 

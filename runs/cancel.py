@@ -10,8 +10,8 @@ from errors import SessionBusy
 from runs.decision.view import Cancel, Request
 from runs.engine import Engine
 from runs.requests import take
-from storage import runs
-from storage.runs import Run
+from storage.tables import runs
+from storage.tables.runs import Run
 
 STOP_WAIT_S = 10.0
 """How long a cancel waits until the worker of the run has closed it."""

@@ -21,8 +21,8 @@ from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.clock import stamp_in
 from storage.legacy.transfer import Pause, Paused
-from storage.messages import MessageRecord
-from storage.runs import Run
+from storage.tables.messages import MessageRecord
+from storage.tables.runs import Run
 from wire.chunks import call_digest
 
 

@@ -17,8 +17,8 @@ from runs.decision.effects import Effects
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
-from storage import runs
 from storage.clock import stamp
+from storage.tables import runs
 
 CLAIM_POLL_S = 1.0
 """Waiters also poll: a notification can be missed while the listener reconnects."""

@@ -13,9 +13,9 @@ from agents.thread.tool_messages import Answer, plan_text, question_text, switch
 from json_text import storable
 from policy.verdicts.sanitize import cap, clean_result
 from state import open_calls, tool_message, tool_message_id
-from storage.calls import CallRecord
-from storage.messages import MessageRecord
-from storage.runs import Run
+from storage.tables.calls import CallRecord
+from storage.tables.messages import MessageRecord
+from storage.tables.runs import Run
 from tools.catalog import BY_NAME
 
 

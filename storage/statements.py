@@ -10,16 +10,16 @@ from typing import Any
 
 import aiosql
 
-from storage.audit import AuditEntry
-from storage.calls import CallRecord
-from storage.columns import columns_of, names_of
 from storage.database import Dialect
-from storage.llm_calls import LlmCall
-from storage.messages import MessageRecord
-from storage.plans import PlanRecord
-from storage.rules import SessionRule
-from storage.runs import Run
-from storage.sessions import Session
+from storage.tables.audit import AuditEntry
+from storage.tables.calls import CallRecord
+from storage.tables.columns import columns_of, names_of
+from storage.tables.llm_calls import LlmCall
+from storage.tables.messages import MessageRecord
+from storage.tables.plans import PlanRecord
+from storage.tables.rules import SessionRule
+from storage.tables.runs import Run
+from storage.tables.sessions import Session
 
 RECORDS: Mapping[str, type] = {
     "sessions": Session,

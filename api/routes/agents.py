@@ -13,8 +13,8 @@ from errors import SessionUnknown
 from json_text import storable
 from runs.decision.view import ChooseAgent, Request
 from runs.requests import take
-from storage import audit, sessions
 from storage.database import Transaction
+from storage.tables import audit, sessions
 from tools.catalog import TOOLS
 from wire.rest.agents import AgentContext, AgentList, SwitchRequest
 from wire.text import quoted

@@ -12,10 +12,10 @@ from errors import AgentRuntimeError
 from runs.decision.view import Request
 from runs.engine import Engine
 from runs.requests import take
-from storage import audit, calls, plans, rules, sessions
-from storage.audit import AuditEntry
-from storage.calls import CallRecord
-from storage.plans import PlanRecord
+from storage.tables import audit, calls, plans, rules, sessions
+from storage.tables.audit import AuditEntry
+from storage.tables.calls import CallRecord
+from storage.tables.plans import PlanRecord
 from tools.create_plan import CREATE_PLAN
 from wire.chunks import PLAN_APPROVAL, plan_approval_id
 from wire.protocol import HitlDecision, PlanDecision

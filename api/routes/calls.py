@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, refusals
 from errors import CallUnknown
-from storage import calls, sessions
+from storage.tables import calls, sessions
 from wire.rest.sessions import CallOutcome
 
 router = APIRouter()

@@ -12,7 +12,7 @@ from api.json_body import JsonRoute
 from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
-from storage import rules, sessions
+from storage.tables import rules, sessions
 from wire.rest.policy import PolicyCheck, PolicyVerdict
 from wire.text import check_session_id, quoted
 

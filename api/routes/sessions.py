@@ -16,9 +16,9 @@ from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
 from runs import cancel as cancelling
 from runs.thread import openai_calls
-from storage import audit, messages, sessions
-from storage.messages import MessageRecord
-from storage.sessions import Session
+from storage.tables import audit, messages, sessions
+from storage.tables.messages import MessageRecord
+from storage.tables.sessions import Session
 from wire.rest.sessions import (
     CancelResult,
     History,

@@ -12,10 +12,10 @@ from policy.decide import Call, Environment, Facts
 from policy.decide import decide as judge
 from runs.decision.effects import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms, View
-from storage.audit import AuditEntry
-from storage.calls import CallRecord, CallState
-from storage.rules import SessionRule
-from storage.sessions import Session
+from storage.tables.audit import AuditEntry
+from storage.tables.calls import CallRecord, CallState
+from storage.tables.rules import SessionRule
+from storage.tables.sessions import Session
 from tools.catalog import BY_NAME
 from wire.protocol import HitlDecision, Status, error_chunk
 

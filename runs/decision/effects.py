@@ -8,12 +8,12 @@ from typing import Any
 
 from errors import AgentRuntimeError
 from runs.decision.view import Request, View
-from storage.audit import AuditEntry, AuditEvent
-from storage.calls import CallRecord
-from storage.messages import MessageRecord
-from storage.plans import PlanRecord
-from storage.rules import SessionRule
-from storage.runs import RunStatus
+from storage.tables.audit import AuditEntry, AuditEvent
+from storage.tables.calls import CallRecord
+from storage.tables.messages import MessageRecord
+from storage.tables.plans import PlanRecord
+from storage.tables.rules import SessionRule
+from storage.tables.runs import RunStatus
 from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome
 

@@ -9,8 +9,8 @@ from errors import ApprovalUnknown
 from runs.decision.call_decision import settled_error
 from runs.decision.effects import Confirmation, Effects, answered, resumed, round_with, waits_for
 from runs.decision.view import Request, View
-from storage.audit import AuditEntry
-from storage.calls import CallRecord
+from storage.tables.audit import AuditEntry
+from storage.tables.calls import CallRecord
 from wire.chunks import plan_approval_id
 from wire.protocol import PlanDecision, Status
 

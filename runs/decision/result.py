@@ -8,7 +8,7 @@ from typing import Any
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
 from runs.decision.effects import Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms, View
-from storage.calls import CallRecord
+from storage.tables.calls import CallRecord
 from wire.chunks import PLAN_APPROVAL
 from wire.protocol import Status, ToolResult
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from runs.decision.effects import NO_USAGE, AgentChange, Effects
 from runs.decision.view import View
 from runs.thread import tool_record
-from storage.audit import AuditEntry
-from storage.calls import CallRecord, CallState, EndedBy
-from storage.plans import PlanRecord
-from storage.sessions import Session
+from storage.tables.audit import AuditEntry
+from storage.tables.calls import CallRecord, CallState, EndedBy
+from storage.tables.plans import PlanRecord
+from storage.tables.sessions import Session
 from wire.chunks import done_chunk
 from wire.protocol import error_chunk
 

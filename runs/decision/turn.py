@@ -8,9 +8,9 @@ from errors import AgentUnknown, BadRequest, LimitReached
 from runs.decision.effects import Activity, AgentChange, Effects, StartRun, answered
 from runs.decision.supersede import end_round
 from runs.decision.view import ChooseAgent, Request, Terms, View
-from storage.audit import AuditEntry
-from storage.messages import MessageRecord
-from storage.sessions import Session
+from storage.tables.audit import AuditEntry
+from storage.tables.messages import MessageRecord
+from storage.tables.sessions import Session
 from wire.protocol import AgentSwitched, Chunk, Error, SwitchAgent, error_chunk
 from wire.text import quoted
 

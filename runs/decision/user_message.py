@@ -12,9 +12,9 @@ from runs.decision.supersede import end_round
 from runs.decision.turn import start_turn, switched, title_of, too_long, too_many_switches
 from runs.decision.view import Request, Terms, View
 from runs.thread import tool_record
-from storage.calls import CallRecord
-from storage.messages import MessageRecord
-from storage.sessions import Session
+from storage.tables.calls import CallRecord
+from storage.tables.messages import MessageRecord
+from storage.tables.sessions import Session
 from wire.protocol import SessionInfo, UserMessage
 
 

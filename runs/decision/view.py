@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from agents.roster import agents_of
 from policy.rules import Rules
 from settings import Settings
-from storage.calls import CallRecord
-from storage.plans import PlanRecord
-from storage.runs import Run, RunStatus
-from storage.sessions import Session
+from storage.tables.calls import CallRecord
+from storage.tables.plans import PlanRecord
+from storage.tables.runs import Run, RunStatus
+from storage.tables.sessions import Session
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 
 

@@ -23,10 +23,10 @@ from runs.drive.close import close_broken, close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from storage import calls, messages, rules, sessions
 from storage.checkpoints import RunSaver
 from storage.database import patiently
-from storage.runs import Run
+from storage.tables import calls, messages, rules, sessions
+from storage.tables.runs import Run
 from wire.protocol import Chunk
 
 RECURSION_LIMIT = 400

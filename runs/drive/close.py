@@ -13,12 +13,12 @@ from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
 from runs.thread import tool_record
-from storage import audit, calls, events, llm_calls, messages, plans, runs, sessions
-from storage.audit import AuditEntry
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
-from storage.runs import Run, RunStatus
+from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions
+from storage.tables.audit import AuditEntry
+from storage.tables.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
 from wire.frames import pack
 from wire.protocol import Chunk, Outcome, error_chunk

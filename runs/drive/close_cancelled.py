@@ -10,12 +10,12 @@ from runs.drive.close import store_records, store_settled
 from runs.drive.recorder import Recorder, join_deltas
 from runs.engine import Engine
 from state import tool_message_id
-from storage import events, messages, plans, runs, sessions
-from storage.audit import AuditEntry
 from storage.checkpoints import RunSaver
 from storage.database import Transaction
-from storage.messages import MessageRecord
-from storage.runs import Run
+from storage.tables import events, messages, plans, runs, sessions
+from storage.tables.audit import AuditEntry
+from storage.tables.messages import MessageRecord
+from storage.tables.runs import Run
 from wire.chunks import assistant_message, done_chunk
 from wire.frames import pack
 from wire.protocol import Chunk, error_chunk

@@ -9,8 +9,8 @@ from agents.roster import DOCUMENT_TOOLS
 from policy.decide import Environment
 from policy.paths.canonical import canonicalise
 from policy.verdicts.unproven import Unproven
-from storage import calls, sessions
 from storage.database import Transaction
+from storage.tables import calls, sessions
 from tools.catalog import TOOLS
 
 _READERS = frozenset(tool.name for tool in TOOLS if tool.access == "read" and tool.paths == {"path": "file"})

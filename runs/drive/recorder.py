@@ -18,12 +18,12 @@ from langgraph.types import Overwrite
 from errors import NotReady
 from runs.engine import Engine
 from runs.thread import message_record
-from storage import events, sessions
-from storage.audit import AuditEntry
 from storage.database import RETRY_S
-from storage.events import Event
-from storage.messages import MessageRecord
-from storage.runs import Run
+from storage.tables import events, sessions
+from storage.tables.audit import AuditEntry
+from storage.tables.events import Event
+from storage.tables.messages import MessageRecord
+from storage.tables.runs import Run
 from wire.chunks import chunks_of_event
 from wire.frames import pack
 from wire.protocol import AssistantMessage, Chunk

@@ -15,8 +15,8 @@ from typing import Any
 from runs import thread
 from runs.drive.attempt import Start, new_turn_input, start_driving, thread_config
 from runs.engine import Engine
-from storage import calls, events, runs
-from storage.runs import Run
+from storage.tables import calls, events, runs
+from storage.tables.runs import Run
 from wire.frames import pack
 from wire.protocol import Status
 

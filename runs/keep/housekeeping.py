@@ -8,8 +8,8 @@ from __future__ import annotations
 from runs.decision.view import Expire, Request
 from runs.engine import Engine
 from runs.requests import take
-from storage import calls, events, sessions
 from storage.clock import stamp_in
+from storage.tables import calls, events, sessions
 
 PURGE_AFTER_HOURS = 24 * 30
 LOG_KEEP = 100_000

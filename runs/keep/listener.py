@@ -10,9 +10,9 @@ from typing import Any
 
 from errors import ConfigurationError, NotReady
 from runs.engine import Engine
-from storage import runs
 from storage.database import ADVISORY_NAMESPACE
 from storage.postgres import PostgresDatabase, postgres_errors, prepare_connection
+from storage.tables import runs
 
 CHANNEL = "agent_runtime"
 START_S = 10.0

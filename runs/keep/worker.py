@@ -13,8 +13,8 @@ from runs.drive.recovery import take_over, take_over_orphans
 from runs.engine import Engine
 from runs.keep import housekeeping
 from runs.keep.listener import Listener
-from storage import runs
 from storage.postgres import PostgresDatabase
+from storage.tables import runs
 
 HEARTBEAT_S = 0.3
 EXPIRY_S = 2.0

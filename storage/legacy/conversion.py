@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from state import tool_message_id
-from storage.audit import AuditEntry
 from storage.legacy.source import Row, json_of, time_of
-from storage.messages import MessageRecord
+from storage.tables.audit import AuditEntry
+from storage.tables.messages import MessageRecord
 
 NAMESPACE = uuid.UUID("3d0c7f0e-6c0b-5a52-9a3e-7f3f0d5a8f11")
 """Makes the ids that stand for the original's: the same ones at every import."""

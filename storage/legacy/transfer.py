@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from storage import audit, calls, messages, runs
 from storage.checkpoints import Checkpoints, RunSaver
 from storage.clock import stamp
 from storage.connect import open_database
@@ -25,9 +24,10 @@ from storage.legacy.conversion import (
     session_id_of,
 )
 from storage.legacy.source import Row, Source, read_source, time_of
-from storage.messages import MessageRecord
-from storage.runs import Run
 from storage.schema import migrate
+from storage.tables import audit, calls, messages, runs
+from storage.tables.messages import MessageRecord
+from storage.tables.runs import Run
 
 FIRST_AGENT = "orchestrator"
 

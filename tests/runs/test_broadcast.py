@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from runs.broadcast import RECENT_EVENTS, Feed
-from storage import events, sessions
-from storage.events import Event
+from storage.tables import events, sessions
+from storage.tables.events import Event
 from tests.databases import PostgresServer
 from tests.runs.opened import opened
 from wire.frames import pack

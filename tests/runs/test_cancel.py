@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from runs.engine import Engine
-from storage import runs
-from storage.runs import Run
+from storage.tables import runs
+from storage.tables.runs import Run
 from tests.databases import PostgresServer
 from tests.ide import Chunk
 from tests.runs.opened import Client, opened

@@ -18,7 +18,7 @@ from errors import (
 )
 from runs.decision.effects import Effects, ResumeRun
 from runs.decision.view import SessionMessage, View
-from storage.calls import CallRecord
+from storage.tables.calls import CallRecord
 from tests.runs.views import (
     NOW,
     RUNNING,

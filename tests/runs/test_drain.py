@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from runs.keep.worker import Worker
-from storage import runs
+from storage.tables import runs
 from tests.databases import PostgresServer
 from tests.runs.opened import Client, opened
 from tests.runs.test_cancel import log_of, until

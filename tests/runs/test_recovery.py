@@ -16,8 +16,8 @@ from runs.drive.recorder import Recorder
 from runs.drive.recovery import take_over
 from runs.engine import Engine
 from runs.requests import take
-from storage import events, messages, runs, sessions
-from storage.runs import Run
+from storage.tables import events, messages, runs, sessions
+from storage.tables.runs import Run
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until
 from wire.frames import pack

@@ -9,10 +9,10 @@ from policy.rules import load_rules
 from runs.decision.decide import decide
 from runs.decision.effects import Effects
 from runs.decision.view import Request, SessionMessage, Terms, View
-from storage.calls import CallRecord
-from storage.plans import PlanRecord
-from storage.runs import Run
-from storage.sessions import Session
+from storage.tables.calls import CallRecord
+from storage.tables.plans import PlanRecord
+from storage.tables.runs import Run
+from storage.tables.sessions import Session
 
 BEFORE = "2026-02-04T11:00:00.000000+00:00"
 NOW = "2026-02-04T12:00:00.000000+00:00"

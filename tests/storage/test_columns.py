@@ -14,10 +14,10 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from storage.columns import COMPUTED, names_of, read, stored
 from storage.connect import open_database
 from storage.schema import HEAD, MIGRATIONS, migrate
 from storage.statements import RECORDS
+from storage.tables.columns import COMPUTED, names_of, read, stored
 
 ROOT = Path(__file__).parent.parent.parent
 ADDED = {
@@ -31,12 +31,12 @@ down_revision = "{head}"
 def upgrade() -> None:
     op.execute("alter table tool_calls add column note text")
 """,
-    "storage/calls.py": "    settled_at: str | None = None\n    note: str | None = None\n",
+    "storage/tables/calls.py": "    settled_at: str | None = None\n    note: str | None = None\n",
 }
 """The change of the test: a revision, and a field of the record."""
 SESSION = """
 import asyncio, sys
-from storage import calls, sessions
+from storage.tables import calls, sessions
 from storage.connect import open_database
 from storage.schema import migrate
 

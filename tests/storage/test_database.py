@@ -11,12 +11,12 @@ import psycopg
 import pytest
 
 from errors import ConfigurationError, NotReady
-from storage import sessions
 from storage.address import read_url
 from storage.connect import open_database
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.schema import migrate
 from storage.sqlite import SqliteDatabase
+from storage.tables import sessions
 from tests.databases import PostgresServer
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from errors import RunLost
 from storage.clock import stamp
 from storage.database import Transaction
-from storage.runs import Run
+from storage.tables.runs import Run
 
 
 class Event(NamedTuple):

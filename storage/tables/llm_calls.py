@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.columns import stored
 from storage.database import Transaction
+from storage.tables.columns import stored
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from storage.columns import read
 from storage.database import Transaction
+from storage.tables.columns import read
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.clock import stamp
-from storage.columns import read
 from storage.database import Transaction
+from storage.tables.columns import read
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storage.clock import stamp
-from storage.columns import read, stored
 from storage.database import Transaction
+from storage.tables.columns import read, stored
 
 CallState = Literal[
     "pending", "approved", "edited", "rejected", "expired", "superseded", "cancelled", "executing", "done", "failed"

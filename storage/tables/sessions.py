@@ -8,8 +8,8 @@ from typing import Any
 
 from errors import SessionUnknown
 from storage.clock import stamp
-from storage.columns import COMPUTED, read
 from storage.database import Transaction
+from storage.tables.columns import COMPUTED, read
 
 
 @dataclass(frozen=True)

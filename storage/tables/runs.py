@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from errors import RunLost
 from storage.clock import stamp
-from storage.columns import read
 from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.tables.columns import read
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
 LEASE_S = 10.0

@@ -1,0 +1,1 @@
+"""One module per table: its record, and what reads and writes it."""
