@@ -62,7 +62,7 @@ class Context:
     """The size of the model's window; from 80 % of it on the thread is compacted."""
     switches_left: int = 50
     """How often agents may still hand over in this session."""
-    insist: bool = True
+    reprompt: bool = True
     """Whether a text where a call is wanted is asked about once more; False only to measure what that brings."""
     prompt_reload: bool = False
 

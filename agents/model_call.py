@@ -14,8 +14,8 @@ from tools.tool import Tool
 
 Writer = Callable[[Any], None]
 Purpose = Literal["agent", "classifier", "summary"]
-Outcome = Literal["ok", "insisted", "implicit"]
-"""How a reply is counted: `insisted` = it was text where a call was wanted, and the model was asked once more;
+Outcome = Literal["ok", "reprompted", "implicit"]
+"""How a reply is counted: `reprompted` = it was text where a call was wanted, and the model was asked once more;
 `implicit` = it was text where a call was wanted, and the text counts. A call that gave no reply is `failed`."""
 
 
@@ -71,7 +71,7 @@ async def call_model(
     outcome = outcome_of(reply)
     tell(
         outcome,
-        insisted=tool_choice == "required",
+        reprompted=tool_choice == "required",
         implicit=outcome == "implicit",
         model=reply.model,
         started_at=started.isoformat(),

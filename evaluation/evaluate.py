@@ -34,7 +34,7 @@ class EvalOptions:
     """At most so many of each."""
     keywords: bool = False
     """Route by keywords, without a model."""
-    insist: bool = True
+    reprompt: bool = True
     record: Path | None = None
     """Write the live model's replies to this file."""
     replay: Path | None = None
@@ -60,7 +60,7 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
     elif options.record is not None:
         models = Recording(options.record, live)
     labels = [path.name for path in (options.requests, options.tasks) if path is not None]
-    report: Report = {"model": options.model, "source": source, "labels": labels, "insist": options.insist}
+    report: Report = {"model": options.model, "source": source, "labels": labels, "reprompt": options.reprompt}
     try:
         if requests is not None:
             routed = await route_all(requests, None if options.keywords else models)
@@ -69,7 +69,7 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
         if tasks is not None:
             trials: list[Trial] = []
             for task in tasks:
-                trials.append(await run_trial(task, models, insist=options.insist))
+                trials.append(await run_trial(task, models, reprompt=options.reprompt))
                 progress(_line(trials[-1]))
             report["tasks"] = task_figures(trials)
     finally:
@@ -89,6 +89,6 @@ def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:
 
 def _line(trial: Trial) -> str:
     result = "passed" if trial.passed else trial.problem or trial.error or "only announced"
-    asked_again = f", asked again {trial.insisted} ×" if trial.insisted else ""
+    asked_again = f", asked again {trial.reprompted} ×" if trial.reprompted else ""
     calls = ", ".join(trial.calls) or "no call"
     return f"{trial.task.name}: {result} ({calls}; {trial.model_calls} model calls{asked_again}, {trial.wall_s:.1f} s)"

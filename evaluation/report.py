@@ -42,7 +42,7 @@ def task_figures(trials: Sequence[Trial]) -> Report:
         "denied_calls": sum(t.denied for t in trials),
         "finishing_rate": _share(sum(t.finished for t in trials), len(trials)),
         "pass_rate": _share(sum(t.passed for t in trials), len(trials)),
-        "insisted": sum(t.insisted for t in trials),
+        "reprompted": sum(t.reprompted for t in trials),
         "implicit": sum(t.implicit for t in trials),
         "model_calls": sum(t.model_calls for t in trials),
         "prompt_tokens": sum(t.prompt_tokens for t in trials),
@@ -72,7 +72,7 @@ def markdown(report: Report) -> str:
     lines = [
         f"# Evaluation of {report['model']}",
         "",
-        f"Source: {report['source']}. Labels: {', '.join(report['labels'])}. Insisting: {report['insist']}.",
+        f"Source: {report['source']}. Labels: {', '.join(report['labels'])}. Reprompting: {report['reprompt']}.",
         "",
     ]
     if report.get("routing"):
@@ -101,7 +101,7 @@ def _routing_lines(found: Report) -> list[str]:
 
 def _task_lines(found: Report) -> list[str]:
     rates = ("tool_call_rate", "wrong_tool_rate", "finishing_rate", "pass_rate")
-    sums = ("insisted", "implicit", "denied_calls", "model_calls", "prompt_tokens", "completion_tokens", "latency_s")
+    sums = ("reprompted", "implicit", "denied_calls", "model_calls", "prompt_tokens", "completion_tokens", "latency_s")
     return [
         "## Tasks",
         "",
@@ -143,7 +143,7 @@ def _row(trial: Trial) -> Report:
         "calls": trial.calls,
         "answer": trial.answer.strip()[:300],
         "result": result,
-        "insisted": trial.insisted,
+        "reprompted": trial.reprompted,
         "implicit": trial.implicit,
         "model_calls": trial.model_calls,
         "prompt_tokens": trial.prompt_tokens,

@@ -39,7 +39,7 @@ class Trial:
     answer: str = ""
     error: str | None = None
     implicit: bool = False
-    insisted: int = 0
+    reprompted: int = 0
     model_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -68,7 +68,7 @@ class Trial:
         return self.finished and self.problem is None
 
 
-async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
+async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
     """Carry out a task, every call approved; a plan counts as done when it is there to be approved."""
     workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
@@ -78,7 +78,7 @@ async def run_trial(task: Task, models: Any, *, insist: bool = True) -> Trial:
         models=models,
         facts=facts,
         environment=environment,
-        insist=insist,
+        reprompt=reprompt,
         max_model_calls=MAX_ROUNDS,
         multi_agent=task.agent != ALONE.name,
     )
@@ -137,7 +137,7 @@ def _hear(event: Mapping[str, Any], trial: Trial) -> None:
             trial.denied += 1
         case "model_call":
             trial.model_calls += 1
-            trial.insisted += told["outcome"] == "insisted"
+            trial.reprompted += told["outcome"] == "reprompted"
             trial.prompt_tokens += told.get("prompt_tokens") or 0
             trial.completion_tokens += told.get("completion_tokens") or 0
 

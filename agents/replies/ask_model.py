@@ -88,7 +88,7 @@ async def ask(
     text_calls = text_calls and not asks_to_show_call(request)
     called = answered_tools(conversation)
     offered = {tool.name for tool in tools}
-    may_insist = context.insist and spare_calls > 0
+    may_reprompt = context.reprompt and spare_calls > 0
 
     def missing_in(reply: Reply) -> Missing | None:
         if reply.calls or not reply.text.strip():
@@ -101,7 +101,7 @@ async def ask(
         missing = missing_in(reply)
         if missing is None:
             return "ok"
-        return "insisted" if may_insist and not (missing == "plan" and plan_in_json(reply.text)) else "implicit"
+        return "reprompted" if may_reprompt and not (missing == "plan" and plan_in_json(reply.text)) else "implicit"
 
     shown = _Shown(lambda delta: write(custom_events.text(message_id, delta)), holds_json=needs_plan)
     fixed: dict[str, Any] = {"agent": agent.name, "purpose": "agent", "prompt_hash": prompt.hash, "tools": tools}
@@ -135,7 +135,7 @@ async def ask(
         if arguments is not None:
             return replace(said, text=first.text if shown.is_open else "", calls=(_plan_call(arguments),))
     shown.open()
-    if missing is None or not may_insist or spare_calls <= 0:
+    if missing is None or not may_reprompt or spare_calls <= 0:
         return replace(said, implicit=missing is not None)
     # a call in a markup of its own would be copied once more
     before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
@@ -172,7 +172,7 @@ def _said(reply: Reply, model_calls: int, tokens: int | None) -> Said:
 
 
 def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) -> tuple[tuple[WrittenCall, ...], bool]:
-    """The calls that insisting brought, and whether the first text has to count as the completion."""
+    """The calls that reprompting brought, and whether the first text has to count as the completion."""
     calls = second.calls if second else ()
     if calls and missing in ("plan", "file") and all(call.name == ATTEMPT_COMPLETION.name for call in calls):
         return (), False  # the model confirms that its text was the answer; it is not shown twice

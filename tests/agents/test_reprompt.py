@@ -1,4 +1,4 @@
-"""When the runtime insists on a call, and when a text is simply the answer."""
+"""When the runtime reprompts, and when a text is simply the answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_answer_announces_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Which file?", "Before I plan: which one?\n- Riverpod\n- Bloc", "**Do you need tests?**", "Какой файл?"]
 )
-def test_a_question_is_never_insisted_on(text: str) -> None:
+def test_a_question_is_never_reprompted(text: str) -> None:
     assert is_question(text)
     assert missing(text, "architect", needs_plan=True) is None
 

@@ -49,18 +49,18 @@ async def test_keywords_are_measured_without_a_model() -> None:
     assert sum(sum(row.values()) for row in found["confusion"].values()) == found["requests"] == 80
 
 
-async def test_a_model_that_only_talks_is_seen_before_and_after_insisting(stub: OpenAIStub) -> None:
+async def test_a_model_that_only_talks_is_seen_before_and_after_reprompting(stub: OpenAIStub) -> None:
     announced = {"text": "I will create a.txt now."}
     call = {"tool": "write_file", "args": {"path": "a.txt", "content": "x"}}
     models = stub_models(stub)
     stub.script([announced])
-    before = await run_trial(WRITE, models, insist=False)
+    before = await run_trial(WRITE, models, reprompt=False)
     stub.script([announced, call, {"text": "Created."}])
     after = await run_trial(WRITE, models)
     await models.aclose()
     assert (before.called, before.finished, before.implicit) == (False, False, True)
     assert before.problem == "not called: write_file"
-    assert (after.called, after.passed, after.insisted, after.model_calls) == (True, True, 1, 3)
+    assert (after.called, after.passed, after.reprompted, after.model_calls) == (True, True, 1, 3)
 
 
 async def test_wrong_tools_failures_and_wrong_ends_are_counted(stub: OpenAIStub) -> None:
@@ -150,7 +150,7 @@ def test_the_desk_answers_every_tool_of_a_client() -> None:
 
 
 def test_an_empty_report_can_be_written() -> None:
-    assert markdown({"model": "m", "source": "s", "labels": ["tasks.jsonl"], "insist": True}).startswith(
+    assert markdown({"model": "m", "source": "s", "labels": ["tasks.jsonl"], "reprompt": True}).startswith(
         "# Evaluation of m"
     )
 

@@ -29,7 +29,7 @@ def test_an_announced_call_is_made(serve: Serve, stub: OpenAIStub, tmp_path: Pat
     assert [m["role"] for m in asked_again["messages"]] == ["system", "user", "assistant", "user"]
     assert only(ide.result("call_1", {"success": True}), "assistant_message")["content"] == "Created it."
     assert [m["role"] for m in ide.history()] == ["user", "assistant", "tool", "assistant"]
-    assert outcomes(tmp_path / "test.db") == ["insisted", "ok", "ok"]
+    assert outcomes(tmp_path / "test.db") == ["reprompted", "ok", "ok"]
     assert not stub.violations
 
 
@@ -64,11 +64,11 @@ def test_a_text_again_makes_the_first_one_the_implicit_completion(
         assert only(chunks, "done")["metadata"]["outcome"] == "completed"
     assert only(ide.say("and now?"), "assistant_message")["content"] == "next"
     assert [m["content"] for m in ide.history()] == ["create lib/a.dart", ANNOUNCED, "and now?", "next"]
-    assert outcomes(tmp_path / "test.db")[0] == "insisted"
+    assert outcomes(tmp_path / "test.db")[0] == "reprompted"
     assert outcomes(tmp_path / "test.db")[1] in ("implicit", "failed")
 
 
-def test_a_plan_that_is_not_called_is_insisted_on(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
+def test_a_plan_that_is_not_called_is_reprompted(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
     stub.classify = COMPLEX
     stub.script([{"text": "First the backend, then the form."}, {"tool": "create_plan", "args": PLAN, "id": "call_p"}])
     chunks = Ide.opened(serve()).say("Create a login app")
@@ -80,7 +80,7 @@ def test_a_plan_that_is_not_called_is_insisted_on(serve: Serve, stub: OpenAIStub
         "done",
     ]
     assert only(chunks, "plan_created")["metadata"]["plan_summary"]["title"] == "Login"
-    assert outcomes(tmp_path / "test.db") == ["insisted", "ok"]
+    assert outcomes(tmp_path / "test.db") == ["reprompted", "ok"]
 
 
 def test_a_plan_written_twice_as_text_is_read(serve: Serve, stub: OpenAIStub) -> None:
@@ -138,7 +138,7 @@ def test_an_architect_may_ask_or_answer_without_being_asked_again(serve: Serve, 
     assert stub.left == 0
 
 
-def test_a_subtask_that_only_announces_is_insisted_on(serve: Serve, stub: OpenAIStub) -> None:
+def test_a_subtask_that_only_announces_is_reprompted(serve: Serve, stub: OpenAIStub) -> None:
     stub.classify = COMPLEX
     stub.script(
         [{"tool": "create_plan", "args": PLAN, "id": "call_p"}, {"text": ANNOUNCED}, WRITE, {"text": "wrote it"}]
@@ -150,17 +150,17 @@ def test_a_subtask_that_only_announces_is_insisted_on(serve: Serve, stub: OpenAI
     assert final_kinds(finished) == ["assistant_message", "subtask_completed", "execution_completed", "done"]
 
 
-def test_insisting_is_counted_per_agent_and_model(serve: Serve, stub: OpenAIStub) -> None:
+def test_reprompting_is_counted_per_agent_and_model(serve: Serve, stub: OpenAIStub) -> None:
     client = serve()
     stub.script([{"text": ANNOUNCED}, {"text": ANNOUNCED}])
     Ide.opened(client).say("create lib/a.dart", agent_type="coder")
     lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith("agent_runtime_llm_calls{")]
-    for outcome in ("insisted", "implicit"):
+    for outcome in ("reprompted", "implicit"):
         labels = f'agent="coder",model="scripted",purpose="agent",outcome="{outcome}"'
         assert f"agent_runtime_llm_calls{{{labels}}} 1" in lines
 
 
-def test_the_last_call_of_the_budget_is_not_spent_on_insisting(serve: Serve, stub: OpenAIStub) -> None:
+def test_the_last_call_of_the_budget_is_not_spent_on_reprompting(serve: Serve, stub: OpenAIStub) -> None:
     stub.script([{"text": ANNOUNCED}])
     chunks = Ide.opened(serve(max_model_calls_per_turn=1)).say("create lib/a.dart", agent_type="coder")
     assert only(chunks, "assistant_message")["metadata"] == {"implicit": True}

@@ -59,6 +59,6 @@ def test_the_tour_pauses_resumes_and_forks(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.filterwarnings("ignore")
 def test_the_lab_compares_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     text = run(FOLDER / "prompt_lab.ipynb", monkeypatch)
-    assert "without examples, no insisting" in text
+    assert "without examples, no reprompting" in text
     assert "tool_call_rate" in text
     assert "keywords" in text

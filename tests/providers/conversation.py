@@ -69,7 +69,7 @@ async def converse(
     graph = build_graph(InMemorySaver())
     environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
     context = Context(
-        models=models, facts=Facts(environment=Environment.read(environment)), environment=environment, insist=False
+        models=models, facts=Facts(environment=Environment.read(environment)), environment=environment, reprompt=False
     )
     config: Any = {"configurable": {"thread_id": uuid.uuid4().hex}}
     played = []

@@ -12,9 +12,7 @@ from policy.shell.danger.words import WORDS
 _SYMBOLIC_MODE = re.compile(r"([ugoa]*)[-+=]([rwxXst]*)")
 _SQL = re.compile(r"\b(?:drop|delete|truncate)\s|dropDatabase|\.(?:drop|remove|delete\w*)\(", re.IGNORECASE)
 _DATABASES = names_of("psql mysql mariadb sqlite3 mongo mongosh redis-cli cqlsh clickhouse-client duckdb sqlcmd")
-_TAR_STARTS = ("--remove-files", "--checkpoint-action", "--to-command", "-I", "--use-compress")
 _SED_STARTS = re.compile(r"(?:^|[;\n{}\d$/!])\s*e\s|s(\W).*?\1.*?\1[gpimIM0-9]*e")
-_LOSING_TARGET = re.compile(r"(?:^|[-_:])(?:uninstall|distclean|mrproper|nuke|deploy|purge|destroy|drop)")
 _HOST_RIGHTS = re.compile(
     r"docker\.sock|--privileged|--cap-add|--pid=host|(?:-v|--volume)[ =](?:/|~|\$HOME)(?:[a-z.]*):|source=/,"
 )

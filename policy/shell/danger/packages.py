@@ -11,7 +11,6 @@ from policy.shell.danger.words import WORDS
 _URL = re.compile(
     r"(?:git\+|git:|github:|gitlab:|bitbucket:|https?:|ssh:|file:|ftp:)|.*@(?:https?|git)[+:]|.*\.git(?:#.*)?$|git@"
 )
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(?:#.*)?")
 _INSTALL_VERBS = names_of("install add i get ci update upgrade download repo")
 _SYSTEM = names_of("apt apt-get dnf yum pacman apk dpkg rpm brew snap choco")
 _PUBLISHERS = names_of("npm yarn pnpm cargo gem poetry uv dart flutter pub")
