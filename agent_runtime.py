@@ -1,4 +1,4 @@
-"""The entry of the `agent-runtime` command: before any module of ours is imported, all of them must be ours."""
+"""The entry point of the `agent-runtime` command: checks where the root modules come from before importing any."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
-# Only the standard library at the top: any other import here could already be a stranger's file.
+# Only the standard library at the top: any other import could already be a module of another folder.
 
 ROOT_MODULES = (
     "agents", "api", "cli", "client", "context", "errors", "evaluation", "graph", "json_text", "llm", "logs", "nodes",
     "policy", "prompts", "routing", "runs", "server", "settings", "state", "storage", "tools", "wire",
 )  # fmt: skip
-"""Our top-level modules and packages. Their names are ordinary words, so a file on the path can stand in for one."""
+"""Our top-level modules and packages. Their names are ordinary words, so a file on the path can shadow one."""
 
 
 def foreign_module() -> str | None:
-    """Describe the first root module that Python would not take from this file's folder; None if all is well."""
+    """Describe the first root module that Python would not take from this file's folder; None when there is none."""
     home = Path(__file__).resolve().parent
     for name in ROOT_MODULES:
         found = _folder(find_spec(name))
@@ -41,7 +41,7 @@ def _folder(spec: ModuleSpec | None) -> Path | None:
 
 
 def main() -> None:
-    """Check where our modules come from, then run the command; a foreign one is one sentence and exit status 2."""
+    """Check where the root modules come from, then run the command; a shadowed one ends with one sentence, status 2."""
     problem = foreign_module()
     if problem is not None:
         sys.stderr.write(f"{problem}\n")

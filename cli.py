@@ -14,12 +14,12 @@ import typer
 from errors import AgentRuntimeError, ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The agent server behind the CodeLab IDE.")
-policy_app = typer.Typer(no_args_is_help=True, help="Look at what the policy says.")
+policy_app = typer.Typer(no_args_is_help=True, help="Show verdicts of the policy.")
 app.add_typer(policy_app, name="policy")
 
 
 class Approve(StrEnum):
-    """Who decides when a tool call asks."""
+    """How tool calls are decided that need approval."""
 
     ask = "ask"
     all = "all"
@@ -43,7 +43,7 @@ def options(
 
 EnvFile = Annotated[
     Path | None,
-    typer.Option(envvar="AGENT_RUNTIME__ENV_FILE", help="A file of settings; no file is read that is not named."),
+    typer.Option(envvar="AGENT_RUNTIME__ENV_FILE", help="A file of settings; only a named file is read."),
 ]
 
 
@@ -64,7 +64,7 @@ def serve(
     settings = Settings.load(_existing(env_file), **given)
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     with _listening(settings.host, settings.port) as bound:
-        # Imported after the address is ours: a port in use is said at once.
+        # Imported after the address is bound: a port in use is reported at once.
         import uvicorn
 
         from server import create_app
@@ -80,7 +80,7 @@ def serve(
 def chat(
     workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder in which tools act.")] = Path(),
     message: Annotated[str | None, typer.Option("--message", "-m", help="Run this one task and exit.")] = None,
-    approve: Annotated[Approve, typer.Option(help="Who decides what needs an approval.")] = Approve.ask,
+    approve: Annotated[Approve, typer.Option(help="How calls are decided that need approval.")] = Approve.ask,
     allow: Annotated[
         list[str] | None,
         typer.Option(help="A command that may run unasked, as if a session remembered it; repeatable."),
@@ -148,7 +148,7 @@ def import_sessions(
     owner: Annotated[str, typer.Option(help="Key name, or name/user, that gets the sessions; else unnamed keys.")] = "",
     env_file: EnvFile = None,
 ) -> None:
-    """Bring the sessions of the original service into the database; what is here already stays as it is."""
+    """Import the sessions of the original service; sessions that exist already stay as they are."""
     import asyncio
 
     from agents.roster import agents_of
@@ -237,7 +237,7 @@ def check(
     workspace_root: Annotated[str | None, typer.Option(help="The workspace that a client declares.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Say what the policy would decide about a call, and why; nothing runs."""
+    """Show the policy's verdict on a call, with its reasons; nothing runs."""
     from client.terminal.policy_check import check_call, print_verdict
 
     declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
@@ -246,7 +246,7 @@ def check(
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Bind the address of the server; raises ConfigurationError when it is in use or not of this machine."""
+    """Bind the server's address; raises ConfigurationError when it is in use or not one of this machine."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.socket(family)
@@ -259,14 +259,14 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _existing(env_file: Path | None) -> Path | None:
-    """Give the file back; a file that somebody named and that is not there is a mistake."""
+    """Return the named file; raises ConfigurationError when it does not exist."""
     if env_file is not None and not env_file.is_file():
         raise ConfigurationError(f"The file {env_file} (--env-file) does not exist.")
     return env_file
 
 
 def main() -> None:
-    """Run the command; errors of ours are one sentence, exit status 2."""
+    """Run the command; an AgentRuntimeError becomes one sentence and exit status 2."""
     # A terminal that cannot show a character must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""What one run is given, through LangGraph's `Runtime[Context]`; every field works alone, as LangGraph Studio needs."""
+"""The dependencies of one run, through LangGraph's `Runtime[Context]`; every field has a default, for Studio."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Context:
     facts: Annotated[Any, SkipJsonSchema()] = field(default_factory=Facts)
     """What the policy knows of the session: a `policy.decide.Facts`."""
     used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
-    """Async: which of these call ids the session has used already."""
+    """Async function: returns which of these call ids the session has already used."""
     routes: Annotated[Any, SkipJsonSchema()] = None
     """The classifications of this process: an `agents.classification_cache.Routes`, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
@@ -59,11 +59,11 @@ class Context:
     max_model_calls: int = 50
     max_tool_result_chars: int = 32_768
     context_tokens: int = 128_000
-    """The size of the model's window; from 80 % of it on the thread is compacted."""
+    """The size of the model's context window in tokens; at 80 % of it the thread is compacted."""
     switches_left: int = 50
-    """How often agents may still hand over in this session."""
+    """The number of switches that agents may still make in this session."""
     reprompt: bool = True
-    """Whether a text where a call is wanted is asked about once more; False only to measure what that brings."""
+    """Whether the model is reprompted once when a due tool call is missing; False only to measure the effect."""
     prompt_reload: bool = False
 
     def ms_since(self, started: datetime) -> int:

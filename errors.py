@@ -1,4 +1,4 @@
-"""Every error that the runtime raises on purpose: one tree, each with its wire code and HTTP status."""
+"""Every error of the runtime in one tree, each with its wire code and HTTP status."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SessionUnknown(SessionRefusal):
 
     @classmethod
     def named(cls, session_id: str) -> SessionUnknown:
-        """Name the session as the protocol words it (section 3)."""
+        """Make the error that names the session, in the protocol's wording (docs/protocol.md section 3)."""
         return cls(f"Session {session_id} not found")
 
 

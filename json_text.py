@@ -1,4 +1,4 @@
-"""JSON values as text: which can be kept, what is stored, what travels on one line (docs/protocol.md section 1)."""
+"""JSON as text: which values can be stored, and how they are written on one line (docs/protocol.md section 1)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, NoReturn
 MAX_DEPTH = 100
 """How deep arrays and objects may be nested."""
 _INTEGERS = range(-(2**63), 2**64)
-"""Those that a checkpoint (MessagePack) holds."""
+"""The integers that a checkpoint (MessagePack) can store."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# The gateways split lines at these, so they must never travel raw.
+# Gateways split lines at these characters, so they are always escaped.
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _LINE_BREAK = re.compile("[\u0085\u2028\u2029]")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class UnfitJSON(ValueError):
-    """A JSON value is well formed, and cannot be kept: the sentence says why."""
+    """A JSON value is well formed and cannot be stored; the message says why."""
 
 
 def parse_json(text: str, *, any_integer: bool = False, **options: Any) -> Any:
-    """Parse JSON whose value can be kept: no NaN, no infinity, at most MAX_DEPTH levels, integers of 64 bits.
+    """Parse JSON whose value can be stored: no NaN, no infinity, at most MAX_DEPTH levels, integers of 64 bits.
 
-    With `any_integer` larger integers pass: the tables hold them as text. `options` are those of `json.loads`.
+    With `any_integer` larger integers are accepted: the tables store them as text. `options` are those of `json.loads`.
     Raises ValueError with a sentence for the author of the text.
     """
     read_integer = int if any_integer else _integer
@@ -57,7 +57,7 @@ def _float(text: str) -> float:
 
 
 def _depth(value: Any) -> int:
-    """How deep arrays and objects are nested, counted to just beyond MAX_DEPTH."""
+    """Return how deep arrays and objects are nested, counted up to MAX_DEPTH + 1."""
     depth, level = 0, [value]
     while level := [item for item in level if isinstance(item, dict | list)]:
         depth += 1

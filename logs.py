@@ -1,4 +1,4 @@
-"""Logging, configured once: every line has time, level and the ids of what it is about, and none has a secret."""
+"""Logging, configured once: every line has time, level and ids, and secrets are masked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from errors import AgentRuntimeError
 
 LogFormat = Literal["text", "json"]
 OURS = ("agents", "api", "client", "llm", "policy", "runs", "server", "storage")
-"""Loggers that obey LOG_LEVEL; other libraries speak from WARNING on, because some print whole request bodies."""
+"""Loggers that follow LOG_LEVEL; other libraries log from WARNING on, because some log whole request bodies."""
 IDS = ("request", "session", "run", "call", "error_id")
 MASK = "***"
 _bound: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=MappingProxyType({}))
@@ -35,7 +35,7 @@ _KNOWN_FORMS = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 _SAFE_MESSAGES = (AgentRuntimeError, OSError, TimeoutError)
-"""Exceptions whose text quotes no data of users; of others only class and place are logged."""
+"""Exceptions whose text contains no user data; of others only class and source line are logged."""
 _FRAMES = 8
 
 
@@ -81,7 +81,7 @@ class _Formatter(logging.Formatter):
         return _KNOWN_FORMS.sub(MASK, text)
 
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any]:
-        """What is bound and what the call gave as `extra`, ids first, secrets masked."""
+        """Return the bound fields and those of `extra`, ids first, secrets masked."""
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         found = {**_bound.get(), **extra}
         ordered = {name: found[name] for name in ("action", *IDS) if found.get(name)}
@@ -117,7 +117,7 @@ class JsonFormatter(_Formatter):
 
 
 def describe(error: BaseException) -> str:
-    """An exception and its causes with their places; texts that could quote data of users are left out."""
+    """Describe an exception and its causes with their source lines; texts that could contain user data are left out."""
     told: list[str] = []
     current: BaseException | None = error
     while current is not None and len(told) < _FRAMES:

@@ -1,4 +1,4 @@
-"""The composition root: opens the database, builds the graph, mounts the routes; nothing else picks implementations."""
+"""The composition root: opens the database, builds the graph, mounts the routes. Only it chooses implementations."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from storage.connect import open_database
 from storage.schema import migrate
 
 DRAIN_S = 8.0
-"""Below the ten seconds after which a container runtime kills."""
+"""Less than the ten seconds after which a container runtime sends SIGKILL."""
 _log = logging.getLogger("server")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application; raises ConfigurationError when the settings, the roster or the rules cannot be used."""
+    """Create the application; raises ConfigurationError when the settings, the roster or the rules are not usable."""
     settings = settings or Settings.load()
     settings.check_keys()
     check_roster()
@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _started(settings: Settings) -> dict[str, object]:
-    """What an operator wants to see once, at the start."""
+    """Log the effective configuration once, at the start."""
     return {
         "action": "server_started",
         "version": settings.version,
@@ -113,7 +113,7 @@ def _endpoint(settings: Settings) -> Endpoint:
 
 
 def _new_key() -> str:
-    """With no key configured only this machine can connect, with a key that is printed once."""
+    """Make the key of a server without a configured one, which accepts local connections only; it is printed once."""
     key = secrets.token_urlsafe(24)
     print(f"No AGENT_RUNTIME__INTERNAL_API_KEY is set; this process accepts X-Internal-Auth: {key}", flush=True)
     return key

@@ -42,7 +42,7 @@ OptionalText = Annotated[str | None, BeforeValidator(_drop_blank)]
 class Settings(BaseSettings):
     """Everything that an operator may choose; `docs/settings.md` explains each."""
 
-    # No env_file: the folder in which a process stands may be a stranger's.
+    # No env_file: the current folder may be an untrusted repository.
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, ignored_types=(cached_property,))
 
     host: str = "127.0.0.1"
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def principals(self) -> dict[str, str]:
-        """The accepted keys and whom each stands for (protocol section 1)."""
+        """Return the accepted keys with the principal of each (docs/protocol.md section 1)."""
         found: dict[str, str] = {}
         for part in (self.internal_api_key or "").split(","):
             name, equals, key = part.strip().partition("=")
@@ -124,12 +124,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def first_key(self) -> str | None:
-        """The key that goes out to the LLM proxy."""
+        """The key that is sent to the LLM proxy."""
         return next(iter(self.principals), None)
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """Every configured value that may stand in no log line."""
+        """Every configured value that must not appear in a log line."""
         password = urlsplit(self.db_url).password
         return frozenset(filter(None, (*self.principals, self.llm_api_key, password, unquote(password or ""))))
 

@@ -1,4 +1,4 @@
-"""What a thread remembers: messages plus plain JSON-shaped data, nothing that could not be read back."""
+"""The state of a thread: messages and plain JSON-shaped data, so that every checkpoint can be loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Turn(TypedDict, total=False):
     recent_calls: list[str]
     """The signatures of the last calls, to notice a model that repeats a cycle of calls."""
     cycles: int
-    """How often it did."""
+    """How often the model repeated such a cycle."""
     replaces: str
     """The plan that the next plan replaces, after the user asked to modify it."""
     planning: bool
@@ -30,7 +30,7 @@ class Turn(TypedDict, total=False):
     compacted_at: int
     """How many messages the thread had after its compaction."""
     recompactions: int
-    """Compactions because the server refused a request as too long."""
+    """The compactions that were made because the model's server refused a request as too long."""
 
 
 class DecidedCall(TypedDict):

@@ -1,4 +1,4 @@
-"""One evaluation: routing and tasks with a scripted, recorded or live model, as figures (docs/evaluation.md)."""
+"""One evaluation: routing and tasks with a scripted, recorded or live model, measured (docs/evaluation.md)."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class EvalOptions:
     agents: frozenset[str] = frozenset()
     """Only the tasks of these agents; empty: of all."""
     limit: int | None = None
-    """At most so many of each."""
+    """The largest number of each."""
     keywords: bool = False
     """Route by keywords, without a model."""
     reprompt: bool = True
     record: Path | None = None
-    """Write the live model's replies to this file."""
+    """The file to which the live model's replies are written."""
     replay: Path | None = None
-    """Take the replies from this file; no model is asked."""
+    """The file from which the replies are read; no model is asked."""
     timeout_s: float = 360
 
 
 async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambda _: None) -> Report:
-    """Measure; `progress` is told what was measured, line by line. Labels are read before a model is asked."""
+    """Measure; `progress` receives one line per result. Labels are read before a model is asked."""
     requests = read_requests(options.requests)[: options.limit] if options.requests is not None else None
     tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
     endpoint = Endpoint(
@@ -89,6 +89,6 @@ def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:
 
 def _line(trial: Trial) -> str:
     result = "passed" if trial.passed else trial.problem or trial.error or "only announced"
-    asked_again = f", asked again {trial.reprompted} ×" if trial.reprompted else ""
+    asked_again = f", reprompted {trial.reprompted} ×" if trial.reprompted else ""
     calls = ", ".join(trial.calls) or "no call"
     return f"{trial.task.name}: {result} ({calls}; {trial.model_calls} model calls{asked_again}, {trial.wall_s:.1f} s)"

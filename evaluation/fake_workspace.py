@@ -19,7 +19,7 @@ from tools.write_file import WRITE_FILE
 
 
 class FakeWorkspace:
-    """Files by path; nothing leaves the memory of this process, and no command runs."""
+    """Files by path, in memory only; no command runs."""
 
     def __init__(self, files: Mapping[str, str], commands: Mapping[str, Any] | None = None) -> None:
         self.files = dict(files)
@@ -36,7 +36,7 @@ class FakeWorkspace:
         }
 
     def answer(self, tool_name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a call of a client's tool: what comes back resumes its interrupt; an unknown tool is an error."""
+        """Execute a client's tool and return the value that resumes its interrupt; an unknown tool is an error."""
         tool = self._tools.get(tool_name)
         if tool is None:
             return {"error": f"This workspace has no tool '{tool_name}'."}
@@ -92,7 +92,7 @@ class FakeWorkspace:
         return {"success": True, "path": arguments["path"], "created": True, "already_exists": False}
 
     def _execute_command(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Commands answer from the task's table, by the words that they contain."""
+        """Answer a command from the task's table, by the words that it contains."""
         known = (text for words, text in self._commands.items() if words in arguments["command"])
         return {"exit_code": 0, "stdout": next(known, ""), "stderr": ""}
 

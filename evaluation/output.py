@@ -1,4 +1,4 @@
-"""Files that an evaluation writes: nothing is written through a link that somebody else put there."""
+"""Files that an evaluation writes: never through a link, which a repository may contain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from errors import ConfigurationError
 def refuse_links(path: Path) -> None:
     """Raise ConfigurationError for a link at a file or its folder, and anywhere on a path below the current folder.
 
-    A repository controls what lies below the current folder; above that, links are the person's own.
+    A repository controls the content of the current folder; links above it belong to the person.
     """
     for component in (path, path.parent) if path.is_absolute() else (path, *path.parents):
         if component.is_symlink():

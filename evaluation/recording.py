@@ -1,4 +1,4 @@
-"""Replies of a model on disk: recorded once against a live one, played back as often as wanted."""
+"""A model's replies in a file: recorded once from a live model, then replayed without one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from llm.tool_calls import written_call
 
 
 class Recording:
-    """Stands where an `llm.chat_model.Models` stands: asks `live` and writes, or answers from the file alone.
+    """Replaces an `llm.chat_model.Models`: calls `live` and records its replies, or replays the file alone.
 
-    A request is known by its messages, the offered tools and its wishes, so a changed prompt needs a new recording.
+    The key of a request is its messages, the offered tools and its options: a changed prompt needs a new recording.
     """
 
     def __init__(self, path: Path, live: Any | None = None) -> None:
@@ -38,7 +38,7 @@ class Recording:
         return str(self._live.name) if self._live is not None else "recording"
 
     async def reply(self, messages: Sequence[BaseMessage], *, tools: Sequence[Any] = (), **wishes: Any) -> Reply:
-        """Answer as `Models.reply` does."""
+        """Return a reply, as `Models.reply` does."""
         key = _key(messages, tools, wishes)
         if self._live is not None:
             reply: Reply = await self._live.reply(messages, tools=tools, **wishes)
@@ -61,7 +61,7 @@ class Recording:
 
 
 def _key(messages: Sequence[BaseMessage], tools: Sequence[Any], wishes: dict[str, Any]) -> str:
-    """Hash what the model reads; ids that change with each run do not count."""
+    """Hash what the model reads, without the ids that change with each run."""
     said: list[Any] = [
         [m.type, m.content, [[c["name"], c["args"]] for c in m.tool_calls] if isinstance(m, AIMessage) else []]
         for m in messages

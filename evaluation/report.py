@@ -1,4 +1,4 @@
-"""The figures of an evaluation, as one plain object that is written as JSON and as Markdown."""
+"""The results of an evaluation as one plain object, written as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def task_figures(trials: Sequence[Trial]) -> Report:
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
-    """Write report.json and report.md into a folder; raises ConfigurationError where a link stands in the way."""
+    """Write report.json and report.md into a folder; raises ConfigurationError for a link on the path."""
     data, text = report_files(folder)
     for path, content in ((data, json.dumps(report, ensure_ascii=False, indent=1) + "\n"), (text, markdown(report))):
         with open_unlinked(path, "w") as file:
@@ -63,12 +63,12 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
 
 
 def report_files(folder: Path) -> tuple[Path, Path]:
-    """The files of a report: for programs and for people."""
+    """Return the report's two files, by name: JSON and Markdown."""
     return folder / "report.json", folder / "report.md"
 
 
 def markdown(report: Report) -> str:
-    """The report for people."""
+    """Return the report as Markdown."""
     lines = [
         f"# Evaluation of {report['model']}",
         "",

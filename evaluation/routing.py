@@ -1,4 +1,4 @@
-"""Routing, measured: labelled requests through the classifier or the keywords."""
+"""Measures routing: labelled requests through the classifier or the keywords."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from evaluation.tasks import Request
 from nodes.router import classify
 
 HARMLESS = frozenset({"ask", "architect"})
-"""Agents whose requests must not end at the coder: they would change files that nobody asked to change."""
+"""Agents whose requests must not go to the coder: it would change files without being asked to."""
 
 
 @dataclass(frozen=True)
 class Routed:
-    """One request and where it went."""
+    """One request and the agent that was chosen for it."""
 
     request: Request
     agent: str
@@ -28,7 +28,7 @@ class Routed:
 
     @property
     def right(self) -> bool:
-        """Whether it went where it belongs."""
+        """Whether the labelled agent was chosen."""
         return self.agent == self.request.expect
 
     @property
@@ -51,7 +51,7 @@ async def _route(request: Request, models: Any | None) -> Routed:
 
 
 def confusion(routed: Sequence[Routed]) -> dict[str, dict[str, int]]:
-    """How many requests of each agent went to which."""
+    """Count the requests by labelled agent and chosen agent."""
     counts = Counter((r.request.expect, r.agent) for r in routed)
     names = sorted({name for pair in counts for name in pair})
     return {expected: {got: counts[expected, got] for got in names} for expected in names}

@@ -1,4 +1,4 @@
-"""Labelled tasks and requests: what an agent is asked, and how to tell whether it did it."""
+"""Labelled tasks and requests: what an agent is asked, and the checks of its result."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Row = TypeVar("Row", bound=BaseModel)
 TASKS = Path(__file__).parent / "tasks.jsonl"
 """The tasks that prompts are tuned on."""
 HELD_OUT = Path(__file__).parent / "heldout.jsonl"
-"""The tasks that no prompt was tuned on: for the figure that is quoted."""
+"""The tasks that no prompt was tuned on: their results are the published ones."""
 
 
 class Request(BaseModel):
-    """A request and the agent that it belongs to."""
+    """A request and the agent that should get it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -29,7 +29,7 @@ class Request(BaseModel):
 
 
 class Task(BaseModel):
-    """A task for one agent; the checks that are given must all hold."""
+    """A task for one agent; all its checks must hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,11 +43,11 @@ class Task(BaseModel):
     tools: frozenset[str] = frozenset()
     """The tools that the task needs: at least one call of each."""
     may: frozenset[str] = frozenset()
-    """Tools that are no mistake either; finishing, asking and reading never is."""
+    """Further tools that are no mistake; finishing, asking and reading are never one."""
     contains: dict[str, str] = Field(default_factory=dict)
-    """What a file holds in the end."""
+    """Text that each file must contain at the end."""
     says: str = ""
-    """What the answer holds, in lower case."""
+    """Texts that the answer must contain, in lower case."""
     unchanged: bool = False
     """Whether every file must stay as it was."""
 

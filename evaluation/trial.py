@@ -1,4 +1,4 @@
-"""One labelled task, carried out: the real graph, an agent's model, and a fake workspace that plays the client."""
+"""Runs one labelled task: the real graph, an agent's model, and a fake workspace in place of the client."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tools.create_plan import CREATE_PLAN
 MAX_ROUNDS = 30
 MAX_SUPERSTEPS = 400
 NEVER_WRONG = frozenset(tool.name for tool in TOOLS if tool.access == "read" or tool.effect in ("complete", "question"))
-"""The tools whose use no task forbids: they look, or end the turn."""
+"""The tools that every task allows: they read, or end the turn."""
 
 
 @dataclass
 class Trial:
-    """What came of one task."""
+    """The result of one task."""
 
     task: Task
     calls: list[str] = field(default_factory=list)
-    """The tools that were called, in order, finishing and planning included."""
+    """The names of the called tools, in order, finishing and planning included."""
     denied: int = 0
     answer: str = ""
     error: str | None = None
@@ -45,7 +45,7 @@ class Trial:
     completion_tokens: int = 0
     wall_s: float = 0.0
     problem: str | None = None
-    """Why the checks of the task do not hold; None when they do."""
+    """Which check of the task failed; None when all hold."""
 
     @property
     def called(self) -> bool:
@@ -54,12 +54,12 @@ class Trial:
 
     @property
     def wrong_calls(self) -> int:
-        """Calls that the task has no use for."""
+        """The calls that the task does not need."""
         return sum(name not in NEVER_WRONG | self.task.tools | self.task.may for name in self.calls)
 
     @property
     def finished(self) -> bool:
-        """Whether the agent came to an end of its own: no error, no limit, no text that only announced work."""
+        """Whether the agent finished by itself: no error, no limit, no text that only announced work."""
         return self.error is None and not self.implicit
 
     @property
@@ -69,7 +69,7 @@ class Trial:
 
 
 async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
-    """Carry out a task, every call approved; a plan counts as done when it is there to be approved."""
+    """Run a task, every call approved; a plan counts as done when it waits for approval."""
     workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
     environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
@@ -116,7 +116,7 @@ def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, A
 
 def _take(item: Mapping[str, Any], trial: Trial, interrupts: list[Any]) -> None:
     if item["type"] == "custom":
-        _hear(item["data"], trial)
+        _count(item["data"], trial)
         return
     for node, update in item["data"].items():
         if node == "__interrupt__":
@@ -125,7 +125,7 @@ def _take(item: Mapping[str, Any], trial: Trial, interrupts: list[Any]) -> None:
             trial.calls += [call["name"] for m in update["messages"] for call in getattr(m, "tool_calls", [])]
 
 
-def _hear(event: Mapping[str, Any], trial: Trial) -> None:
+def _count(event: Mapping[str, Any], trial: Trial) -> None:
     told = event.get("metadata") or {}
     match event["event"]:
         case "message":

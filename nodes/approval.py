@@ -1,4 +1,4 @@
-"""The pause for a human decision on one call, and for the result of what was approved."""
+"""The interrupt for a human decision on one call, and for the result of an approved one."""
 
 from __future__ import annotations
 

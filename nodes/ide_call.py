@@ -1,4 +1,4 @@
-"""The pause for a call that the client runs without asking."""
+"""The interrupt for a call that the client runs without approval."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def wait_for_result(state: DecidedCall, runtime: Runtime[Context]) -> Comm
 
 
 def settled(call: DecidedCall, answer: Answer, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
-    """Write the call's one ToolMessage from how it was settled; the history keeps what the model reads cut."""
+    """Write the call's one ToolMessage from its outcome; the history keeps in full what the model reads truncated."""
     limit = context_of(runtime).max_tool_result_chars
     whole = clean_result(tool_text(answer))
     content = cap(whole, limit)

@@ -1,4 +1,4 @@
-"""The local tools, which the runtime itself carries out."""
+"""Execution of the local tools in the runtime itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.catalog import BY_NAME
 
 
 async def run_locally(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
-    """Execute a local tool; a ValueError of it is its answer to the model."""
+    """Execute a local tool; a ValueError becomes the tool message."""
     execute = BY_NAME[state["tool_name"]].execute
     assert execute is not None, f"{state['tool_name']} runs locally but says not how"
     failed = False

@@ -1,4 +1,4 @@
-"""The pause for the user's decision on a plan.
+"""The interrupt for the user's decision on a plan.
 
 Scenarios such as S20: docs/scenarios.md.
 """

@@ -1,4 +1,4 @@
-"""Between two subtasks of a plan: note what finished, start the next, or end it (docs/scenarios.md S20)."""
+"""Between two subtasks of a plan: record the finished one, start the next, or end the plan (docs/scenarios.md S20)."""
 
 from __future__ import annotations
 

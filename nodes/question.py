@@ -1,4 +1,4 @@
-"""The pause for the user's answer to a question of the agent.
+"""The interrupt for the user's answer to a question of the agent.
 
 Scenarios such as S15: docs/scenarios.md.
 """

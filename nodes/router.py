@@ -30,7 +30,7 @@ CHARS_SHOWN = 2000
 
 
 async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
-    """Classify while the orchestrator is current; a specialist stays until somebody switches (S2)."""
+    """Classify while the orchestrator is current; a specialist stays current until a switch (S2)."""
     context = context_of(runtime)
     update = enter(state)
     current = state.get("agent") or ROUTER.name
@@ -52,7 +52,7 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
 
 
 async def classify(messages: Sequence[BaseMessage], context: Context, write: Writer) -> Classification:
-    """Ask the model; when it fails or answers nonsense, count keywords."""
+    """Ask the model; when it fails or its reply cannot be read, use the keywords."""
     request, conversation = last_request(messages), conversation_text(messages)
     prompt = classifier_prompt([(label, a.when) for label, a in BY_LABEL.items()], reload=context.prompt_reload)
     routes = cast(Routes | None, context.routes)

@@ -32,12 +32,12 @@ Next = Literal[
 ]
 
 INSTRUCTION_SHARE = 0.25
-"""The share of the model's window that the project's instructions may fill: the conversation needs the rest."""
+"""The share of the context window that the project's instructions may fill; the conversation needs the rest."""
 ENDED_SILENTLY = "(The model ended its turn without a message.)"
 
 
 async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
-    """Finish the round that is under way, else ask the model and judge the calls of its reply."""
+    """Continue the open round of calls, else call the model and judge the calls of its reply."""
     context = context_of(runtime)
     write = runtime.stream_writer
     if state.get("round"):
@@ -123,7 +123,7 @@ def _call(
 
 
 async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: Context) -> list[str]:
-    """Keep the model's call ids where they are usable and new in the session (protocol section 7)."""
+    """Keep the model's call ids where they are valid and new in the session (docs/protocol.md section 7)."""
     wanted = [call.id for call in calls if _is_usable(call.id)]
     taken = await context.used_calls(wanted)
     taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}
@@ -135,7 +135,7 @@ async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: 
 
 
 def _is_usable(call_id: str) -> bool:
-    """Whether clients can name the call by this id, in a path too, and nobody takes it for a plan's."""
+    """Whether a client can use this id for the call, in a URL path too, and it cannot be mistaken for a plan's id."""
     is_named = 0 < len(call_id) <= 64 and call_id.isprintable() and bool(call_id.strip("."))
     return is_named and not call_id.startswith("plan-approval-")
 

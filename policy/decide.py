@@ -1,4 +1,4 @@
-"""The verdict on one tool call: every stage of the policy in order, the strictest restriction wins."""
+"""The verdict on one tool call: every stage of the policy in order; the strictest restriction wins."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _logger = logging.getLogger("policy")
 
 
 def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
-    """Judge one call. Pure, and never raises: whatever goes wrong inside asks a person."""
+    """Judge one call. Pure, and never raises: an internal error becomes the verdict `ask`."""
     try:
         verdict = _judge(call, agent, facts, rules)
         if call.as_text and verdict.decision == "allow" and BY_NAME[call.tool].access == "write":
             verdict = _asked_as_text(verdict)
-    except Exception:  # the policy itself must not let a call through or break a run: the outcome is recorded
+    except Exception:  # an error of the policy must neither allow a call nor end a run: it asks, and is recorded
         _logger.exception("policy failed", extra={"action": "policy.error", "tool": str(call.tool)[:64]})
         reason = Reason("policy.error", "The policy could not judge this call")
         verdict = Verdict("ask", "high", (reason,), policy_version=rules.version, ask_reason=reason.text)
@@ -67,7 +67,7 @@ def _check_rights(call: Call, tool: Tool, agent: Rights, found: Findings) -> Non
 
 
 def _denial_of(call: Call, tool: Tool, agent: Rights) -> str:
-    """Word the denial of a tool; an agent that says what it is for also says who does the rest."""
+    """Word the denial of a tool; for an agent with a stated purpose it names the agents that have the right."""
     if agent.only and tool.command is not None:
         return f"{agent.title} agent cannot execute commands. {agent.who_runs}".strip()
     if agent.only and tool.changes_files and "directory" not in (tool.paths or {}).values():
@@ -77,7 +77,7 @@ def _denial_of(call: Call, tool: Tool, agent: Rights) -> str:
 
 
 def _check_command(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findings) -> None:
-    """Judge a command; one of a tool that does not state it as a command is never proven, only its harm is judged."""
+    """Judge a command; the command of a tool that does not declare one is never proved, only its danger is judged."""
     command = call.arguments.get(tool.command_argument or "")
     if not isinstance(command, str):
         found.restrict("deny", Reason("tool.arguments", "Command is not allowed: it is missing or no text"))
@@ -111,7 +111,7 @@ def _folder_of(call: Call, tool: Tool) -> object:
 
 
 def _apply_tool_rules(rules: Sequence[Rule], found: Findings) -> None:
-    """A rule about every command also speaks about a line that cannot be parsed."""
+    """Apply the rules about every command; they also apply to a line that cannot be parsed."""
     for rule in rules:
         if rule.decision != "allow" and not rule.command:
             found.matched.append(Match(rule.id, rule.why))
@@ -132,7 +132,7 @@ def _apply_command_rules(number: int, finding: Finding, rules: Sequence[Rule], f
 def _judge_segment(
     number: int, finding: Finding, examination: Examination, found: Findings, *, is_covered: bool
 ) -> Decision:
-    """Return what one segment gets on its own, and note what is unproven when nothing grants it."""
+    """Return the decision on one segment, and record what is unproven when nothing grants it."""
     restricted = [decision for decision, reason, _ in found.restrictions if reason.segment == number]
     if finding.unproven is not None and not is_covered:
         found.restrict("ask", reason_of(finding.unproven, number))
@@ -186,7 +186,7 @@ def _concluded(call: Call, tool: Tool, facts: Facts, rules: Rules, found: Findin
 
 
 def _with_folder_choice(verdict: Verdict, tool: Tool) -> Verdict:
-    """Offer writes below the folder where nothing but the tool's own default asks."""
+    """Offer to remember writes below the folder where only the tool's default asks."""
     only_default = verdict.decision == "ask" and all(reason.code == "tool.default" for reason in verdict.reasons)
     if not only_default or verdict.path is None or verdict.path_class != "ordinary":
         return verdict
@@ -208,7 +208,7 @@ def _with_command_parts(verdict: Verdict, call: Call, examination: Examination, 
 
 
 def _refused(verdict: Verdict, call: Call, why: str) -> Verdict:
-    """Turn a question that nobody can answer into a denial."""
+    """Turn `ask` into a denial where no person can answer."""
     cause = verdict.reasons[0].text if verdict.reasons else verdict.ask_reason
     tool = BY_NAME.get(call.tool)
     if verdict.path is not None:

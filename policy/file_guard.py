@@ -1,4 +1,4 @@
-"""The file guard: the form and the class of a call's path, and what the agent may write."""
+"""Checks of the paths of a call: their form, their class, and what the agent may write."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _seeds_repository(path: CanonicalPath) -> bool:
 
 
 def _check_glob(glob: str, reach: Reach, found: Findings) -> None:
-    """A glob of file names is a path too."""
+    """Judge a glob of file names like a path."""
     parts = glob.replace("\\", "/").split("/")
     if glob.startswith(("/", "\\", "~")) or ".." in parts or (len(glob) > 1 and glob[1] == ":"):
         text = f"Path '{shown(glob)}' is not allowed: the pattern leads out of the workspace"

@@ -1,4 +1,4 @@
-"""What the stages said about one call so far; a restriction, once noted, stays."""
+"""The findings of the policy's stages about one call; a restriction is never removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.tool import Tool
 
 @dataclass
 class Findings:
-    """What the stages said so far."""
+    """The findings so far."""
 
     restrictions: list[tuple[Decision, Reason, Danger]] = field(default_factory=list)
     matched: list[Match] = field(default_factory=list)
@@ -26,11 +26,11 @@ class Findings:
     segments: tuple[Segment, ...] = ()
 
     def restrict(self, decision: Decision, reason: Reason, danger: Danger = "normal") -> None:
-        """Note a restriction; nothing lifts it later."""
+        """Record a restriction; nothing removes it later."""
         self.restrictions.append((decision, reason, danger))
 
     def apply_rules(self, tool: Tool, paths: Sequence[str], rules: Sequence[Rule]) -> None:
-        """Note what the rules say about a call and its paths: a rule restricts for one path, but grants only all."""
+        """Apply the rules to a call and its paths: one path is enough to restrict, all are needed to grant."""
         for rule in rules:
             places: Sequence[str | None] = paths or [None]
             spoken = [path for path in places if any(rule.matches_path(name, path) for name in tool.names_in_rules)]
@@ -49,5 +49,5 @@ class Findings:
 
 
 def shown(text: object) -> str:
-    """Return a model's text as a sentence may quote it: short, in one line, with nothing hidden."""
+    """Return a model's text as a message may quote it: short, on one line, hidden characters escaped."""
     return shorten_display(str(text), 200).replace("\n", "\\n")

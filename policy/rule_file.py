@@ -1,4 +1,4 @@
-"""The form of a file of rules: every field, closed; a rule of a file brings its own examples."""
+"""The schema of a file of rules: unknown fields are refused, and each rule has its own examples."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Example(_Strict):
     command: str | None = None
 
 
-class Wish(_Strict):
-    """A rule as written, without its proof: what a project may send."""
+class ProjectRule(_Strict):
+    """A rule without examples: what a client may send for its project."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$")]
     tool: _Token | Annotated[list[_Token], Field(min_length=1, max_length=12)]
@@ -32,8 +32,8 @@ class Wish(_Strict):
     why: _Sentence
 
 
-class WrittenRule(Wish):
-    """A rule of a file: it proves itself."""
+class WrittenRule(ProjectRule):
+    """A rule of a file, with examples that are checked when it is loaded."""
 
     match: Annotated[list[Example], Field(min_length=1)]
     not_match: Annotated[list[Example], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""Rules as data that prove themselves: read from TOML, checked against their own examples before anything runs."""
+"""Rules as data: read from TOML and checked against their own examples when they are loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from errors import ConfigurationError
 from policy.paths import classes as path_classes
 from policy.paths.canonical import canonicalise
 from policy.paths.globs import check_glob, glob_matches
-from policy.rule_file import Example, RuleFile, Wish, WrittenRule
+from policy.rule_file import Example, ProjectRule, RuleFile, WrittenRule
 from policy.shell import always_ask
 from policy.shell.command import Finding, examine
 from policy.shell.danger.words import DANGER_TEXT
@@ -29,7 +29,7 @@ from tools.catalog import BY_NAME, TOOLS
 from tools.tool import PathKind, Tool
 
 CODE_VERSION = 2
-"""Raise it when the code judges differently although no table changed."""
+"""Increase it when the code judges differently although no table changed."""
 
 COMMAND_TOOLS = frozenset(tool.name for tool in TOOLS if tool.command is not None)
 
@@ -46,24 +46,24 @@ class Rule:
     command: tuple[frozenset[str], ...] = ()
 
     def matches_path(self, tool: str, path: str | None) -> bool:
-        """Say whether the rule speaks about this tool on this canonical path."""
+        """Whether the rule applies to this tool on this canonical path."""
         if tool not in self.tools or self.command:
             return False
         return not self.paths or (path is not None and any(glob_matches(glob, path) for glob in self.paths))
 
     def matches_words(self, argv: Sequence[str]) -> bool:
-        """Say whether the rule speaks about a command with these words: its tokens are a prefix of them."""
+        """Whether the rule applies to a command with these words: its tokens are a prefix of them."""
         if len(argv) < len(self.command):
             return False
         return all(word in choice for word, choice in zip(argv, self.command, strict=False))
 
     def covers(self, finding: Finding) -> bool:
-        """Say whether an allow rule grants a segment; it never lifts what is unproven for good."""
+        """Whether an allow rule grants a segment; it never overrides a lasting reason to ask."""
         lasting = finding.leads_outside or (finding.unproven is not None and finding.unproven.lasting)
         return bool(self.command) and self.matches_words(finding.stage.argv) and not lasting
 
-    def speaks_about(self, example: Example) -> bool:
-        """Say whether the rule, alone, grants or restricts anything at an example."""
+    def matches_example(self, example: Example) -> bool:
+        """Whether the rule, alone, grants or restricts anything in an example."""
         if example.path is not None:
             tool = BY_NAME[min(self.tools)]
             kinds = {path.kind for path in tool.path_arguments({})}
@@ -79,28 +79,28 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """Every rule that counts, with the profile and the version that a verdict records."""
+    """All effective rules, with the profile and the version that a verdict records."""
 
     rules: tuple[Rule, ...] = ()
     profile: Profile = "standard"
     version: str = ""
     ignored: tuple[str, ...] = field(default=())
-    """Wishes of the project that were not taken, each with the reason."""
+    """Rules of the project that were left out, each with the reason."""
 
-    def with_project(self, wishes: Iterable[Mapping[str, Any]]) -> Rules:
-        """Add the project's wishes; they can only restrict, and a malformed one is left out with a recorded reason."""
+    def with_project(self, project_rules: Iterable[Mapping[str, Any]]) -> Rules:
+        """Add the project's rules; they can only restrict, and a malformed one is left out with a recorded reason."""
         taken: list[Rule] = []
         ignored: list[str] = []
-        for number, raw in enumerate(wishes, start=1):
+        for number, raw in enumerate(project_rules, start=1):
             try:
-                taken.append(_wish(raw, number))
+                taken.append(_project_rule(raw, number))
             except (ValidationError, ConfigurationError, Unproven) as error:
                 ignored.append(f"rule {number} of the project is ignored: {str(error).splitlines()[0][:200]}")
         return replace(self, rules=(*self.rules, *taken), ignored=(*self.ignored, *ignored))
 
 
 def load_rules(operator_file: Path | None = None, profile: Profile = "standard") -> Rules:
-    """Read the shipped rules and an operator's own; raise ConfigurationError for what does not prove itself."""
+    """Read the shipped rules and an operator's own; raise ConfigurationError for a rule that fails its examples."""
     shipped = files("policy").joinpath("rules.toml").read_text(encoding="utf-8")
     texts = [("rules.toml", shipped)]
     if operator_file is not None:
@@ -112,7 +112,7 @@ def load_rules(operator_file: Path | None = None, profile: Profile = "standard")
     for name, text in texts:
         for rule in _read(name, text):
             if any(rule.id == other.id for other in rules):
-                raise ConfigurationError(f"{name}: rule '{rule.id}' stands there twice")
+                raise ConfigurationError(f"{name}: rule '{rule.id}' occurs twice")
             rules.append(rule)
     return Rules(tuple(rules), profile, _version(profile, [text for _, text in texts]))
 
@@ -125,7 +125,7 @@ def _version(profile: Profile, texts: Sequence[str]) -> str:
 
 
 def read_restrictions(name: str, text: str) -> tuple[list[WrittenRule], list[str]]:
-    """Read a project's file of rules: (those that restrict, proven; the ids of those that permit and do not count).
+    """Read a project's file of rules: (the checked rules that restrict, the ids of those that permit and are ignored).
 
     Raises ConfigurationError, which names the rule, for a file that is malformed or does not prove itself.
     """
@@ -170,15 +170,15 @@ def _named(name: str, text: str, error: ValidationError) -> str:
     return f"{name}: {'.'.join(str(part) for part in where)}: {first['msg']}"
 
 
-def _wish(raw: Mapping[str, Any], number: int) -> Rule:
-    wish = Wish.model_validate({"id": f"wish-{number}", "why": "The project wishes it.", **raw})
-    if wish.decision == "allow":
+def _project_rule(raw: Mapping[str, Any], number: int) -> Rule:
+    written = ProjectRule.model_validate({"id": f"project-{number}", "why": "A rule of the project.", **raw})
+    if written.decision == "allow":
         raise ConfigurationError("a project may only ask or deny")
-    rule = _compiled(wish, "the rule")
+    rule = _compiled(written, "the rule")
     return replace(rule, id=f"project.{rule.id}", why=clean_result(rule.why))
 
 
-def _compiled(written: Wish, where: str) -> Rule:
+def _compiled(written: ProjectRule, where: str) -> Rule:
     tools = frozenset([written.tool] if isinstance(written.tool, str) else written.tool)
     for tool in sorted(tools):
         if tool not in BY_NAME:
@@ -199,19 +199,19 @@ def _compiled(written: Wish, where: str) -> Rule:
 
 
 def _has_path(tool: Tool) -> bool:
-    """Whether rules can speak about a path of the tool; the folder of a command is judged by its own guard."""
+    """Whether rules can name a path of the tool; the folder of a command has its own check."""
     return tool.command is None and bool(tool.path_arguments(dict.fromkeys(tool.parameters["properties"], "")))
 
 
 def _prove(rule: Rule, written: WrittenRule, where: str) -> None:
-    """Evaluate the rule's own examples, and for an allow rule the canaries that no rule may let run."""
+    """Evaluate the rule's own examples, and for an allow rule the commands that no rule may allow."""
     for label, examples, wanted in (("match", written.match, True), ("not_match", written.not_match, False)):
         for example in examples:
             shown = example.model_dump(exclude_none=True)
             if len(shown) != 1 or (example.command is None) != (not rule.tools & COMMAND_TOOLS):
                 raise ConfigurationError(f"{where}: the {label} example {shown} needs a path or a command, as its tool")
             try:
-                matches = rule.speaks_about(example)
+                matches = rule.matches_example(example)
             except Unproven as unproven:
                 raise ConfigurationError(
                     f"{where}: the {label} example {shown} is no path: {unproven.text}"
@@ -230,12 +230,12 @@ def _prove_harmless(rule: Rule, where: str) -> None:
         if family is not None and family.is_lasting:
             raise ConfigurationError(f"{where} would allow '{name}', which {family.text}; no rule lifts that")
     for command in canaries_of(rule):
-        if rule.speaks_about(Example(command=command)):
+        if rule.matches_example(Example(command=command)):
             raise ConfigurationError(f"{where} would let '{command}' run without asking; narrow its command")
 
 
 def canaries_of(rule: Rule) -> list[str]:
-    """Return what must not run whatever an operator allows: general commands, and the rule's own words in traps."""
+    """Return commands that no rule may allow: general ones, and the rule's own words in dangerous lines."""
     own = " ".join(min(token) for token in rule.command)
     traps = [
         f"{own}; rm -rf x",

@@ -1,4 +1,4 @@
-"""Cut a request into sentences and clauses, without quotations and courtesies."""
+"""Split a request into sentences and clauses, without quotations and polite phrases."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class Clause:
     """One clause of a sentence."""
 
     text: str
-    """The request itself, without greetings and courtesies."""
+    """The clause without greetings and polite phrases."""
     said: str
-    """As it was written, to the end of the clause."""
+    """The clause as it was written."""
     rest: str
-    """The sentence from here on."""
+    """The sentence from the clause to its end."""
     joined: bool
-    """Only a bare "and" stands before it, so that it may go on with the clause before."""
+    """Whether only a bare "and" joins it to the clause before, which it may continue."""
     polite: bool
-    """It began as a polite question ("could you …")."""
+    """Whether it began as a polite question ("could you …")."""
     wish: bool
-    """It began as a wish ("I need …")."""
+    """Whether it began as a wish ("I need …")."""
     indirect: bool
-    """It began as an indirect question ("any idea …")."""
+    """Whether it began as an indirect question ("any idea …")."""
     led: bool
-    """Something was taken off its start."""
+    """Whether a phrase was removed from its start."""
 
 
 def plain(text: str) -> str:
-    """Lower the text and hide code, quotations, names and paths behind "¤" (a document's path behind "¤md")."""
+    """Lower-case the text and replace code, quotations, names and paths by "¤" (a document's path by "¤md")."""
     text = _LONG.sub("¤", text[:MAX_CHARS]).replace("’", "'")
     text = _QUOTED.sub(" ¤ ", _CODE.sub(" ¤ ", text))
     text = _NAMED.sub(lambda found: " ¤md " if found["md"] else " ¤ ", text)
@@ -56,12 +56,12 @@ def plain(text: str) -> str:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Cut a plain text into its sentences, each with its closing mark."""
+    """Split a plain text into sentences, each with its closing mark."""
     return (found.group().strip() for found in _SENTENCE.finditer(text) if found.group().strip(" .!?…"))
 
 
 def clauses(sentence: str, words: Lexicon) -> list[Clause]:
-    """Cut a sentence at its punctuation and conjunctions."""
+    """Split a sentence at its punctuation and conjunctions."""
     body = sentence.rstrip(" .!?…")
     found: list[Clause] = []
     start, joint = 0, ""

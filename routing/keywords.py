@@ -1,7 +1,7 @@
 """The keyword fallback of routing: the form of a request's sentences first, then its words.
 
-A clause is an order, a question, a wish or a statement. What it is and what it is about are cues; each cue speaks for
-one agent, and the strongest cue of the request wins. The words and the weights are data: `routing/keywords.toml`.
+A clause is an order, a question, a wish or a statement. Its form and its subject are cues; each cue stands for
+one agent, and the cue with the highest weight wins. The words and the weights are data: `routing/keywords.toml`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _ORDERS_FIRST = frozenset({"design", "system", "cause", "write", "fix", "small_f
 
 
 def best_agent(text: str) -> str:
-    """Choose an agent from the words and the form of a request: its strongest cue decides."""
+    """Choose an agent from the words and the form of a request, by the cue with the highest weight."""
     words = lexicon()
     return words.cues[max(find_cues(text), key=lambda name: words.cues[name].weight)].agent
 
 
 def find_cues(text: str) -> frozenset[str]:
-    """Name the cues of `routing/keywords.toml` that a request shows; there is always one."""
+    """Return the cues of `routing/keywords.toml` that a request matches; there is always one."""
     words = lexicon()
     body = plain(text)
     cues: set[str] = set()
@@ -70,14 +70,14 @@ def _sentence_cues(sentence: str, words: Lexicon) -> set[str]:
 
 
 def _complaint_cues(first: Clause, words: Lexicon, *, asking: bool) -> set[str]:
-    """Read what was said before an order ("The list is empty, have a look")."""
+    """Return the cues of a statement before an order ("The list is empty, have a look")."""
     if first.rest == first.said or asking or first.led or order_cues(first, [], words, anywhere=True):
         return set()
     return {"symptom"} if words.has("symptom", first.said) else set()
 
 
 def _question_cues(sentence: str, embedded: Clause | None, parts: list[Clause], words: Lexicon) -> set[str]:
-    """Tell a question for knowledge from one for the cause of a fault and one for a design."""
+    """Classify a question: for knowledge, for the cause of a fault, or for a design."""
     cues = {"question"}
     question = embedded.rest if embedded else parts[0].text
     if any(words.starts("why", part.text) for part in parts):
@@ -103,7 +103,7 @@ def _why_cues(sentence: str, words: Lexicon) -> set[str]:
 
 
 def _statement_cues(sentence: str, first: Clause, words: Lexicon) -> set[str]:
-    """Read a sentence without a request: most often somebody tells what goes wrong."""
+    """Return the cues of a sentence without a request: most often a user describes a fault."""
     if words.has("symptom", sentence):
         return {"symptom"}
     size = len(sentence.split())

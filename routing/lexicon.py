@@ -1,4 +1,4 @@
-"""The words of `routing/keywords.toml`, read at first use and compiled to patterns."""
+"""The words of `routing/keywords.toml`, loaded at first use and compiled to patterns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IMPERATIVE_END = re.compile("[ийь]$")
 
 @dataclass(frozen=True)
 class Cue:
-    """One sign in a request: which agent it speaks for, and how loudly."""
+    """One sign in a request: the agent it stands for, and its weight."""
 
     agent: str
     weight: int
@@ -26,27 +26,27 @@ class Cue:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The words of the fallback, compiled."""
+    """The compiled words of the keyword fallback."""
 
     cues: dict[str, Cue]
     heads: dict[str, re.Pattern[str]]
     """Per kind of order: its verbs, as the first words of a clause."""
     inner: dict[str, re.Pattern[str]]
-    """The same for Russian imperatives, which are orders anywhere in a clause."""
+    """The same for Russian imperatives, which are orders at any position in a clause."""
     phrases: dict[str, re.Pattern[str]]
 
     def has(self, phrase: str, text: str) -> bool:
-        """Tell whether a kind of phrase occurs in the text, at a word's start."""
+        """Whether a phrase of this kind occurs in the text, at the start of a word."""
         return self.phrases[phrase].search(text) is not None
 
     def starts(self, phrase: str, text: str) -> bool:
-        """Tell whether the text begins with a kind of phrase."""
+        """Whether the text begins with a phrase of this kind."""
         return self.phrases[phrase].match(text) is not None
 
 
 @cache
 def lexicon() -> Lexicon:
-    """Read the words once."""
+    """Load the words, once per process."""
     with _FILE.open("rb") as file:
         data = tomllib.load(file)
     try:

@@ -1,4 +1,4 @@
-"""What an order in a request asks for: its verb first, then the thing that the verb is about."""
+"""What an order in a request asks for: by its verb, then by the object of the verb."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OWN_WORD_CHARS = 100
 
 
 def order_cues(clause: Clause, before: list[Clause], words: Lexicon, *, anywhere: bool) -> set[str]:
-    """Name the cues of the orders in a clause; `anywhere` also takes a Russian imperative in its middle."""
+    """Return the cues of the orders in a clause; `anywhere` also accepts a Russian imperative in its middle."""
     cues: set[str] = set()
     verb, kinds = _head(clause, words)
     if verb and not _goes_on(clause, verb, before, words):
@@ -67,7 +67,7 @@ def _unknown_cues(clause: Clause, words: Lexicon, *, first: bool, anywhere: bool
 
 
 def thing_cue(about: str, words: Lexicon, *, building: bool = True, writing: bool = True) -> str | None:
-    """Tell whether the thing that somebody wants is the architect's: a document, or a whole system."""
+    """Return the cue of a requested thing that the architect makes: a document, or a whole system."""
     thing = _direct(about)
     if writing and _names(words.phrases["document"], thing, about, words):
         return "design"
@@ -81,7 +81,7 @@ def thing_cue(about: str, words: Lexicon, *, building: bool = True, writing: boo
 
 
 def _after_adjectives(thing: str) -> Iterator[int]:
-    """Find where a Russian noun may begin: at the start, and after each adjective there."""
+    """List the positions at which a Russian noun may begin: the start, and after each adjective there."""
     position = 0
     yield position
     while adjective := _ADJECTIVE.match(thing, position):
@@ -90,7 +90,7 @@ def _after_adjectives(thing: str) -> Iterator[int]:
 
 
 def _names(nouns: re.Pattern[str], thing: str, about: str, words: Lexicon) -> bool:
-    """Tell whether a noun is what the thing is: neither a compound's first part, nor a part of something in code."""
+    """Whether a noun is the head of the phrase: neither a compound's first part, nor a part of something in code."""
     for noun in nouns.finditer(thing):
         code = words.phrases["code_noun"].search(thing, 0, noun.start())
         between = thing[_word_end(thing, code.end()) : noun.start()].strip() if code else ""
@@ -108,14 +108,14 @@ def _word_end(text: str, position: int) -> int:
 
 
 def _direct(about: str) -> str:
-    """Cut what a verb is about before its first preposition: the direct object."""
+    """Return the direct object of a verb: the text up to the first preposition."""
     cut = _PREPOSITION.search(about)
     head = about[: cut.start()] if cut else about
     return re.split(r"[,;:.!?]", head, maxsplit=1)[0][:_OWN_WORD_CHARS]
 
 
 def _after(clause: Clause, verb: str) -> str:
-    """Everything in the sentence after the verb."""
+    """Return the sentence after the verb."""
     return clause.rest[clause.rest.find(verb) + len(verb) :].lstrip(" ,")
 
 
@@ -137,7 +137,7 @@ def _imperatives(clause: Clause, words: Lexicon) -> dict[str, set[str]]:
 
 
 def _goes_on(clause: Clause, verb: str, before: list[Clause], words: Lexicon) -> bool:
-    """Tell a verb that goes on with the clause before ("how to create and delete …") from an order of its own."""
+    """Whether a verb continues the clause before ("how to create and delete …") and is no order of its own."""
     if not before:
         return False
     if _INFINITIVE.match(verb):

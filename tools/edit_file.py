@@ -1,4 +1,4 @@
-"""`edit_file`: replace a piece of text in a file, and how its text is found there."""
+"""`edit_file`: replace text in a file, and the search for the text."""
 
 import re
 
@@ -53,12 +53,12 @@ def _pattern(old: str) -> re.Pattern[str]:
     if stripped != last and (stripped or lines):
         tail = f"(?:{tail}|{re.escape(stripped)}[ \t]*(?={_ANY_END}|\\Z))"
     whole = [re.escape(line.rstrip(" \t")) + f"[ \t]*{_ANY_END}" for line in lines]
-    # A match that begins with blanks begins with all of them, so that a long run is read once.
+    # A match that begins with blanks starts at the first of them, so that a long run is scanned once.
     begin = r"(?<![ \t])" if lines and not lines[0].strip(" \t") else ""
     return re.compile(begin + "".join(whole) + tail)
 
 
 def _with_ends_of(text: str, start: int, new: str) -> str:
-    """Give `new` the line end that follows the place, else one of the text; a text without any takes it as it is."""
+    """Convert the line ends of `new` to the one after the match, else to one of the text, if there is any."""
     found = _LINE_END.search(text, start) or _LINE_END.search(text)
     return _LINE_END.sub(found[0], new) if found else new

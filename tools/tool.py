@@ -1,4 +1,4 @@
-"""What a tool is: the schema that a model sees, and what the tool does to the world."""
+"""The definition of a tool: the schema that a model sees, and what the tool accesses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from errors import ConfigurationError
 Access = Literal["none", "read", "write"]
 PathKind = Literal["file", "directory"]
 Reach = Literal["names", "content"]
-"""What a glob selects: names that are listed, or files whose content is read."""
+"""What a glob selects: names to list, or files to read."""
 Effect = Literal["complete", "question", "plan", "switch"]
 
 _FILE = re.compile(r"(?:path|file|filename|filepath|source|src|destination|dest|dst|target|location)s?|from|to")
@@ -35,9 +35,9 @@ class PathArgument:
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool (docs/protocol.md, Tools): everything that other packages know about it.
+    """One tool (docs/protocol.md, Tools): the one definition that all other packages use.
 
-    What a tool does not state counts as the worst: it writes, it asks, and its arguments that are named like paths,
+    Unstated fields default to the strictest case: it writes, it asks, and its arguments that are named like paths,
     globs and commands are judged as such. Raises ConfigurationError for statements that contradict each other.
     """
 
@@ -52,22 +52,22 @@ class Tool:
     paths: Mapping[str, PathKind] | None = None
     """The arguments that name a file or a folder; for a command, the folder in which it runs."""
     globs: Mapping[str, Reach] = field(default_factory=dict)
-    """The arguments that are globs of file names; where `paths` is not stated, they are told by their names too."""
+    """The arguments that are globs of file names; where `paths` is not stated, also those with such a name."""
     command: str | None = None
     """The argument that is a shell command; what the policy proves to be read-only runs without asking."""
     text: str | None = None
     """The argument that becomes the whole text of the file, which a person sees as a diff and may edit."""
     refetch: str | None = None
-    """How a model fetches what was cut off a result; None = its result may not be fetched again."""
+    """How a model reads the truncated part of a result; None = the call must not be repeated for it."""
     declared: bool = False
     """Whether it is offered only where the client declares it in `environment.tools`."""
     judged_as: str | None = None
-    """Another tool whose rules and grants hold for this one too."""
+    """Another tool whose rules and grants also apply to this one."""
     ask_reason: str = "This tool requires user approval"
     execute: Callable[[Mapping[str, Any]], str] | None = None
     """What a local tool does; raises ValueError with a sentence for the model."""
     effect: Effect | None = None
-    """What a virtual tool does to the turn."""
+    """The effect of a virtual tool on the turn."""
     agent_argument: str | None = None
     """The argument that names an agent; its choices are filled in from the roster when the tool is offered."""
 
@@ -89,28 +89,28 @@ class Tool:
 
     @property
     def default(self) -> Literal["allow", "ask"]:
-        """The policy's last word when no rule speaks."""
+        """The policy's decision when no rule matches."""
         return "ask" if self.access == "write" else "allow"
 
     @property
     def changes_files(self) -> bool:
-        """Whether it writes by itself; a command is judged by its words."""
+        """Whether it writes files itself; a command is judged by its words."""
         return self.access == "write" and self.command is None
 
     @property
     def command_argument(self) -> str | None:
-        """The argument with a command, stated or told by its name."""
+        """The argument with a command, stated or recognised by its name."""
         if self.command is not None or self.access != "write":
             return self.command
         return next((name for name in _COMMAND_NAMES if name in self.parameters.get("properties", {})), None)
 
     @property
     def names_in_rules(self) -> tuple[str, ...]:
-        """The names by which rules and grants speak about it."""
+        """The tool names whose rules and grants apply to it."""
         return (self.name,) if self.judged_as is None else (self.name, self.judged_as)
 
     def path_arguments(self, arguments: Mapping[str, Any]) -> list[PathArgument]:
-        """List the paths of a call: those that it states, else all whose names say so, at any depth."""
+        """List the paths of a call: its stated arguments, else all that are named like paths, at any depth."""
         if self.access == "none":
             return []
         properties, required = self.parameters.get("properties", {}), self.parameters.get("required", ())
@@ -162,7 +162,7 @@ class Tool:
         return Draft202012Validator(self.parameters)
 
     def misfit(self, arguments: Mapping[str, Any]) -> str | None:
-        """Say in one sentence why `arguments` break the schema, or None when they fit."""
+        """Return one sentence why `arguments` violate the schema, or None when they are valid."""
         errors = sorted(self._validator.iter_errors(dict(arguments)), key=lambda error: [str(p) for p in error.path])
         if not errors:
             return None
@@ -180,7 +180,7 @@ def _words(name: str) -> list[str]:
 
 
 def _path_kind(name: str) -> PathKind | None:
-    """Tell by the last word of its name what an argument holds: `old_path`, `targetDir`, `file_name`."""
+    """Recognise a path, glob or command argument by the last word of its name: `old_path`, `targetDir`, `file_name`."""
     words = _words(name)
     last = words[-2] if len(words) > 1 and words[-1] in ("name", "names") else words[-1]
     if _FOLDER.fullmatch(last):

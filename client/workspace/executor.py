@@ -107,7 +107,7 @@ class WorkspaceExecutor:
         """What the policy needs of the environment."""
         own = {"tools": _DECLARED, "sandbox": declared(self._confinement.boundary)}
         declaration = self._workspace.environment() | own
-        return declaration | ({"rules": list(self._rules.wishes)} if self._rules.wishes else {})
+        return declaration | ({"rules": list(self._rules.declared)} if self._rules.declared else {})
 
     def examine(self, request: ToolRequest) -> Examination:
         """See Executor: its arguments, the name behind links, the policy on that name, and what a write presumes."""

@@ -1,4 +1,4 @@
-"""The canonical form of a path: what cannot be written cleanly is denied, not repaired."""
+"""The canonical form of a path: an unclear path is denied, not repaired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_COMPONENT = 255
 _FORBIDDEN = frozenset('*?"<>|')
 _FORBIDDEN_STARTS = ("/", "\\", "~", "$", "%")
 _LOOKALIKES = frozenset("/\\.:\u2044\u2215\u2216\u29f5\u29f8\u29f9")
-"""Separators, the dot and the colon, and the signs that are drawn like a slash."""
+"""Separators, the dot and the colon, and characters that look like a slash."""
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9])")
 _EMOJI_VARIANTS = "\ufe0e\ufe0f"
 

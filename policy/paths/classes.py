@@ -1,4 +1,4 @@
-"""The classes of paths: which files steer tools, hold secrets, or belong to git, however their name is disguised."""
+"""The classes of paths: files that configure tools, hold secrets, or belong to git, in every spelling of their name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PathClass = Literal[
 ]
 
 CONFIG_DIRECTORY = ".agent-runtime"
-"""The directory of the runtime itself: no agent writes there."""
+"""The directory of the runtime itself; no agent may write there."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ _STRICTNESS = {"allow": 0, "ask": 1, "deny": 2}
 
 
 def folded(component: str) -> str:
-    """Reduce one component to what a file system may take it for: case, width, hidden signs, stream, trailing dots."""
+    """Reduce one component to the name that a file system may open: case, width, hidden signs, trailing dots."""
     if component.isascii():
         plain = component.lower()
     else:
@@ -162,7 +162,7 @@ def folded(component: str) -> str:
 
 
 def without_backup_endings(name: str) -> str:
-    """Give the name of the file that a backup, a swap file or an editor's lock of it holds the text of."""
+    """Return the name of the original of a backup, a swap file or an editor's lock file."""
     name = name.strip("#").removeprefix(".#")
     while (ending := next(iter(_endings_of(name)), None)) is not None:
         name = name[: -len(ending)]
@@ -222,7 +222,7 @@ MAX_ALTERNATIVES = 64
 
 
 def alternatives(pattern: str) -> list[str] | None:
-    """Write out the braces of a glob (`*.{pem,key}`), nested ones too; None for more than MAX_ALTERNATIVES."""
+    """Expand the braces of a glob (`*.{pem,key}`), nested ones too; None for more than MAX_ALTERNATIVES."""
     waiting: list[str] = [pattern]
     done: list[str] = []
     while waiting:

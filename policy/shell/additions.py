@@ -1,4 +1,4 @@
-"""What the client adds to a command so that it stays a plain read: no external diff, no secrets in a search."""
+"""Words that the client adds to a command so that it only reads: no external diff, no secrets in a search."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Additions:
     """The index before which they stand; None is the end."""
     instead: Mapping[int, str] = field(default_factory=dict)
     are_required: bool = False
-    """Without them the command is no plain read, so it must not run through a shell."""
+    """Without them the command does more than read, so it must not run through a shell."""
 
 
 def additions_of(stage: Stage) -> Additions:

@@ -1,4 +1,4 @@
-"""Programs that ask by decision, each family with its reason. Not an oversight: do not move one to commands.toml."""
+"""Programs that always need approval, each family with its reason; none may be added to commands.toml."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Family:
     text: str
     names: frozenset[str]
     is_lasting: bool = False
-    """Nothing lifts the question: the program runs whatever its arguments say."""
+    """Whether no rule and no grant lifts it: the program runs whatever its arguments name."""
     is_grantable: bool = True
     """Whether a person may grant it for the session."""
 
@@ -29,7 +29,7 @@ def names_of(text: str) -> frozenset[str]:
 FAMILIES: tuple[Family, ...] = (
     Family(
         "command.wrapper",
-        "runs the program that its arguments name, so its name proves nothing",
+        "runs the program that its arguments name, so its own name proves nothing",
         names_of(
             "sudo su doas pkexec runuser env timeout nohup nice ionice chrt taskset time command exec builtin "
             "xargs parallel watch setsid stdbuf unbuffer script expect strace ltrace gdb chroot unshare nsenter "
@@ -53,14 +53,14 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "command.install",
-        "downloads and runs packages that nobody has read",
+        "downloads and runs packages that were not reviewed",
         names_of("npx pnpx bunx uvx pipx dlx"),
         is_lasting=True,
         is_grantable=False,
     ),
     Family(
         "command.install",
-        "installs packages, which may run code of strangers",
+        "installs packages, which may run untrusted code",
         names_of(
             "pip pip2 pip3 apt apt-get aptitude dpkg yum dnf rpm pacman zypper apk brew port snap flatpak gem "
             "choco winget scoop conda mamba"
@@ -69,7 +69,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "command.network",
-        "talks to the network, by which data can leave",
+        "connects to the network, by which data can leave",
         names_of(
             "curl wget http https httpie aria2c nc ncat netcat socat telnet ftp sftp scp ssh rsync ping ping6 "
             "traceroute dig nslookup host whois mail sendmail gh glab aws gcloud az kubectl helm terraform "
@@ -126,4 +126,4 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 ALWAYS_ASK: Mapping[str, Family] = {name: family for family in reversed(FAMILIES) for name in family.names}
-"""Each program with its family; where two name it, the stricter one, which stands first."""
+"""Each program with its family; where two name it, the stricter one, which is listed first."""

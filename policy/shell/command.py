@@ -1,4 +1,4 @@
-"""May this command line run without asking: each segment proved by the read-only list, or what stays unproven."""
+"""Whether a command line may run without approval: each segment proved by the read-only list, or why it is unproven."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What is the same for every segment of a line."""
+    """The parameters that all segments of a line share."""
 
     shell: str | None
     profile: Profile
@@ -47,7 +47,7 @@ class _Setting:
 
 @dataclass(frozen=True)
 class Examination:
-    """What is known about a whole line."""
+    """The result of examining a whole line."""
 
     command: str
     root: str | None = None
@@ -96,7 +96,7 @@ def harm_of(examination: Examination) -> Danger:
 
 
 def reasons_of(examination: Examination) -> tuple[Reason, ...]:
-    """Return everything unproven as a reason, the line's own first."""
+    """Return everything unproven as reasons, those of the whole line first."""
     reasons = []
     if examination.unproven:
         reasons.append(reason_of(examination.unproven))
@@ -112,7 +112,7 @@ def reason_of(unproven: Unproven, segment: int | None = None) -> Reason:
 
 
 def segments_of(examination: Examination, decision: str) -> tuple[Segment, ...]:
-    """Return the segments with the built-in list's own word on each."""
+    """Return the segments with the built-in list's decision on each."""
     if decision == "deny":
         return tuple(Segment(finding.stage.argv, "deny") for finding in examination.findings)
     asks = examination.unproven is not None
@@ -184,7 +184,7 @@ def _check(words: Sequence[Word], place: Place, has_moved: bool, setting: _Setti
 
 
 def _check_marks(command: ReadCommand, arguments: Sequence[Word], shell: str | None) -> None:
-    """Signs that mean something only to one program: `!` and `\\(` to find, `=` to test, `@{u}` to git."""
+    """Check characters that only one program interprets: `!` and `\\(` to find, `=` to test, `@{u}` to git."""
     for word in arguments:
         if word.raw in {"!", "!="} and command.form not in {"find", "test", "bracket"}:
             raise Unproven("shell.history", "A lone ! is history expansion or a negation", word.span)

@@ -1,4 +1,4 @@
-"""How the client runs a command that needs no approval: without a shell where possible, and with quiet programs."""
+"""How the client runs a command that needs no approval: without a shell where possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIT_CONFIG = {
     "diff.submodule": "short",
     "diff.ignoreSubmodules": "dirty",
 }
-"""What the command line says of the repository's configuration, which a stranger may have written."""
+"""Settings on the command line that override the repository's configuration, which is untrusted."""
 
 _QUIET_GIT = {
     "GIT_PAGER": "cat",

@@ -1,4 +1,4 @@
-"""The hard denials: a short, boring list of what no approval lifts. A courtesy net, not a boundary."""
+"""The hard denials: a short list that no approval overrides. It catches accidents and is no security boundary."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SHELLS = names_of("sh bash zsh dash ksh fish ash csh tcsh cmd powershell pwsh")
 
 
 def hard_deny_in(command: str, argvs: Sequence[Sequence[str]] | None) -> str | None:
-    """Say what a command would destroy, or None; `argvs` are its parsed words, None when it could not be parsed."""
+    """Return what a command would destroy, or None; `argvs` are its parsed words, None when it could not be parsed."""
     text = command[:MAX_SCANNED]
     if any(_is_bomb(found) for found in _FUNCTION.finditer(text)):
         return "it is a fork bomb"
@@ -109,7 +109,7 @@ def _unquoted(word: str) -> str:
 
 
 def _in_words(words: Sequence[str], depth: int) -> str | None:
-    """Look at a command at the start, after assignments and keywords, and at any place behind a wrapper."""
+    """Examine a command at the start, after assignments and keywords, and at any position behind a wrapper."""
     start = 0
     while start < len(words) and (words[start] in _KEYWORDS or re.match(r"\w+=", words[start])):
         start += 1
@@ -122,7 +122,7 @@ def _in_words(words: Sequence[str], depth: int) -> str | None:
 
 
 def _behind(name: str, words: Sequence[str], depth: int) -> str | None:
-    """Look at the program that a wrapper starts, and at the text that a shell or an interpreter is given."""
+    """Examine the program that a wrapper starts, and the text that a shell or an interpreter is given."""
     if name in _INTERPRETERS:
         parts = [part.split() for part in re.split(r"['\"`;()]", " ".join(words))]
         return next((found for part in parts if len(part) > 1 and (found := _in_words(part, depth + 1))), None)

@@ -1,4 +1,4 @@
-"""The words of a command line: a lexer of the tiny language that we prove, with the raw text of each word in view."""
+"""The lexer of command lines: the small provable language, with the raw text of each word."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def check_text(command: str) -> None:
 
 
 def tokens_of(command: str) -> list[Token]:
-    """Cut a checked command into tokens; raise a Unproven at the first thing outside the language."""
+    """Split a checked command into tokens; raise a Unproven at the first thing outside the language."""
     tokens: list[Token] = []
     place, after_blank = 0, True
     while place < len(command):
@@ -174,7 +174,7 @@ def _double_quote_refusal(command: str, start: int) -> Unproven:
 
 
 def _check_edges(word: Word, glob_first: bool) -> None:
-    """Ask on what the shell does at the edges of a word: home directories, history, comments, globs like options."""
+    """Refuse what the shell interprets at the edges of a word: home folders, history, comments, globs like options."""
     first = word.raw[:1]
     if first == "~" or re.search(r"[=:]~", word.raw):
         raise Unproven("shell.tilde", "A leading ~ leads out of the workspace", word.span)

@@ -91,7 +91,7 @@ def check_pattern(word: Word, value: str) -> None:
 
 
 def picks_secrets(pattern: str) -> bool:
-    """Say whether a glob of file names aims at secrets; a bare `*` or `*.*` takes everything and aims at nothing.
+    """Say whether a glob of file names selects secrets; a bare `*` or `*.*` selects everything and counts as neutral.
 
     Braces are written out, and a backslash may be an escape or a separator: both readings count.
     """

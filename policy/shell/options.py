@@ -1,4 +1,4 @@
-"""The options of one command: an allow list with exact names, and the parser that takes a line apart by it."""
+"""The options of one command: an allow list with exact names, and the parser that uses it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OptionList:
             found = _ENTRY.fullmatch(entry)
             kind = found and (found.group(3) or found.group(4))
             if not found or (kind and kind not in _KINDS) or found.group(1) in options:
-                raise ValueError(f"'{entry}' is not an entry of an option list, or it stands there twice")
+                raise ValueError(f"'{entry}' is not an entry of an option list, or occurs twice")
             name, is_optional, is_alone = found.group(1), bool(found.group(4)), found.group(2) == ":"
             options[name] = Option(name, kind, is_optional, is_alone)  # type: ignore[arg-type]
         return cls({name: option for name, option in options.items() if name != "-#"}, "-#" in options)

@@ -1,4 +1,4 @@
-"""The recogniser: tree-sitter must read a line as the same few words and operators that our lexer read."""
+"""The parser of command lines: tree-sitter must find the same words and operators as the lexer."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _stages(tokens: list[Token]) -> tuple[Stage, ...]:
 
 
 def _confirm(command: str, stages: tuple[Stage, ...]) -> None:
-    """Let tree-sitter read the line: no error, no other construct, no gap, and word by word the same commands."""
+    """Parse the line with tree-sitter: no error, no other construct, no gap, and the same commands word by word."""
     source = command.encode()
     root = Parser(_LANGUAGE).parse(source).root_node
     if root.has_error:

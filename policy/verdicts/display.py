@@ -1,4 +1,4 @@
-"""How a command or a path is shown to a person: nothing hidden, nothing that moves the text."""
+"""How a command or a path is shown to a person: hidden and text-moving characters are escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verdict is computed from: the call, the rights of the agent, and what is known about the session."""
+"""The input of a verdict: the call, the rights of the agent, and what is known about the session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Call:
     tool: str
     arguments: Mapping[str, Any]
     as_text: bool = False
-    """Whether the model wrote it into its text instead of making a call: then anything but a read asks."""
+    """Whether the model wrote it into its text instead of making a call: then everything but a read needs approval."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rights:
     tools: frozenset[str]
     writes: Writes
     only: str = ""
-    """What an agent without the right to write is for, to complete `<Title> agent can only …`."""
+    """The purpose of an agent without the right to write, to complete `<Title> agent can only …`."""
     writers: str = ""
     """The agents that may write any file, such as `Coder`; empty where there is none."""
     runners: str = ""
@@ -41,12 +41,12 @@ class Rights:
 
     @property
     def who_writes(self) -> str:
-        """Say which agent changes code; empty where none does."""
+        """Return the sentence that names the agents that change code; empty where none does."""
         return f"For code changes, please switch to {self.writers} agent." if self.writers else ""
 
     @property
     def who_runs(self) -> str:
-        """Say which agent runs commands; empty where none does."""
+        """Return the sentence that names the agents that run commands; empty where none does."""
         return f"For running commands, please switch to {self.runners} agent." if self.runners else ""
 
 
@@ -59,13 +59,13 @@ class Environment:
     workspace_root: str | None = None
     has_git: bool | None = None
     rules: tuple[Mapping[str, Any], ...] = ()
-    """The project's wishes, untrusted: they can only restrict."""
+    """The project's rules, untrusted: they can only restrict."""
     tools: frozenset[str] = frozenset()
     """The names of tools that the client runs beyond those of every client."""
 
     @classmethod
     def read(cls, declared: Mapping[str, Any] | None) -> Environment:
-        """Read a client's declaration; what has the wrong shape counts as not declared."""
+        """Read a client's declaration; a value of the wrong shape counts as not declared."""
         if not isinstance(declared, Mapping):
             return cls()
         rules = declared.get("rules")
@@ -93,10 +93,10 @@ def _text(value: object, longest: int, *, lower: bool) -> str | None:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known beside the call."""
+    """The facts beside the call."""
 
     environment: Environment = field(default_factory=Environment)
     session_rules: tuple[Mapping[str, Any], ...] = ()
     """The `rule` objects of remembered options, as they were offered."""
     human: bool = True
-    """Whether somebody can answer a question."""
+    """Whether a person can answer an approval request."""

@@ -1,11 +1,11 @@
-"""What a model may read of a tool's output: no hidden characters, and not more than a limit."""
+"""A tool's output as a model reads it: without hidden characters, and up to a limit."""
 
 from __future__ import annotations
 
 from policy.verdicts.characters import is_control, is_ignorable
 
 _HEAD_SHARE = 0.3
-"""Errors stand at the end of an output more often than at its beginning."""
+"""The share of the beginning; errors are at the end of an output more often."""
 
 
 def clean_result(text: str) -> str:

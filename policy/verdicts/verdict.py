@@ -1,4 +1,4 @@
-"""What the policy answers: a decision, its danger, and the reasons that a person or a model reads."""
+"""The policy's verdict: a decision, its danger, and the reasons that a person or a model reads."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Reason:
     segment: int | None = None
     """The segment of the command that made the question."""
     rule: str | None = None
-    """The id of the rule that spoke."""
+    """The id of the rule that matched."""
 
     def __post_init__(self) -> None:
         if self.code not in REASON_CODES and not self.code.startswith("rule."):
@@ -158,7 +158,7 @@ class Verdict:
 
     @property
     def denial_code(self) -> DenialCode:
-        """Name the wire code of a denial: about a file, or about a tool or command."""
+        """Return the wire code of a denial: for a file, or for a tool or command."""
         code = self.reasons[0].code if self.reasons else "tool.default"
         return (
             "file_denied" if code == "agent.file_rule" or code.startswith("path.") or self._by_path() else "tool_denied"

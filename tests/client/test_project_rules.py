@@ -43,7 +43,7 @@ def workspace_with(root: Path, text: str) -> Workspace:
 
 
 def verdict_under(rules: ProjectRules, tool: str, **arguments: Any) -> str:
-    declared = {"shell": "bash", "workspace_root": "/w", "has_git": True, "rules": list(rules.wishes)}
+    declared = {"shell": "bash", "workspace_root": "/w", "has_git": True, "rules": list(rules.declared)}
     facts = Facts(environment=Environment.read(declared))
     return judge("coder", tool, arguments, facts).decision
 
@@ -89,7 +89,7 @@ def test_project_denies_and_asks_through_the_terminal_client_and_permits_nothing
 def test_rule_that_permits_is_left_out_with_a_note(tmp_path: Path, tool: str) -> None:
     text = "version = 1\n" + rule("allow", tool, "rm", identity="wide") + rule("deny", tool, "no", identity="narrow")
     rules = ProjectRules.read(workspace_with(tmp_path, text))
-    assert [wish["id"] for wish in rules.wishes] == ["narrow"]
+    assert [rule["id"] for rule in rules.declared] == ["narrow"]
     assert "rule 'wide' permits something" in rules.notes[0]
 
 
@@ -141,7 +141,7 @@ def test_file_is_not_read_through_links_and_pipes(tmp_path: Path) -> None:
         assert verdict_under(rules, "read_file", path="a.txt") == "ask"
 
 
-def test_project_without_a_file_has_no_wishes(tmp_path: Path) -> None:
+def test_project_without_a_file_has_no_rules(tmp_path: Path) -> None:
     assert ProjectRules.read(Workspace(tmp_path)) == ProjectRules()
 
 

@@ -50,7 +50,7 @@ def test_joining_allowed_lines_stays_inside_the_list() -> None:
         assert (verdict.decision == "allow") != has_moved, (first, second)
 
 
-def test_wishes_never_loosen_a_verdict() -> None:
+def test_project_rules_never_loosen_a_verdict() -> None:
     chance = random.Random(SEED)
     for _ in range(300):
         rules = RULES.with_project(chance.sample(WISHES, chance.randint(1, 4)))

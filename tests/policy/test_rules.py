@@ -1,4 +1,4 @@
-"""Rules prove themselves at load, restrict more than they grant, and a project's wishes only restrict."""
+"""Rules prove themselves at load, restrict more than they grant, and a project's rules only restrict."""
 
 from __future__ import annotations
 
@@ -187,29 +187,29 @@ def test_the_version_follows_rules_file_and_profile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["ls", "ls $(x)", "ls > a", "ls && rm x", "\u202e"])
 def test_a_rule_about_every_command_holds_for_any_line(command: str) -> None:
-    facts = _with_wishes({"tool": "execute_command", "decision": "deny", "why": "Read the files instead."})
+    facts = _with_project_rules({"tool": "execute_command", "decision": "deny", "why": "Read the files instead."})
     verdict = run(command, facts)
     assert (verdict.decision, verdict.denial_code) == ("deny", "tool_denied")
     assert verdict.reasons[0].text == "Command is not allowed: Read the files instead."
 
 
-def _with_wishes(*wishes: Any) -> Facts:
-    return Facts(Environment.read({"shell": "bash", "rules": list(wishes)}))
+def _with_project_rules(*rules: Any) -> Facts:
+    return Facts(Environment.read({"shell": "bash", "rules": list(rules)}))
 
 
 def test_a_project_can_only_restrict() -> None:
     deny = {"tool": "write_file", "path": ["legacy/**"], "decision": "deny", "why": "Frozen."}
-    assert write("coder", "legacy/a.txt", _with_wishes(deny)).decision == "deny"
+    assert write("coder", "legacy/a.txt", _with_project_rules(deny)).decision == "deny"
     ask = {"tool": "execute_command", "command": ["cat"], "decision": "ask"}
-    assert run("cat a", _with_wishes(ask)).decision == "ask"
+    assert run("cat a", _with_project_rules(ask)).decision == "ask"
     for decision in ("allow", "ALLOW", None, 1):
         allow = {"tool": "execute_command", "command": ["dart", "test"], "decision": decision}
-        assert run("dart test", _with_wishes(allow)).decision == "ask"
-        assert run("ls", _with_wishes(allow)).decision == "allow"
+        assert run("dart test", _with_project_rules(allow)).decision == "ask"
+        assert run("ls", _with_project_rules(allow)).decision == "allow"
 
 
-def test_malformed_wishes_are_ignored_with_a_reason() -> None:
-    wishes: list[dict[str, Any]] = [
+def test_malformed_project_rules_are_ignored_with_a_reason() -> None:
+    written: list[dict[str, Any]] = [
         {},
         {"tool": "nope", "decision": "deny"},
         {"tool": "write_file", "path": ["../x"], "decision": "deny"},
@@ -219,16 +219,16 @@ def test_malformed_wishes_are_ignored_with_a_reason() -> None:
         {"tool": "write_file", "decision": "deny", "why": "x" * 1000},
         {"id": 3, "tool": "write_file", "decision": "deny"},
     ]
-    rules = RULES.with_project(wishes)
+    rules = RULES.with_project(written)
     assert rules.rules == RULES.rules
-    assert len(rules.ignored) == len(wishes)
+    assert len(rules.ignored) == len(written)
     assert rules.ignored[1].startswith("rule 2 of the project is ignored: ")
-    assert judge("coder", "read_file", {"path": "a"}, _with_wishes(*wishes)).decision == "allow"
+    assert judge("coder", "read_file", {"path": "a"}, _with_project_rules(*written)).decision == "allow"
 
 
-def test_the_number_of_wishes_is_capped() -> None:
-    wish = {"tool": "read_file", "decision": "ask"}
-    assert len(Environment.read({"rules": [wish] * 500}).rules) == 50
+def test_the_number_of_project_rules_is_capped() -> None:
+    rule = {"tool": "read_file", "decision": "ask"}
+    assert len(Environment.read({"rules": [rule] * 500}).rules) == 50
 
 
 def test_a_session_rule_never_lifts_a_restriction_of_a_rule(tmp_path: Path) -> None:

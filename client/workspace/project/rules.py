@@ -20,9 +20,9 @@ MAX_BYTES = 65_536
 
 @dataclass(frozen=True)
 class ProjectRules:
-    """What a project wishes, as the server takes it in `environment.rules` (docs/protocol.md, `user_message`)."""
+    """The project's rules as the server takes them in `environment.rules` (docs/protocol.md, `user_message`)."""
 
-    wishes: tuple[Mapping[str, Any], ...] = ()
+    declared: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences for the person about what of the file does not count."""
 
@@ -37,8 +37,8 @@ class ProjectRules:
             f"{FILE_NAME}: rule '{identity}' permits something and does not count: a project may only ask or deny."
             for identity in permitting
         )
-        wishes = tuple(rule.model_dump(exclude={"match", "not_match"}, exclude_none=True) for rule in restricting)
-        return cls(wishes, notes)
+        declared = tuple(rule.model_dump(exclude={"match", "not_match"}, exclude_none=True) for rule in restricting)
+        return cls(declared, notes)
 
 
 def _rules_of(workspace: Workspace) -> tuple[list[WrittenRule], list[str]]:
@@ -72,7 +72,7 @@ def _text_of(workspace: Workspace) -> str | None:
 
 
 def _ask_always() -> tuple[Mapping[str, Any], ...]:
-    """Wishes under which no call is cleared: what the file would have restricted is not known."""
+    """Rules under which every call asks: what the file would have restricted is not known."""
     why = f"The project's rules in {FILE_NAME} cannot be used."
     names = [tool.name for tool in TOOLS if tool.runs == "client"]
     return tuple({"id": f"unread.{name}", "tool": name, "decision": "ask", "why": why} for name in names)

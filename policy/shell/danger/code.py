@@ -20,7 +20,7 @@ _WRITES = re.compile(
 
 
 def is_harmful_code(text: str, guards: Callable[[str], bool]) -> bool:
-    """Say whether code may do harm; what it starts is unknown, so that is harm too."""
+    """Whether code may do harm; starting a program counts as harm, because the program is unknown."""
     if _DELETES.search(text) or _STARTS.search(text) or text.strip() in {"$()", ""}:
         return True
     if not _WRITES.search(text):

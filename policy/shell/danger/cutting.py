@@ -1,4 +1,4 @@
-"""A rough cutter of shell text: the simple commands of any line, also of one that nobody can prove."""
+"""Splits shell text into simple commands, approximately: also a line that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Part:
 
 
 class Overflow(Exception):
-    """The text is too long or too deep to be looked at."""
+    """The text is too long or nested too deeply to be examined."""
 
 
 def cut(text: str, depth: int = 0) -> list[Part]:
-    """Cut a text into its simple commands; raise Overflow where there is too much to look at."""
+    """Split a text into its simple commands; raise Overflow where it is too large to examine."""
     if len(text) > MAX_SCANNED or depth > MAX_DEPTH:
         raise Overflow
     return _Cutter(text, depth).run()
@@ -54,7 +54,7 @@ class _Cutter:
         self._redirect: str | None = None
 
     def run(self) -> list[Part]:
-        """Walk through the text once."""
+        """Scan the text once."""
         while self._at < len(self._text):
             character = self._text[self._at]
             if character in _BLANKS:

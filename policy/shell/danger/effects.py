@@ -24,7 +24,7 @@ Judge = Callable[[Sequence[str]], bool]
 
 
 def has_own_harm(name: str, arguments: list[str], document: str, read: Look, judge: Judge) -> bool:
-    """Say whether a program does the harm that it alone can do."""
+    """Whether a program does harm in a way of its own, by its options."""
     operands = [word for word in arguments if not word.startswith("-")]
     if name == "chmod":
         return any(_widens(word) for word in operands[:1])
@@ -80,7 +80,7 @@ def has_own_harm(name: str, arguments: list[str], document: str, read: Look, jud
 
 
 def _widens(mode: str) -> bool:
-    """Say whether a mode lets everybody write, or runs a program with its owner's rights."""
+    """Whether a mode lets all users write, or runs a program with its owner's rights."""
     if mode.isdigit():
         return mode[-1] in "2367" or (len(mode) > 3 and mode[-4] in "2467")
     for found in (_SYMBOLIC_MODE.fullmatch(part) for part in mode.split(",")):

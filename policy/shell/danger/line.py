@@ -1,4 +1,4 @@
-"""The danger of a command line: the worst of what its parts could be, and high where that is in doubt."""
+"""The danger of a command line: the highest of its parts, and high where it is unknown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def danger_of(command: str, root: str | None = None) -> Danger:
 
 
 class _Line:
-    """What the earlier parts of a line say about the later ones."""
+    """The state that the earlier parts of a line leave for the later ones: folder, variables, fetched files."""
 
     def __init__(self, root: str | None) -> None:
         self._root = root
@@ -39,7 +39,7 @@ class _Line:
         self._has_fetched = False
 
     def is_harmful(self, parts: Sequence[Part]) -> bool:
-        """Look at the parts in order."""
+        """Whether a part is harmful; they are examined in order."""
         return any(self._is_fed_by_network(parts, number) or self._part(part) for number, part in enumerate(parts))
 
     def _part(self, part: Part) -> bool:
@@ -63,7 +63,7 @@ class _Line:
         return harmful
 
     def _text(self, text: str, depth: int) -> bool:
-        """Look at a text that another program will read as commands."""
+        """Examine a text that another program will read as commands."""
         return self.is_harmful(cut(text, depth))
 
     def _split(self, word: str) -> list[str]:
@@ -103,7 +103,7 @@ class _Line:
         return target if re.match(r"[/~$%]|[A-Za-z]:", target) or not self._folder else f"{self._folder}/{target}"
 
     def _note(self, words: Sequence[str], part: Part) -> None:
-        """Remember the folder and what was fetched."""
+        """Record the folder and the fetched files."""
         name = words[0].rpartition("/")[2].lower()
         if name in {"cd", "pushd", "chdir", "set-location"} and len(words) > 1:
             self._folder = self._joined(words[-1])
@@ -146,7 +146,7 @@ class _Line:
         return False
 
     def _feeds_unknown(self, before: Sequence[Part]) -> bool:
-        """A shell that reads its commands from a pipe: their text is looked at where it stands in the line."""
+        """Whether a shell reads unknown commands from a pipe; known text is examined where it is written."""
         first = before[0]
         if first.words and first.words[0] in {"echo", "printf"} and len(before) == 1:
             return self._text(" ".join(first.words[1:]).replace("\\n", "\n"), 1)

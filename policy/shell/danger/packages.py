@@ -1,4 +1,4 @@
-"""Packages: what comes from elsewhere than the registry of the tool, and what is fetched and run at once."""
+"""Packages from another place than the tool's registry, and packages that are fetched and run at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harm of one simple command: what its program does with its words."""
+"""The harm of one simple command, by its program and its words."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MAX_PLACES = 6
 _MAX_DEPTH = 5
 
 Reader = Callable[[str, int], bool]
-"""Looks at a text that a program will read as shell commands, at a depth."""
+"""Examines a text that a program will read as shell commands, at a nesting depth."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a command stands."""
+    """The surroundings of a command: workspace, folder, and what it reads."""
 
     root: str | None = None
     folder: str = ""
@@ -91,7 +91,7 @@ def base(word: str) -> str:
 
 
 def _loses(name: str, arguments: Sequence[str]) -> bool:
-    """Say whether a program that is no worker of the project is given a word of loss."""
+    """Whether a program that is no build tool of the project is given a word that means deletion."""
     if name in WORDS["workers"] or name in _READERS:
         return False
     words = {word.lower().partition("=")[0] for word in arguments}
@@ -99,7 +99,7 @@ def _loses(name: str, arguments: Sequence[str]) -> bool:
 
 
 def _behind(name: str, arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
-    """Look at every place at which the program of a wrapper may begin."""
+    """Examine every position at which the program of a wrapper may begin."""
     if name == "env" and not arguments:
         return True
     for place in _places(arguments):
@@ -176,7 +176,7 @@ def _find(arguments: Sequence[str], setting: Setting, read: Reader, depth: int) 
 
 
 def _git_starts(arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
-    """Look at what `git bisect run`, `rebase --exec`, `submodule foreach` and a clone over a helper start."""
+    """Examine what `git bisect run`, `rebase --exec`, `submodule foreach` and a clone over a helper start."""
     _, rest = subcommand_of(arguments)
     if rest[:2] == ["bisect", "run"]:
         return is_harmful(rest[2:], setting, read, depth + 1)

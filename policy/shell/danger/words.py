@@ -1,4 +1,4 @@
-"""The words that tell harm apart: danger.toml, read once."""
+"""The word lists by which harm is recognised: danger.toml, loaded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of its words a program writes to."""
+"""The operands that a program writes to."""
 
 from __future__ import annotations
 
