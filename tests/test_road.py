@@ -9,7 +9,7 @@ from tests.road import trace_plain_answer
 
 PAGE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
 SLACK = 4
-"""Statements: a slow machine writes the log in more batches."""
+"""Statements: a slow machine writes the log in more batches in every turn."""
 
 
 def test_a_plain_answer_visits_no_more_than_the_page_says(db_url: str) -> None:
