@@ -1,4 +1,4 @@
-"""Database URLs, in every form that deployments carry."""
+"""Database URLs in every supported form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where threads are kept: LangGraph's savers on our database; what a run writes is stored with the run's own rows."""
+"""The checkpointer: LangGraph's savers on our database; a run's checkpoints are stored together with its rows."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
 
 
 def _serializer() -> JsonPlusSerializer:
-    # Only plain data and messages may come back to life from a checkpoint.
+    # Only plain data and messages may be deserialised from a checkpoint.
     return JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
 class RunSaver(BaseCheckpointSaver[Any]):
-    """The saver of one attempt: it reads the stored thread and holds back what is written.
+    """The saver of one attempt: it reads the stored thread and buffers what is written.
 
-    `store` writes what was held into the transaction that closes the run. So checkpoint and rows become true together
+    `store` writes the buffer in the transaction that closes the run. So checkpoint and rows become true together
     or not at all, and the fence of that transaction guards both: a worker that lost its run stores no checkpoint.
     """
 
@@ -42,11 +42,11 @@ class RunSaver(BaseCheckpointSaver[Any]):
         self._held: list[tuple[str, tuple[Any, ...]]] = []
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Read as the stock saver does, waiting while the database is away."""
+        """Read as LangGraph's saver does; waits while the database is not reachable."""
         return await patiently(lambda: _translated(self._reader.aget_tuple(config)))
 
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
-        """Read as the stock saver does, waiting while the database is away."""
+        """Read as LangGraph's saver does; waits while the database is not reachable."""
         return await patiently(
             lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels))
         )
@@ -58,7 +58,7 @@ class RunSaver(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Hold a checkpoint back until `store`."""
+        """Buffer a checkpoint until `store`."""
         self._held.append(("aput", (config, copy.copy(checkpoint), copy.copy(metadata), new_versions)))
         place = config["configurable"]
         return {
@@ -72,26 +72,26 @@ class RunSaver(BaseCheckpointSaver[Any]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Hold writes back until `store`."""
+        """Buffer writes until `store`."""
         self._held.append(("aput_writes", (config, list(writes), task_id, task_path)))
 
     def get_next_version(self, current: Any, channel: None) -> Any:
-        """Delegate to the stock saver."""
+        """Delegate to LangGraph's saver."""
         return self._reader.get_next_version(current, channel)
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> RunSaver:
-        """Clone with another serialiser; the clone holds its writes in the same list."""
+        """Clone with another serialiser; the clone shares the buffer."""
         clone = copy.copy(self)
         clone._reader = self._reader.with_allowlist(extra_allowlist)
         clone.serde = clone._reader.serde
         return clone
 
     def discard(self) -> None:
-        """Forget what was held: the thread stays as it was stored before."""
+        """Clear the buffer: the thread stays as it was stored before."""
         self._held.clear()
 
     async def store(self, tx: Transaction, **marks: Any) -> None:
-        """Write what was held as part of a transaction, with marks added to the metadata of every checkpoint."""
+        """Write the buffer as part of a transaction, with `marks` added to the metadata of every checkpoint."""
         writer = _writer_in(tx, self.serde)
         for method, arguments in self._held:
             if method == "aput" and marks:
@@ -106,7 +106,7 @@ async def _translated(reading: Any) -> Any:
 
 
 class _PostgresWriter(AsyncPostgresSaver):
-    """The stock saver inside a transaction of ours: no transaction, savepoint or pipeline of its own."""
+    """LangGraph's saver inside an open transaction: it starts no transaction, savepoint or pipeline of its own."""
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
@@ -125,7 +125,7 @@ class _WithoutCommit:
         return getattr(self._connection, name)
 
     async def commit(self) -> None:
-        """Leave it to `Database.transaction`."""
+        """Do nothing: `Database.transaction` commits."""
 
 
 def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
@@ -140,7 +140,7 @@ def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
 
 
 class Checkpoints:
-    """Gives each run its saver."""
+    """Makes the savers of runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -158,7 +158,7 @@ class Checkpoints:
             await self._sqlite.setup()
 
     def saver(self) -> RunSaver:
-        """A saver for one attempt of a run, or to read a thread; none shares another's lock on PostgreSQL."""
+        """A saver for one attempt of a run, or to read a thread; on PostgreSQL each has a lock of its own."""
         return RunSaver(self._stock())
 
     def _stock(self) -> BaseCheckpointSaver[Any]:

@@ -1,4 +1,4 @@
-"""Opening: which database a `DB_URL` names, and the connection to it."""
+"""Opens the database that `DB_URL` names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database, whichever it is: its transactions, and the same named statements over both dialects."""
+"""The database interface: transactions, and the same named statements in both dialects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from errors import NotReady
 
 Dialect = Literal["sqlite", "postgresql"]
 ADVISORY_NAMESPACE = 0x41524E54
-"""First key of every advisory lock of ours; the second is a worker or MIGRATION_LOCK."""
+"""The first key of every advisory lock of the runtime; the second is a worker's number or MIGRATION_LOCK."""
 MIGRATION_LOCK = 1
 RETRY_S = 0.2
 
@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 
 
 async def patiently(step: Callable[[], Awaitable[Found]]) -> Found:
-    """Repeat a step while the database is away: what belongs to a run waits and goes on."""
+    """Repeat a step while the database is not reachable: the work of a run waits and continues."""
     while True:
         try:
             return await step()
@@ -40,28 +40,28 @@ class Transaction:
         return getattr(self._statements, name)(self.connection, **parameters)
 
     async def value(self, name: str, **parameters: Any) -> Any:
-        """Run a `$` statement: the first column of its row, or None."""
+        """Execute a `$` statement and return the first column of its row, or None."""
         return await self._call(name, parameters)
 
     async def row(self, name: str, **parameters: Any) -> Any:
-        """Run a `^` statement: its row as a named tuple, or None."""
+        """Execute a `^` statement and return its row as a named tuple, or None."""
         return await self._call(name, parameters)
 
     async def rows(self, name: str, **parameters: Any) -> list[Any]:
-        """Run a statement that gives rows: named tuples."""
+        """Execute a statement and return its rows as named tuples."""
         return [row async for row in self._call(name, parameters)]
 
     async def run(self, name: str, **parameters: Any) -> int:
-        """Run a `!` statement: how many rows it changed."""
+        """Execute a `!` statement and return the number of changed rows."""
         return int(await self._call(name, parameters))
 
 
 class Database(ABC):
-    """Where everything is kept; open it once per process."""
+    """One of the two databases; open it once per process."""
 
     dialect: Dialect
     name: str = "agent-runtime"
-    """How this process signs its notifications, so that it can leave out its own."""
+    """The sender in this process' notifications, by which it ignores its own."""
 
     @abstractmethod
     def transaction(self, *, long: bool = False) -> AbstractAsyncContextManager[Transaction]:
@@ -76,8 +76,8 @@ class Database(ABC):
 
     @abstractmethod
     async def check(self) -> None:
-        """Raise NotReady when a session could not be written: away, locked, read-only or full."""
+        """Raise NotReady when no session could be written: not reachable, locked, read-only or full."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""

@@ -1,4 +1,4 @@
-"""Figures computed from the stored rows, so that they survive a restart and agree between instances (section 11)."""
+"""Metrics computed from the stored rows: the same on every instance (docs/protocol.md section 11)."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ _DECISIONS = {
 
 
 async def overview(tx: Transaction, owner: str) -> dict[str, Any]:
-    """Switches, model calls, tool calls, decisions and errors of an owner, and what follows from them."""
+    """Count the switches, model calls, tool calls, decisions and errors of an owner, with averages and rates."""
     agents = {
-        agent: {
-            "count": count,
-            "total_duration_ms": int(total or 0),
-            "success_count": int(succeeded),
-            "failure_count": int(failed),
+        row.agent: {
+            "count": row.calls,
+            "total_duration_ms": int(row.total_ms or 0),
+            "success_count": int(row.succeeded),
+            "failure_count": int(row.failed),
         }
-        for agent, count, total, succeeded, failed in await tx.rows("agent_figures", owner=owner)
+        for row in await tx.rows("agent_figures", owner=owner)
     }
     tools = {
-        tool: {"requested": count, "completed": int(done), "failed": int(failed), "requires_approval": int(asked)}
-        for tool, count, done, failed, asked in await tx.rows("tool_figures", owner=owner)
+        row.tool_name: {
+            "requested": row.calls,
+            "completed": int(row.done),
+            "failed": int(row.failed),
+            "requires_approval": int(row.asked),
+        }
+        for row in await tx.rows("tool_figures", owner=owner)
     }
     decisions: dict[str, dict[str, int]] = {}
-    for tool, decision, count in await tx.rows("decision_figures", owner=owner):
-        counted = decisions.setdefault(tool, {"APPROVE": 0, "EDIT": 0, "REJECT": 0})
-        counted[_DECISIONS[decision]] += count
+    for row in await tx.rows("decision_figures", owner=owner):
+        counted = decisions.setdefault(row.tool_name, {"APPROVE": 0, "EDIT": 0, "REJECT": 0})
+        counted[_DECISIONS[row.decision]] += row.decisions
     errors: dict[str, dict[str, int]] = {}
-    for agent, code, count in await tx.rows("error_figures", owner=owner):
-        errors.setdefault(agent, {})[code] = count
-    switches = {f"{before}_to_{after}": n for before, after, n in await tx.rows("switch_figures", owner=owner)}
+    for row in await tx.rows("error_figures", owner=owner):
+        errors.setdefault(row.agent, {})[row.code] = row.errors
+    switches = {
+        f"{row.from_agent}_to_{row.to_agent}": row.switches for row in await tx.rows("switch_figures", owner=owner)
+    }
     computed = {f"{agent}_avg_duration_ms": row["total_duration_ms"] / row["count"] for agent, row in agents.items()}
     ended = {tool: row["completed"] + row["failed"] for tool, row in tools.items()}
     computed |= {f"{tool}_success_rate": tools[tool]["completed"] / n for tool, n in ended.items() if n}
@@ -96,16 +103,16 @@ async def of_session(tx: Transaction, owner: str, session_id: str) -> dict[str, 
     }
 
 
-async def sessions_measured(tx: Transaction, owner: str) -> list[str]:
+async def sessions_with_model_calls(tx: Transaction, owner: str) -> list[str]:
     """The owner's sessions that have called a model, oldest first."""
-    return [row.id for row in await tx.rows("measured_sessions", owner=owner)]
+    return [row.id for row in await tx.rows("sessions_with_model_calls", owner=owner)]
 
 
-async def noted(
+async def audit_events(
     tx: Transaction, owner: str, session_id: str | None, event_type: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """The last `limit` entries of the original's audit log, oldest first."""
-    rows = await tx.rows("noted_events", owner=owner, session_id=session_id, event_type=event_type, limit=limit)
+    rows = await tx.rows("audit_events", owner=owner, session_id=session_id, event_type=event_type, limit=limit)
     return [
         {
             "timestamp": row.at,
@@ -124,22 +131,22 @@ async def noted(
 
 
 async def stats(tx: Transaction, owner: str) -> dict[str, Any]:
-    """How many events were published, and how the runs behind them went."""
-    published, last = await tx.row("published_figures", owner=owner) or (0, None)
-    succeeded, failed = await tx.row("run_figures", owner=owner) or (0, 0)
-    ended = int(succeeded) + int(failed)
+    """Count the published events, and the runs by how they ended."""
+    log = await tx.row("published_figures", owner=owner)
+    runs = await tx.row("run_figures", owner=owner)
+    ended = int(runs.succeeded) + int(runs.failed)
     return {
-        "total_published": int(published),
-        "successful_handlers": int(succeeded),
-        "failed_handlers": int(failed),
-        "last_event_time": last,
-        "success_rate": int(succeeded) / ended if ended else 1.0,
+        "total_published": int(log.published),
+        "successful_handlers": int(runs.succeeded),
+        "failed_handlers": int(runs.failed),
+        "last_event_time": log.last_at,
+        "success_rate": int(runs.succeeded) / ended if ended else 1.0,
     }
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One number for the operator: a metric, its labels and its value."""
+    """One value of a metric with its labels."""
 
     metric: str
     labels: dict[str, str]
@@ -147,18 +154,19 @@ class Sample:
 
 
 async def samples(tx: Transaction) -> list[Sample]:
-    """What the whole database holds, over all owners: counts only."""
-    visible, deleted = await tx.row("all_sessions") or (0, 0)
+    """Count the rows of the whole database, over all owners."""
+    sessions = await tx.row("all_sessions")
     found = [
-        Sample("sessions", {"state": "visible"}, int(visible)),
-        Sample("sessions", {"state": "deleted"}, int(deleted)),
+        Sample("sessions", {"state": "visible"}, int(sessions.visible)),
+        Sample("sessions", {"state": "deleted"}, int(sessions.deleted)),
     ]
-    found += [Sample("runs", {"status": status}, n) for status, n in await tx.rows("all_runs")]
-    found += [Sample("tool_calls", {"tool": t, "state": s}, n) for t, s, n in await tx.rows("all_calls")]
-    for agent, model, purpose, outcome, count, duration_ms, prompt, completion in await tx.rows("all_llm_calls"):
-        labels = {"agent": agent, "model": model or "", "purpose": purpose, "outcome": outcome}
-        found.append(Sample("llm_calls", labels, count))
-        found.append(Sample("llm_call_seconds", labels, float(duration_ms) / 1000))
-        found.append(Sample("llm_tokens", {**labels, "kind": "prompt"}, int(prompt)))
-        found.append(Sample("llm_tokens", {**labels, "kind": "completion"}, int(completion)))
+    found += [Sample("runs", {"status": row.status}, row.runs) for row in await tx.rows("all_runs")]
+    for row in await tx.rows("all_calls"):
+        found.append(Sample("tool_calls", {"tool": row.tool_name, "state": row.state}, row.calls))
+    for row in await tx.rows("all_llm_calls"):
+        labels = {"agent": row.agent, "model": row.model or "", "purpose": row.purpose, "outcome": row.outcome}
+        found.append(Sample("llm_calls", labels, row.calls))
+        found.append(Sample("llm_call_seconds", labels, float(row.total_ms) / 1000))
+        found.append(Sample("llm_tokens", {**labels, "kind": "prompt"}, int(row.prompt_tokens)))
+        found.append(Sample("llm_tokens", {**labels, "kind": "completion"}, int(row.completion_tokens)))
     return found

@@ -1,4 +1,4 @@
-"""Where our tables are: apart from those of the original service, some of which have the same names."""
+"""The location of our tables: apart from those of the original service, some of which have the same names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 SCHEMA = "agent_runtime"
 """The PostgreSQL schema of our tables and of LangGraph's. Version 0.3.0 had them in the default schema of the
-connection: there they stay, so that processes of that version work on while an upgrade goes through the instances."""
+connection: there they stay, so that processes of that version keep working during a rolling upgrade."""
 _OUR_COLUMN = "agent_chosen_by"
-"""A column of our `sessions` that no state of the original has."""
+"""A column of our `sessions` that no version of the original has."""
 _SHARED_NAMES = ("sessions", "messages", "plans")
 HOME = f"""
     select coalesce(
@@ -24,7 +24,7 @@ HOME = f"""
 """  # noqa: S608 constants of ours
 """The schema of our tables, seen with the search path that the connection came with."""
 ENTER_HOME = f"select set_config('search_path', quote_ident(({HOME})), false)"
-"""Make it the whole search path of a connection: no table of somebody else can be meant."""
+"""Make it the whole search path of a connection, so that no other table can be meant."""
 
 
 def own_file(path: str) -> str:

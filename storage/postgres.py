@@ -1,4 +1,4 @@
-"""PostgreSQL: one pool for our statements and LangGraph's savers, and its errors translated once."""
+"""PostgreSQL: one connection pool for our statements and LangGraph's savers, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from storage.home import ENTER_HOME
 POOL_MIN = 2
 POOL_MAX = 16
 CONNECT_TIMEOUT_S = 2.5
-"""How long the opening of one connection may take."""
+"""The timeout for opening one connection."""
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-"""A database host that vanished is noticed in about ten seconds, not in two hours."""
+"""TCP settings by which a lost database host is detected in about ten seconds instead of two hours."""
 IDLE_TRANSACTION_MS = 10_000
 POOL_WAIT_S = 2.5
 """How long a request waits for a connection of the pool."""
 LOCK_TIMEOUT_MS = 1_500
 STATEMENT_TIMEOUT_MS = 2_000
-"""A request that has its connection is told 503 after two seconds when a table is locked."""
+"""A request is answered 503 after this time when a table is locked."""
 LONG_LOCK_TIMEOUT_MS = 10_000
 LONG_STATEMENT_TIMEOUT_MS = 60_000
-"""For what no client waits for: closings, purges, imports."""
+"""For transactions that no client waits for: closing a run, purges, imports."""
 _LONG = (
     f"select set_config('lock_timeout', '{LONG_LOCK_TIMEOUT_MS}', true) as lock_timeout,"
     f" set_config('statement_timeout', '{LONG_STATEMENT_TIMEOUT_MS}', true) as statement_timeout"
@@ -50,7 +50,7 @@ def postgres_errors() -> Iterator[None]:
 
 
 async def prepare_connection(connection: Any) -> None:
-    """Make our schema the search path, and bound what one statement and one stopped process may hold or wait for."""
+    """Make our schema the search path, and set the timeouts of its statements and idle transactions."""
     await connection.execute(ENTER_HOME)
     await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
     await connection.execute(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
@@ -82,7 +82,7 @@ class PostgresDatabase(Database):
 
     @property
     def options(self) -> dict[str, Any]:
-        """How every connection of this process is opened."""
+        """The options with which every connection of this process is opened."""
         from psycopg.rows import namedtuple_row
 
         seconds = max(2, round(CONNECT_TIMEOUT_S))
@@ -94,10 +94,10 @@ class PostgresDatabase(Database):
         return Transaction(connection, "postgresql", self._statements)
 
     async def open(self) -> None:
-        """Connect, or raise ConfigurationError when nobody answers."""
+        """Connect, or raise ConfigurationError when the server does not answer."""
         from psycopg_pool import PoolTimeout
 
-        # During an outage the pool would log every try of every connection; that it is away is logged once by us.
+        # During an outage the pool would log every attempt of every connection; we log the outage once.
         logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         try:
             await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S * 3)
@@ -109,24 +109,24 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
-        """See Database."""
+        """Take a connection of the pool; every statement is its own transaction. Raises NotReady without a database."""
         with postgres_errors():
             async with self.pool.connection() as connection:
                 yield self.on(connection)
 
     @asynccontextmanager
     async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:
-        """See Database."""
+        """Open a transaction; `long` raises its lock and statement timeouts. Raises NotReady without a database."""
         async with self.autocommit() as tx, tx.connection.transaction():
             if long:
                 await tx.connection.execute(_LONG)
             yield tx
 
     async def check(self) -> None:
-        """See Database."""
+        """Lock the tables of a session for writing; raises NotReady when that fails."""
         async with self.transaction() as tx:
             await tx.connection.execute(_WRITE_PATH)
 
     async def close(self) -> None:
-        """See Database."""
+        """Close the pool and its connections."""
         await self.pool.close()

@@ -17,7 +17,7 @@ from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-"""The newest revision: revisions are numbered, and a file begins with its number."""
+"""The newest revision, from the numbers with which the files begin."""
 LOCK_WAIT_S = 60
 _IN_POSTGRES = "to_regclass('{}') is not null"
 _IN_SQLITE = "count(*) from sqlite_master where name = '{}'"
@@ -25,7 +25,7 @@ _log = logging.getLogger("storage.schema")
 
 
 async def migrate(url: str) -> bool:
-    """Bring the database to the schema of this version, wholly or not at all; returns whether anything was to do.
+    """Migrate the database to the schema of this version in one transaction; returns whether anything was to do.
 
     Several processes may start at once: one migrates, the others wait for it. A database that a newer version has
     migrated stays as it is: this version runs on it.
@@ -124,7 +124,7 @@ def _migrate_sqlite(named: str) -> bool:
 
 
 def _refuse_half_made(connection: sqlite3.Connection, path: str) -> None:
-    """Refuse what version 0.3.0 left when it was cut off: it made SQLite tables one by one, their revision last."""
+    """Refuse a partial schema of version 0.3.0: it created SQLite tables one by one, their revision last."""
     names = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
     if "sessions" in names and not (
         "alembic_version" in names and connection.execute("select 1 from alembic_version").fetchone()

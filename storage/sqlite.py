@@ -1,4 +1,4 @@
-"""SQLite: one guarded connection to a file that one process serves, and its errors translated once."""
+"""SQLite: one guarded connection to a file that one process serves, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from storage.database import Database, Dialect, Transaction
 
 BUSY_TIMEOUT_S = 1.5
 GUARD_WAIT_S = 1.0
-"""How long a request waits for the connection; with the busy timeout it is told 503 after at most 3 s."""
+"""How long a request waits for the connection; with the busy timeout it is answered 503 after at most 3 s."""
 CHECK_BYTES = 65_536
-"""What the readiness check writes, and takes back."""
+"""The size of the block that the readiness check writes and rolls back."""
 _AWAY = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -35,11 +35,11 @@ _AWAY = frozenset(
 
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
-    """Translate a file that somebody else holds for longer than the busy timeout, or that cannot be written."""
+    """Translate the errors of a file that is locked for longer than the busy timeout, or cannot be written."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        # The low byte is the kind; extended codes only say more precisely why.
+        # The low byte is the primary code; extended codes only add detail.
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY:
             raise NotReady from error
         raise
@@ -70,14 +70,14 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
-        """See Database."""
+        """Take the connection; every statement is its own transaction. Raises NotReady when it stays taken."""
         async with self._guarded():
             with sqlite_errors():
                 yield Transaction(self._connection, "sqlite", self._statements)
 
     @asynccontextmanager
     async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:  # noqa: ARG002 PostgreSQL's
-        """See Database."""
+        """Open a transaction, alone on the file; `long` has no effect here. Raises NotReady when it stays locked."""
         async with self._guarded():
             try:
                 with sqlite_errors():
@@ -85,7 +85,7 @@ class SqliteDatabase(Database):
                     yield Transaction(self._connection, "sqlite", self._statements)
                     await self._connection.execute("commit")
             except BaseException:
-                # The connection works its statements off in order: this comes after whatever was cut off.
+                # The connection executes statements in order: this one runs after a cancelled one.
                 await asyncio.shield(self._roll_back())
                 raise
 
@@ -102,7 +102,7 @@ class SqliteDatabase(Database):
             self._guard.release()
 
     async def check(self) -> None:
-        """See Database: the file takes a block more, and a commit reaches the disk."""
+        """Write a block, take it back and commit; raises NotReady when the file cannot grow or be written."""
         async with self.transaction() as tx:
             await tx.connection.execute("select 1 from sessions limit 1")
             await tx.connection.execute("savepoint block")
@@ -115,7 +115,7 @@ class SqliteDatabase(Database):
             await self._connection.execute("rollback")
 
     async def close(self) -> None:
-        """See Database."""
+        """Close the connection and release the lock file."""
         if self._connection is not None:
             await self._connection.close()
         if self._file_lock is not None:
@@ -133,7 +133,7 @@ def _named(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
 
 
 def _lock_file(path: str) -> Any:
-    """Hold `<path>.lock` for the life of the process; the system frees it when the process dies."""
+    """Lock `<path>.lock` until the process ends; the system releases the lock when it is killed."""
     lock = open(f"{path}.lock", "a+")  # noqa: SIM115 held until close()
     try:
         if os.name == "posix":

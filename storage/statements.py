@@ -31,7 +31,7 @@ RECORDS: Mapping[str, type] = {
     "audit_log": AuditEntry,
     "llm_calls": LlmCall,
 }
-"""Which record lists the columns of which table."""
+"""The record that lists the columns of each table."""
 _SQL = Path(__file__).parent / "sql"
 _PLACEHOLDER = re.compile(r"\{\{(values of )?(\w+)\}\}")
 

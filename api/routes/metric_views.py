@@ -26,7 +26,7 @@ async def overview(engine: OpenEngine, owner: Owner) -> MetricsOverview:
 async def measured_sessions(engine: OpenEngine, owner: Owner) -> MeasuredSessions:
     """List the sessions that have called a model."""
     async with engine.database.autocommit() as tx:
-        found = await figures.sessions_measured(tx, owner)
+        found = await figures.sessions_with_model_calls(tx, owner)
     return MeasuredSessions(sessions=found, count=len(found))
 
 
@@ -53,7 +53,7 @@ async def noted_events(
     limit, _ = check_page(limit)
     filters: dict[str, str | int | None] = {"session_id": session_id, "event_type": event_type, "limit": limit}
     async with engine.database.autocommit() as tx:
-        found = await figures.noted(tx, owner, storable(session_id), storable(event_type), limit)
+        found = await figures.audit_events(tx, owner, storable(session_id), storable(event_type), limit)
     return NotedEvents.model_validate({"audit_log": found, "count": len(found), "filters": filters})
 
 

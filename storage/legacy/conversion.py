@@ -1,4 +1,4 @@
-"""Rows of the original as records of our tables; what cannot be carried over is said with its reason."""
+"""Conversion of the original's rows to records of our tables; what cannot be converted is reported with its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 
 NAMESPACE = uuid.UUID("3d0c7f0e-6c0b-5a52-9a3e-7f3f0d5a8f11")
-"""Makes the ids that stand for the original's: the same ones at every import."""
+"""The namespace of the ids that replace the original's: the same ids at every import."""
 _SESSION_ID = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}")
 _ENDED = {"completed": "completed", "failed": "failed", "rejected": "rejected", "cancelled": "cancelled"}
 _SUBTASKS = {"completed": "completed", "done": "completed", "failed": "failed", "skipped": "skipped"}
@@ -27,7 +27,7 @@ _DECISIONS = {
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was not carried over."""
+    """A row that was not imported, and why."""
 
     table: str
     id: str
@@ -36,7 +36,7 @@ class Skipped:
 
 @dataclass
 class Converted:
-    """One session of the original in the form of our tables."""
+    """One session of the original as records of our tables."""
 
     id: str
     source_id: str
@@ -51,7 +51,7 @@ class Converted:
 
     @property
     def last_call(self) -> dict[str, Any] | None:
-        """The approval that the conversation stands at: pending, and of the only call of the last message."""
+        """The pending approval of the only call of the last message, if there is one."""
         made = self.messages[-1].tool_calls if self.messages else None
         if not made or len(made) > 1 or made[0]["id"] not in self.waiting:
             return None
@@ -63,7 +63,7 @@ class Converted:
         return str(uuid.uuid5(NAMESPACE, f"run:{self.source_id}"))
 
     def skip(self, table: str, row: Row, reason: str) -> None:
-        """Note a row that is not carried over."""
+        """Record a row that is not imported."""
         self.skipped.append(Skipped(table, str(row["id"]), reason))
 
 
@@ -73,7 +73,7 @@ def session_id_of(source_id: str) -> str:
 
 
 def convert_messages(session: Converted, rows: Sequence[Row]) -> None:
-    """Carry the conversation over, so that every tool message still follows the call that it answers."""
+    """Convert the conversation, so that every tool message still follows the call that it answers."""
     awaited: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: time_of(row["timestamp"]) or ""):
         role, content = row["role"], row["content"] or ""
@@ -121,7 +121,7 @@ def _calls_of(session: Converted, row: Row) -> list[dict[str, Any]]:
 
 
 def convert_switches(session: Converted, rows: Sequence[Row]) -> None:
-    """Carry the switches of agents over as entries of the audit."""
+    """Convert the switches of agents to entries of the audit log."""
     for row in sorted(rows, key=lambda row: time_of(row["switched_at"]) or ""):
         told = json_of(row["metadata_json"])
         details = {key: row[key] for key in ("from_agent", "to_agent", "reason")}
@@ -131,7 +131,7 @@ def convert_switches(session: Converted, rows: Sequence[Row]) -> None:
 
 
 def convert_approvals(session: Converted, rows: Sequence[Row], agent: str) -> None:
-    """Carry approvals over: decided ones as decided, the others as superseded until a run waits for them here."""
+    """Convert approvals: decided ones as decided, the others as superseded until an imported run waits for them."""
     for row in rows:
         call_id, tool_name = row["call_id"] or row["request_id"], row["tool_name"]
         if not tool_name:
@@ -174,7 +174,7 @@ def convert_approvals(session: Converted, rows: Sequence[Row], agent: str) -> No
 def convert_plans(
     session: Converted, rows: Sequence[Row], subtasks: Mapping[str, Sequence[Row]], agents: Collection[str]
 ) -> None:
-    """Carry plans over with what became of them; one that was still open is superseded, its rest skipped."""
+    """Convert plans with their status; one that was still open is superseded, its remaining subtasks are skipped."""
     for version, row in enumerate(sorted(rows, key=lambda row: time_of(row["created_at"]) or ""), start=1):
         own = sorted(subtasks.get(str(row["id"]), []), key=lambda s: (time_of(s["created_at"]) or "", s["id"]))
         told = json_of(row["metadata_json"])

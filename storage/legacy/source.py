@@ -1,4 +1,4 @@
-"""The tables of the original service, read as they are: whichever of them there are, on SQLite and PostgreSQL."""
+"""Reads the tables of the original service, as far as they exist, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLES = (
     "plans",
     "subtasks",
 )
-"""What is read; `fsm_states` says only what sessions and plans say too."""
+"""The tables that are read; `fsm_states` repeats only what sessions and plans hold."""
 _OPTION = "--from"
 _THE_ORIGINALS = """
     select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -38,13 +38,13 @@ _THE_ORIGINALS = """
 
 @dataclass(frozen=True)
 class Source:
-    """Everything that was read: the rows of each table that exists."""
+    """The rows of each table that exists."""
 
     tables: Mapping[str, list[Row]]
     _groups: dict[tuple[str, str], dict[str, list[Row]]] = field(default_factory=dict)
 
     def rows(self, table: str) -> list[Row]:
-        """The rows of a table; none when this state of the original has no such table."""
+        """The rows of a table; none when this version of the original has no such table."""
         return self.tables.get(table, [])
 
     def by(self, table: str, column: str) -> dict[str, list[Row]]:
@@ -83,7 +83,7 @@ def _read_postgres(conninfo: str) -> dict[str, list[Row]]:
 
     try:
         with psycopg.connect(conninfo, connect_timeout=5, row_factory=dict_row) as connection:
-            # One moment of the whole database, also while the original still serves.
+            # One snapshot of the whole database, also while the original is running.
             connection.execute("set transaction isolation level repeatable read, read only")
             schema = connection.execute(_THE_ORIGINALS).fetchone()
             if schema is None:

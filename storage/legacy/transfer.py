@@ -34,7 +34,7 @@ FIRST_AGENT = "orchestrator"
 
 @dataclass(frozen=True)
 class Paused:
-    """A call that waits for its approval, and the thread that waits with it."""
+    """A call that waits for its approval, and the thread that is interrupted for it."""
 
     record: dict[str, Any]
     saver: RunSaver
@@ -46,20 +46,20 @@ class Pause(Protocol):
     async def __call__(
         self, checkpoints: Checkpoints, run: Run, history: Sequence[MessageRecord], call: Mapping[str, Any]
     ) -> Paused | None:
-        """Put the thread before `call`; nothing is stored yet."""
+        """Make the thread that is interrupted before `call`; nothing is stored yet."""
 
 
 @dataclass
 class Report:
-    """What an import did."""
+    """The result of an import."""
 
     counts: Counter[str] = field(default_factory=Counter)
     mapped: dict[str, str] = field(default_factory=dict)
-    """Session ids that our form refuses, each with the id that stands for it."""
+    """Session ids that are not valid here, each with the id that replaces it."""
     skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report for people."""
+        """Return the report as lines of text."""
         kinds = ("sessions", "already imported", "messages", "switches", "approvals", "plans")
         found = [f"{kind}: {self.counts[kind]}" for kind in kinds]
         found += [f"session {old!r} has the id {new}" for old, new in self.mapped.items()]
@@ -67,7 +67,7 @@ class Report:
 
 
 async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Collection[str], pause: Pause) -> Report:
-    """Import every session that is not here yet; `agents` are the names that a session may have as current.
+    """Import every session that does not exist yet; `agents` are the names that a session may have as current.
 
     `owner` is the principal that the sessions belong to, "" for keys without a name (`docs/settings.md`).
     Raises ConfigurationError when a database cannot be used. Repeating it changes nothing.
@@ -83,7 +83,7 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
         began = datetime.now(UTC)
         for number, row in enumerate(found):
             session = _convert(source, row, agents)
-            # In the old order, but used now: idle for longer than SESSION_MAX_AGE_HOURS they would be hidden at once.
+            # In the old order, but active now: idle for SESSION_MAX_AGE_HOURS they would be hidden at once.
             used_at = stamp(began + timedelta(microseconds=number))
             context = _context_of(source, session.source_id)
             agent = str(context["current_agent"]) if context.get("current_agent") in agents else FIRST_AGENT
@@ -107,7 +107,7 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
 
 
 def _run_of(session: Converted, agent: str) -> Run:
-    """The run that marks a session as imported; one that has ended early makes the next turn read the history."""
+    """The run that marks a session as imported; because it has ended early, the next turn reads the history."""
     asked = next((message for message in reversed(session.messages) if message.role == "user"), None)
     journal = {
         "content": asked.content if asked else "",

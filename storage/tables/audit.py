@@ -1,4 +1,4 @@
-"""The audit log: append-only, who did what to which call."""
+"""The audit log: append-only, actor and action for each call."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ async def append(tx: Transaction, session_id: str, entries: Sequence[AuditEntry]
 
 
 async def listing(tx: Transaction, session_id: str, limit: int, offset: int) -> list[dict[str, Any]]:
-    """The entries of a session, oldest first."""
+    """Return the entries of a session, oldest first."""
     rows = await tx.rows("list_audit", session_id=session_id, limit=limit, offset=offset)
     return [{"id": row.id, **vars(read(AuditEntry, row))} for row in rows]
 
 
 async def switches(tx: Transaction, session_id: str) -> list[dict[str, Any]]:
-    """Every switch of agents: {from_agent, to_agent, reason, confidence, switched_at}, oldest first."""
+    """Return every switch of agents: {from_agent, to_agent, reason, confidence, switched_at}, oldest first."""
     found = []
     for row in await tx.rows("switches", session_id=session_id):
         told = json.loads(row.details)
@@ -71,5 +71,5 @@ async def switches(tx: Transaction, session_id: str) -> list[dict[str, Any]]:
 
 
 async def count(tx: Transaction, session_id: str) -> int:
-    """How many entries a session has."""
+    """Return the number of entries of a session."""
     return int(await tx.value("count_audit", session_id=session_id))

@@ -1,4 +1,4 @@
-"""The tool_calls table: one record per call, single use, moved forward by conditional updates (policy section 5)."""
+"""The tool_calls table: one record per call, settled once by conditional updates."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class CallRecord:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still waits for a decision, a result or an answer."""
+        """Whether the call still waits for a decision, a result or an answer."""
         return self.state in OPEN
 
     def is_overdue(self, now: str) -> bool:
-        """Whether its time to be decided is over, although it is still pending."""
+        """Whether it is still pending after its deadline."""
         return self.state == "pending" and self.expires_at is not None and self.expires_at < now
 
     def answer(self) -> dict[str, Any]:
-        """How it was settled, in the form that resumes its interrupt (`agents.thread.tool_messages.Answer`)."""
-        # A result that decided by itself (S6) reads like an approved call: its error says what went wrong.
+        """The outcome in the form that resumes its interrupt (`agents.thread.tool_messages.Answer`)."""
+        # A result that was also the decision (S6) counts as approved: its error says what went wrong.
         is_implicit = self.decision in ("implicit_approve", "implicit_reject")
         return {
             "decision": "approve" if is_implicit else self.decision,
@@ -77,7 +77,7 @@ class CallRecord:
 
 @dataclass(frozen=True)
 class DoneCall:
-    """A call that the client has carried out, with the arguments that it was given."""
+    """A call that the client has executed, with the arguments that it received."""
 
     call_id: str
     tool_name: str
@@ -85,47 +85,47 @@ class DoneCall:
 
 
 async def find(tx: Transaction, session_id: str, call_id: str) -> CallRecord | None:
-    """One call."""
+    """Return one call of a session."""
     row = await tx.row("find_call", session_id=session_id, call_id=call_id)
     return read(CallRecord, row) if row else None
 
 
 async def open_calls(tx: Transaction, session_id: str) -> list[CallRecord]:
-    """The open calls of a session, oldest first."""
+    """Return the open calls of a session, oldest first."""
     return [read(CallRecord, row) for row in await tx.rows("open_calls", session_id=session_id)]
 
 
 async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
-    """All calls of the newest pause of a run."""
+    """Return all calls of the newest pause of a run."""
     return [read(CallRecord, row) for row in await tx.rows("calls_of_round", run_id=run_id)]
 
 
 async def done_calls(tx: Transaction, session_id: str) -> list[DoneCall]:
-    """The calls that the client has carried out, newest first."""
+    """Return the calls that the client has executed, newest first."""
     rows = await tx.rows("done_calls", session_id=session_id)
     return [DoneCall(row.call_id, row.tool_name, json.loads(row.edited_arguments or row.arguments)) for row in rows]
 
 
 async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set[str]:
-    """Which of these ids the session has used."""
+    """Return those of the ids that the session has used."""
     return {
         row.call_id for row in await tx.rows("used_call_ids", session_id=session_id, ids=json.dumps(list(call_ids)))
     }
 
 
 async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]:
-    """Add records, given by the fields of CallRecord; the ids of those that were new."""
+    """Add records, given by the fields of CallRecord; returns the ids of the new ones."""
     rows = [stored(CallRecord, record) for record in records]
     return {row.call_id for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
 
 
 async def move(tx: Transaction, session_id: str, records: Sequence[CallRecord]) -> None:
-    """Move open calls to the state that these records have; the caller holds the session."""
+    """Update open calls to these records; the caller has locked the session row."""
     rows = [stored(CallRecord, vars(record)) for record in records]
     moved = await tx.rows("move_calls", session_id=session_id, rows=json.dumps(rows))
-    assert len(moved) == len(records), "the session is held, so nobody else can have settled its calls"
+    assert len(moved) == len(records), "the session row is locked, so no other transaction can have settled its calls"
 
 
 async def sessions_with_expired(tx: Transaction) -> list[str]:
-    """Sessions in which an approval's time is over."""
+    """Return the sessions with an approval after its deadline."""
     return [row.session_id for row in await tx.rows("sessions_with_expired_calls", now=stamp())]

@@ -1,4 +1,4 @@
-"""Rows as frozen dataclasses: the fields of one are the one list of a table's columns, and say how each is stored."""
+"""Records: the fields of a frozen dataclass are the only list of a table's columns and their types."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from json_text import storable
 
 Kind = Literal["plain", "flag", "json"]
 COMPUTED: Mapping[str, bool] = {"computed": True}
-"""Metadata of a field that a statement computes: read with the row, not a column of the table."""
+"""The metadata of a field that a statement computes: part of the row, but no column of the table."""
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One field of a record: flags are stored as 0 and 1, everything that is no scalar as JSON text."""
+    """One field of a record: booleans are stored as 0 and 1, all but scalars as JSON text."""
 
     name: str
     kind: Kind
     default: Any
-    """The value of a row that does not say it, or MISSING."""
+    """The default of the field, or MISSING."""
     is_computed: bool
 
 
@@ -63,7 +63,7 @@ def _loaded(kind: Kind, value: Any) -> Any:
 
 
 def stored(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by field as the table stores them; a field that is left out takes its default, KeyError without one."""
+    """Return values by field as the table stores them; an absent field takes its default, KeyError without one."""
     return {
         column.name: stored_value(_value(column, values), column.kind)
         for column in columns_of(record)
@@ -78,7 +78,7 @@ def _value(column: Column, values: Mapping[str, Any]) -> Any:
 
 
 def stored_value(value: Any, kind: Kind = "json") -> Any:
-    """One value as it is stored; None is null, also where JSON is kept."""
+    """Return one value as it is stored; None is null, in JSON columns too."""
     if value is None:
         return None
     if kind == "flag":

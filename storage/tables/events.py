@@ -1,4 +1,4 @@
-"""The event log: everything that a client saw of a session, numbered in the order of writing."""
+"""The event log: every chunk of a session, numbered in the order of writing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def append(
     run: Run | None = None,
     durable: bool = True,
 ) -> list[Event]:
-    """Append packed chunks; raises RunLost when `run` was taken over. Not durable: without waiting for the disk."""
+    """Append packed chunks; raises RunLost when `run` was taken over. Only `durable` waits for the disk."""
     if not chunks:
         return []
     fence = {"run_id": run.id if run else None, "attempt": run.attempt if run else None}
@@ -54,13 +54,13 @@ async def append(
 
 
 async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:
-    """The next events after a number, at most `limit`."""
+    """Return the next events after a number, at most `limit`."""
     rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
     return [Event(row.seq, row.request_id, row.chunk) for row in rows]
 
 
 async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
-    """What a run has written of its request after a number: whether a write went through whose answer was lost."""
+    """Return the events of a run's request after a number: they show whether an unconfirmed write was stored."""
     rows = await tx.rows(
         "events_of_run", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
     )
@@ -68,7 +68,7 @@ async def of_run(tx: Transaction, run: Run, after: int) -> list[Event]:
 
 
 async def void_from(tx: Transaction, run: Run, after: int) -> int | None:
-    """Where the text begins that a run showed of its request after a number, or None."""
+    """Return the number of the first text that a run showed of its request after a number, or None."""
     first: int | None = await tx.value(
         "void_from", session_id=run.session_id, run_id=run.id, request_id=run.request_id, after=after
     )
@@ -76,13 +76,13 @@ async def void_from(tx: Transaction, run: Run, after: int) -> int | None:
 
 
 async def oldest(tx: Transaction, session_id: str) -> int | None:
-    """The number with which the log of a session begins."""
+    """Return the first number of a session's log."""
     first: int | None = await tx.value("oldest_event", session_id=session_id)
     return first
 
 
 async def trim(tx: Transaction, keep: int) -> list[str]:
-    """Forget the oldest events of logs longer than `keep`; returns the sessions."""
+    """Delete the oldest events of logs longer than `keep`; returns the sessions."""
     overlong = [row.id for row in await tx.rows("overlong_logs", keep=keep)]
     for session_id in overlong:
         await tx.run("trim_log", session_id=session_id, keep=keep)

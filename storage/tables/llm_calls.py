@@ -1,4 +1,4 @@
-"""The llm_calls table: what each model call cost."""
+"""The llm_calls table: tokens, duration and outcome of each model call."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class MessageRecord:
 async def append(
     tx: Transaction, session_id: str, messages: Sequence[MessageRecord], *, run_id: str | None = None
 ) -> None:
-    """Append messages in order; one whose id is there stays as it is."""
+    """Append messages in order; an id that exists is not changed."""
     if not messages:
         return
     rows = []
@@ -46,5 +46,5 @@ async def append(
 
 
 async def history(tx: Transaction, session_id: str) -> list[MessageRecord]:
-    """The whole history, oldest first."""
+    """Return the whole history, oldest first."""
     return [read(MessageRecord, row) for row in await tx.rows("list_messages", session_id=session_id)]

@@ -1,4 +1,4 @@
-"""The plans table: every version of a session's plans; the status of a plan is its column and stands nowhere else."""
+"""The plans table: every version of a session's plans; the status of a plan is stored in its column only."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ async def add(tx: Transaction, session_id: str, call_id: str, summary: Mapping[s
 
 
 async def find(tx: Transaction, session_id: str, plan_id: str) -> PlanRecord | None:
-    """One plan of a session."""
+    """Return one plan of a session."""
     row = await tx.row("find_plan", session_id=session_id, plan_id=plan_id)
     return read(PlanRecord, row) if row else None
 
 
 async def active(tx: Transaction, session_id: str) -> PlanRecord | None:
-    """The plan that waits or executes."""
+    """Return the plan that waits or executes."""
     row = await tx.row("active_plan", session_id=session_id)
     return read(PlanRecord, row) if row else None
 
 
 async def store(tx: Transaction, plan_id: str, summary: Mapping[str, Any], status: str) -> None:
-    """Store how far a plan has come."""
+    """Store the progress of a plan."""
     await tx.run("store_plan", plan_id=plan_id, summary=_written(summary), status=status, now=stamp())

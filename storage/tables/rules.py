@@ -1,4 +1,4 @@
-"""The session_rules table: what a session remembers to allow (policy section 4.7)."""
+"""The session_rules table: the grants that a session remembers (docs/policy.md)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class SessionRule:
 
 
 async def listing(tx: Transaction, session_id: str) -> list[SessionRule]:
-    """What the session remembers, oldest first."""
+    """Return the grants of the session, oldest first."""
     return [read(SessionRule, row) for row in await tx.rows("list_rules", session_id=session_id)]
 
 
 async def add(tx: Transaction, session_id: str, rule: SessionRule) -> None:
-    """Remember a grant."""
+    """Add a grant."""
     await tx.run(
         "add_rule",
         rule_id=rule.id,
@@ -42,7 +42,7 @@ async def add(tx: Transaction, session_id: str, rule: SessionRule) -> None:
 
 
 async def remove(tx: Transaction, session_id: str, rule_id: str | None) -> int:
-    """Revoke one grant, or all of a session; how many there were."""
+    """Delete one grant, or all of a session; returns their number."""
     if rule_id is None:
         return await tx.run("remove_rules", session_id=session_id)
     return await tx.run("remove_rule", session_id=session_id, rule_id=rule_id)

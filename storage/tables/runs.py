@@ -1,4 +1,4 @@
-"""The runs table: one running run per session, with the worker that drives it and its attempt as fence."""
+"""The runs table: one running run per session, with its worker and its attempt number as fencing token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.tables.columns import read
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
 LEASE_S = 10.0
 STALE_S = 0.9
-"""A worker without its lock is gone when it has not renewed a lease for three heartbeats."""
+"""A worker without its lock counts as dead when it has not renewed a lease for three heartbeats."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sessions table: who owns a session, who is current in it, when it was last used."""
+"""The sessions table: the owner, the current agent and the last activity of each session."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Session:
 
 
 async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = False) -> Session:
-    """The owner's session, or SessionUnknown: a deleted or a foreign one does not exist (protocol section 1)."""
+    """Return the owner's session; raises SessionUnknown for a deleted one and for that of another owner."""
     session = await find_any(tx, session_id, lock=lock)
     if session is None or session.owner != owner or session.deleted_at is not None:
         raise SessionUnknown.named(session_id)
@@ -42,7 +42,7 @@ async def find(tx: Transaction, session_id: str, owner: str, *, lock: bool = Fal
 
 
 async def find_any(tx: Transaction, session_id: str, *, lock: bool = False) -> Session | None:
-    """The session whoever owns it, deleted or not; `lock` holds it until the transaction ends."""
+    """Return the session of any owner, deleted or not; `lock` locks its row until the transaction ends."""
     row = await tx.row("lock_session" if lock else "find_session", session_id=session_id)
     return read(Session, row) if row else None
 
@@ -55,18 +55,18 @@ async def create(tx: Transaction, session_id: str, owner: str) -> bool:
 async def touch(
     tx: Transaction, session_id: str, *, title: str | None = None, environment: dict[str, Any] | None = None
 ) -> None:
-    """Note activity; the first title stays, a declared environment replaces the one before."""
+    """Record activity; the first title stays, a declared environment replaces the one before."""
     written = json.dumps(environment, ensure_ascii=False) if environment is not None else None
     await tx.run("touch_session", session_id=session_id, now=stamp(), title=title, environment=written)
 
 
 async def set_agent(tx: Transaction, session_id: str, agent: str, chosen_by: str, *, switches: int) -> None:
-    """Say who is current."""
+    """Set the current agent."""
     await tx.run("set_agent", session_id=session_id, agent=agent, chosen_by=chosen_by, switches=switches, now=stamp())
 
 
 async def soft_delete(tx: Transaction, session_id: str) -> bool:
-    """Hide a session for good."""
+    """Mark a session as deleted."""
     return await tx.run("soft_delete_session", session_id=session_id, now=stamp(), swept=None) > 0
 
 
@@ -76,12 +76,12 @@ async def hard_delete(tx: Transaction, session_id: str) -> None:
 
 
 async def sweep(tx: Transaction, before: str) -> list[str]:
-    """Hide sessions idle since before; each comes back with its next message. Returns which."""
+    """Hide sessions that were idle since `before`, until their next message; returns their ids."""
     return [row.id for row in await tx.rows("sweep_sessions", before=before, now=stamp())]
 
 
 async def purgeable(tx: Transaction, before: str) -> list[str]:
-    """Sessions deleted before that time."""
+    """Return the sessions that were deleted before that time."""
     return [row.id for row in await tx.rows("purgeable_sessions", before=before)]
 
 
@@ -91,7 +91,7 @@ async def describe(tx: Transaction, session_id: str, title: str | None, descript
 
 
 async def listing(tx: Transaction, owner: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The owner's sessions as the wire lists them, newest activity first, and how many there are."""
+    """Return the owner's sessions as the wire lists them, newest activity first, and their total number."""
     waits = {1: "awaiting_approval", 2: "awaiting_answer", 3: "awaiting_plan", 4: "awaiting_tool"}
     rows = await tx.rows("list_sessions", owner=owner, limit=limit, offset=offset)
     found = [

@@ -1,5 +1,5 @@
 -- name: agent_figures(owner)
--- What each agent's model calls came to.
+-- The model calls of each agent: count, duration, outcome.
 select agent, count(*) as calls, sum(duration_ms) as total_ms,
        sum(case when outcome = 'failed' then 0 else 1 end) as succeeded,
        sum(case when outcome = 'failed' then 1 else 0 end) as failed
@@ -32,14 +32,14 @@ where purpose <> 'classifier'
   and session_id in (select id from sessions where id = :session_id and owner = :owner and deleted_at is null)
 order by started_at, id;
 
--- name: measured_sessions(owner)
+-- name: sessions_with_model_calls(owner)
 -- The sessions that have called a model.
 select id from sessions s
 where owner = :owner and deleted_at is null
   and exists (select 1 from llm_calls c where c.session_id = s.id and c.purpose <> 'classifier')
 order by created_at, id;
 
--- name: noted_events(owner, session_id, event_type, limit)
+-- name: audit_events(owner, session_id, event_type, limit)
 -- The newest entries of what the original called its audit log, newest first.
 select at, event_type, event_id, session_id, run_id, agent, call_id, tool_name, details, error from (
     select at, case event when 'error' then 'agent_error' when 'agent_switched' then 'agent_switched'
@@ -55,7 +55,7 @@ select at, event_type, event_id, session_id, run_id, agent, call_id, tool_name, 
     select created_at, 'tool_approval_required', 'approval-' || session_id || '-' || call_id, session_id, run_id,
            agent, call_id, tool_name, '{}', null, 0
     from tool_calls where kind = 'approval'
-) as noted
+) as entries
 where session_id in (select id from sessions where owner = :owner and deleted_at is null)
   and (cast(:session_id as text) is null or session_id = :session_id)
   and (cast(:event_type as text) is null or event_type = :event_type)
@@ -69,27 +69,27 @@ select coalesce(sum(last_seq), 0) as published,
 from sessions where owner = :owner and deleted_at is null;
 
 -- name: run_figures(owner)^
--- How the runs of an owner ended: well, and failed.
+-- The ended runs of an owner: succeeded and failed.
 select coalesce(sum(case when status in ('completed', 'paused', 'cancelled') then 1 else 0 end), 0) as succeeded,
        coalesce(sum(case when status = 'failed' then 1 else 0 end), 0) as failed
 from runs where session_id in (select id from sessions where owner = :owner and deleted_at is null);
 
 -- name: all_sessions()^
--- How many sessions are kept: visible ones and deleted ones.
+-- The number of sessions: visible ones and deleted ones.
 select coalesce(sum(case when deleted_at is null then 1 else 0 end), 0) as visible,
        coalesce(sum(case when deleted_at is null then 0 else 1 end), 0) as deleted
 from sessions;
 
 -- name: all_runs()
--- Every kept run by its status.
+-- The number of runs by its status.
 select status, count(*) as runs from runs group by status order by status;
 
 -- name: all_calls()
--- Every kept call by tool and state.
+-- The number of calls by tool and state.
 select tool_name, state, count(*) as calls from tool_calls group by tool_name, state order by tool_name, state;
 
 -- name: all_llm_calls()
--- Every kept model call by agent, model, purpose and outcome.
+-- The number of model calls by agent, model, purpose and outcome.
 select agent, model, purpose, outcome, count(*) as calls, sum(duration_ms) as total_ms,
        coalesce(sum(prompt_tokens), 0) as prompt_tokens, coalesce(sum(completion_tokens), 0) as completion_tokens
 from llm_calls group by agent, model, purpose, outcome order by agent, model, purpose, outcome;

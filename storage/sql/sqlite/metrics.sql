@@ -1,13 +1,13 @@
 -- name: switch_figures(owner)
 -- How often one agent handed over to another.
-select details ->> 'from_agent' as from_agent, details ->> 'to_agent' as to_agent, count(*) from audit_log
+select details ->> 'from_agent' as from_agent, details ->> 'to_agent' as to_agent, count(*) as switches from audit_log
 where event = 'agent_switched'
   and session_id in (select id from sessions where owner = :owner and deleted_at is null)
 group by 1, 2 order by 1, 2;
 
 -- name: error_figures(owner)
 -- Which errors ended turns, by agent.
-select coalesce(agent, 'runtime') as agent, details ->> 'code' as code, count(*) from audit_log
+select coalesce(agent, 'runtime') as agent, details ->> 'code' as code, count(*) as errors from audit_log
 where event = 'error'
   and session_id in (select id from sessions where owner = :owner and deleted_at is null)
 group by 1, 2 order by 1, 2;
