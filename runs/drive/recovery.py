@@ -15,7 +15,7 @@ from typing import Any
 from runs import thread
 from runs.drive.attempt import Start, new_turn_input, start_driving, thread_config
 from runs.engine import Engine
-from storage.tables import calls, events, runs
+from storage.tables import calls, events, runs, workers
 from storage.tables.runs import Run
 from wire.frames import pack
 from wire.protocol import Status
@@ -26,15 +26,22 @@ _log = logging.getLogger("runs.recovery")
 async def take_over_orphans(engine: Engine) -> int:
     """Claim every run whose worker is gone and go on with it in the background; returns how many were taken."""
     async with engine.database.autocommit() as tx:
-        orphans = await runs.orphans(tx, engine.worker)
-    taken = 0
-    for orphan in orphans:
-        taken += await take_over(engine, orphan)
-    return taken
+        orphans = await workers.orphans(tx, engine.worker)
+    return sum([await _try_take_over(engine, orphan) for orphan in orphans])
+
+
+async def _try_take_over(engine: Engine, orphan: Run) -> bool:
+    """Take one run over; a row that cannot be written stops no other run's recovery."""
+    try:
+        return await take_over(engine, orphan)
+    except Exception:  # noqa: BLE001 recorded; the next round tries again
+        fields = {"action": "take_over_failed", "session": orphan.session_id, "run": orphan.id}
+        _log.exception("a run could not be taken over", extra=fields)
+        return False
 
 
 async def take_over(engine: Engine, orphan: Run) -> bool:
-    """Claim one run anew and go on with it; False when somebody was first."""
+    """Claim one run anew and go on with it; False when another worker was first or its row is locked."""
     async with engine.database.transaction() as tx:
         attempt = await runs.take_over(tx, orphan, engine.worker)
     if attempt is None:

@@ -1,4 +1,4 @@
-"""The LISTEN connection of a process: it holds the liveness lock of the worker and receives notifications."""
+"""The LISTEN connection of a process: it holds the worker's liveness lock and lease, and receives notifications."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from errors import ConfigurationError, NotReady
 from runs.engine import Engine
 from storage.database import ADVISORY_NAMESPACE
 from storage.postgres import PostgresDatabase, postgres_errors, prepare_connection
-from storage.tables import runs
+from storage.tables import workers
 
 CHANNEL = "agent_runtime"
 START_S = 10.0
 RECONNECT_S = 0.25
-IDLE_CHECK_S = 2.0
-"""How often a connection without notifications is checked."""
+HEARTBEAT_S = 0.3
+"""How often the lease is renewed: on this connection, so that no statement and no full pool delays it."""
 _log = logging.getLogger("runs.listener")
 
 
@@ -67,10 +67,13 @@ class Listener:
         options = self._database.options
         async with await psycopg.AsyncConnection.connect(self._database.conninfo, **options) as connection:
             await prepare_connection(connection)
+            # A lease that a crash of the database takes back is renewed before anybody could count on it.
+            await connection.execute("set synchronous_commit = off")
+            tx = self._database.on(connection)
             is_locked = await self._lock(connection)
             await connection.execute(f"listen {CHANNEL}")
-            # Renewed on the connection that takes the lock, before another worker could count the runs as orphans.
-            await runs.renew_leases(self._database.on(connection), self._engine.worker)
+            # On the connection that takes the lock, before another worker could count the runs as orphans.
+            await workers.enter(tx, self._engine.worker)
             self._listening_since = time.monotonic()
             self._listening.set()
             self._engine.broadcast.invalidate_all()
@@ -79,11 +82,11 @@ class Listener:
             async with self._database.autocommit():
                 pass
             while True:
-                async for notice in connection.notifies(timeout=IDLE_CHECK_S):
+                async for notice in connection.notifies(timeout=HEARTBEAT_S):
                     self._receive(notice.payload)
-                if is_locked:
-                    await connection.execute("select 1")
-                else:
+                if not self._engine.is_halted:
+                    await workers.renew_lease(tx, self._engine.worker)
+                if not is_locked:
                     is_locked = await self._lock(connection)
 
     async def _lock(self, connection: Any) -> bool:

@@ -1,4 +1,4 @@
-"""This process as a worker: leases, notifications, take-over of orphaned runs, expiry and sweeping."""
+"""This process as a worker: its lease, notifications, take-over of orphaned runs, expiry and sweeping."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from errors import NotReady
 from runs.drive.recovery import take_over, take_over_orphans
 from runs.engine import Engine
 from runs.keep import housekeeping
-from runs.keep.listener import Listener
+from runs.keep.listener import HEARTBEAT_S, Listener
 from storage.postgres import PostgresDatabase
-from storage.tables import runs
+from storage.tables import runs, workers
 
-HEARTBEAT_S = 0.3
 EXPIRY_S = 2.0
 SWEEP_S = 3600.0
 GRACE_S = 1.5
@@ -43,7 +42,7 @@ class Worker:
             self._tasks.append(asyncio.create_task(self._listener.listen(), name="listen"))
             await self._listener.wait_until_listening()
         await take_over_orphans(self._engine)
-        self._keep("heartbeat", HEARTBEAT_S, self._beat, self._wake)
+        self._keep("watch runs", HEARTBEAT_S, self._watch_runs, self._wake)
         self._keep("expiry", EXPIRY_S, lambda: housekeeping.expire_approvals(self._engine))
         self._keep("sweep", SWEEP_S, lambda: housekeeping.keep_house(self._engine))
 
@@ -61,7 +60,7 @@ class Worker:
         await self._wait_for_runs(HALT_S)
         with contextlib.suppress(NotReady):
             async with engine.database.autocommit() as tx:
-                await runs.release_leases(tx, engine.worker)
+                await workers.end_lease(tx, engine.worker)
         engine.broadcast.close()
 
     async def stop(self, within_s: float) -> None:
@@ -82,11 +81,11 @@ class Worker:
     ) -> None:
         self._tasks.append(asyncio.create_task(_every(pause_s, step, wake or asyncio.Event()), name=name))
 
-    async def _beat(self) -> None:
-        """Renew the leases, stop runs that were cancelled or lost, adopt runs without a task."""
+    async def _watch_runs(self) -> None:
+        """Stop runs that were cancelled or lost, adopt runs without a task, take over orphans."""
         engine = self._engine
         async with engine.database.autocommit() as tx:
-            own = await runs.renew_leases(tx, engine.worker)
+            own = await runs.running_of(tx, engine.worker)
         for run_id, is_cancelled in own.items():
             if is_cancelled:
                 engine.cancel(run_id)

@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 from errors import RunLost
 from storage.clock import stamp
-from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.database import Transaction
 from storage.tables.columns import read
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
-LEASE_S = 10.0
-STALE_S = 0.9
-"""A worker without its lock counts as dead when it has not renewed a lease for three heartbeats."""
+EARLIER_LEASE_S = 3600.0
+"""Written to `lease_until`: so long do workers of earlier versions leave a run alone."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ async def start(tx: Transaction, run: Run) -> bool:
         request_id=run.request_id,
         input=json.dumps(run.input, ensure_ascii=False),
         worker=run.worker,
-        lease_s=LEASE_S,
+        lease_s=EARLIER_LEASE_S,
         protocol_version=run.protocol_version,
         now=stamp(),
     )
@@ -68,7 +67,7 @@ async def resume(tx: Transaction, run: Run, *, request_id: str, worker: int, pro
         run_id=run.id,
         request_id=request_id,
         worker=worker,
-        lease_s=LEASE_S,
+        lease_s=EARLIER_LEASE_S,
         protocol_version=protocol_version,
         now=stamp(),
     )
@@ -76,9 +75,9 @@ async def resume(tx: Transaction, run: Run, *, request_id: str, worker: int, pro
 
 
 async def take_over(tx: Transaction, run: Run, worker: int) -> int | None:
-    """Claim a run whose worker is gone: its new attempt, or None when somebody was first."""
+    """Claim a run whose worker is gone: its new attempt, or None when another worker was first."""
     attempt: int | None = await tx.value(
-        "take_over_run", run_id=run.id, seen_attempt=run.attempt, worker=worker, lease_s=LEASE_S, now=stamp()
+        "take_over_run", run_id=run.id, seen_attempt=run.attempt, worker=worker, lease_s=EARLIER_LEASE_S, now=stamp()
     )
     return attempt
 
@@ -88,12 +87,6 @@ async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None 
     closed = await tx.value("close_run", run_id=run.id, attempt=run.attempt, status=status, error=error, now=stamp())
     if closed is None:
         raise RunLost
-
-
-async def orphans(tx: Transaction, worker: int) -> list[Run]:
-    """Running runs whose worker is gone."""
-    rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE, lease_s=LEASE_S, stale_s=STALE_S)
-    return [read(Run, row) for row in rows]
 
 
 async def end_paused(tx: Transaction, session_id: str, status: RunStatus) -> bool:
@@ -112,15 +105,9 @@ async def request_cancel(tx: Transaction, run: Run) -> None:
     await tx.row("request_cancel", run_id=run.id)
 
 
-async def renew_leases(tx: Transaction, worker: int) -> dict[str, bool]:
-    """Keep every run of this worker: which are still its own, each with whether somebody asked to stop it."""
-    rows = await tx.rows("renew_leases", worker=worker, lease_s=LEASE_S)
-    return {run_id: bool(is_cancelled) for run_id, is_cancelled in rows}
-
-
-async def release_leases(tx: Transaction, worker: int) -> None:
-    """Hand every run of this worker over at once."""
-    await tx.row("release_leases", worker=worker)
+async def running_of(tx: Transaction, worker: int) -> dict[str, bool]:
+    """The running runs of this worker, each with whether its cancel was requested."""
+    return {run_id: bool(is_cancelled) for run_id, is_cancelled in await tx.rows("running_runs_of", worker=worker)}
 
 
 async def release(tx: Transaction, run: Run) -> None:

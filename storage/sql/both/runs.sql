@@ -9,6 +9,10 @@ order by case status when 'running' then 0 else 1 end limit 1;
 select {{runs}}
 from runs where id = :run_id;
 
+-- name: running_runs_of(worker)
+-- What a worker drives, each with whether somebody asked to stop it.
+select id, cancel_requested from runs where worker = :worker and status = 'running';
+
 -- name: last_run_status(session_id)$
 -- How the newest run ended.
 select status from runs where session_id = :session_id order by created_at desc, id desc limit 1;

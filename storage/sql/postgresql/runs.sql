@@ -14,22 +14,13 @@ update runs set status = 'running', request_id = :request_id, worker = :worker, 
 where id = :run_id and status = 'paused' returning attempt;
 
 -- name: take_over_run(run_id, seen_attempt, worker, lease_s, now)$
--- The claim of a run whose worker is gone: its next attempt, or nothing when somebody was first.
+-- The claim of a run whose worker is gone: its next attempt, or nothing when another worker was first. A locked run is
+-- left for the next round: it delays no other.
 update runs set worker = :worker, attempt = attempt + 1,
        lease_until = extract(epoch from clock_timestamp()) + :lease_s, updated_at = :now
-where id = :run_id and attempt = :seen_attempt and status = 'running' returning attempt;
-
--- name: renew_leases(worker, lease_s)
--- Keep every running run of this worker; what is still its own comes back.
-update runs set lease_until = extract(epoch from clock_timestamp()) + :lease_s
-where worker = :worker and status = 'running' returning id, cancel_requested;
-
--- name: release_leases(worker)^
--- Hand every running run of this worker over to any other worker, and notify the workers.
-with released as (
-    update runs set lease_until = 0, worker = 0 where worker = :worker and status = 'running' returning id
-)
-select count(*), pg_notify('agent_runtime', 'orphans ' || current_setting('application_name')) from released;
+where id = (select id from runs
+            where id = :run_id and attempt = :seen_attempt and status = 'running' for update skip locked)
+returning attempt;
 
 -- name: release_run(run_id, attempt)^
 -- Hand one running run over; nothing comes back when another worker has it.
@@ -38,22 +29,6 @@ with released as (
     where id = :run_id and attempt = :attempt and status = 'running' returning id
 )
 select id, pg_notify('agent_runtime', 'orphans ' || current_setting('application_name')) from released;
-
--- name: orphaned_runs(worker, namespace, lease_s, stale_s)
--- Running runs that nobody drives: handed over, or their lease is over, or their worker holds its advisory lock no more
--- and renews no leases either. A lock alone says little: a restart of the database takes the locks of the living too.
-select {{runs}}
-from runs r
-where r.status = 'running' and r.worker <> :worker
-  and (r.lease_until < extract(epoch from clock_timestamp())
-       or (r.lease_until < extract(epoch from clock_timestamp()) + :lease_s - :stale_s
-           and not exists (select 1 from pg_locks l
-                           where l.locktype = 'advisory' and l.classid = cast(:namespace as oid) and l.objsubid = 2
-                             and l.objid = cast(r.worker as oid)
-                             and l.database = (select oid from pg_database where datname = current_database()))))
-  and (r.lease_until = 0 or pg_postmaster_start_time() < clock_timestamp() - interval '3 seconds')
-order by r.updated_at
-limit 100;
 
 -- name: request_cancel(run_id)^
 -- Tell the worker of a run to stop it, by a notification.

@@ -14,31 +14,15 @@ update runs set status = 'running', request_id = :request_id, worker = :worker, 
 where id = :run_id and status = 'paused' returning attempt;
 
 -- name: take_over_run(run_id, seen_attempt, worker, lease_s, now)$
--- The claim of a run whose worker is gone: its next attempt, or nothing when somebody was first.
+-- The claim of a run whose worker is gone: its next attempt, or nothing when another worker was first.
 update runs set worker = :worker, attempt = attempt + 1,
        lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s, updated_at = :now
 where id = :run_id and attempt = :seen_attempt and status = 'running' returning attempt;
-
--- name: renew_leases(worker, lease_s)
--- Keep every running run of this worker; what is still its own comes back.
-update runs set lease_until = (julianday('now') - 2440587.5) * 86400.0 + :lease_s
-where worker = :worker and status = 'running' returning id, cancel_requested;
-
--- name: release_leases(worker)^
--- Hand every running run of this worker over to the next process.
-update runs set lease_until = 0, worker = 0 where worker = :worker and status = 'running' returning id;
 
 -- name: release_run(run_id, attempt)^
 -- Hand one running run over; nothing comes back when another worker has it.
 update runs set lease_until = 0, worker = 0
 where id = :run_id and attempt = :attempt and status = 'running' returning id;
-
--- name: orphaned_runs(worker, namespace, lease_s, stale_s)
--- Running runs of earlier processes: one process at a time serves a file. (The other parameters are PostgreSQL's.)
-select {{runs}}
-from runs
-where status = 'running' and worker <> :worker and :namespace is not null and :lease_s > :stale_s
-order by updated_at limit 100;
 
 -- name: request_cancel(run_id)^
 -- Tell the worker of a run to stop it.

@@ -1,0 +1,34 @@
+"""The workers table: the lease of each process that drives runs, by the clock of the database."""
+
+from __future__ import annotations
+
+from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.tables.columns import read
+from storage.tables.runs import Run
+
+LEASE_S = 10.0
+STALE_S = 0.9
+"""A worker without its advisory lock counts as dead when it has not renewed its lease for three heartbeats."""
+FORGET_S = 3600.0
+
+
+async def enter(tx: Transaction, worker: int) -> None:
+    """Take the lease of this worker; rows of workers that ended long ago are removed. PostgreSQL only."""
+    await tx.run("forget_workers", after_s=FORGET_S)
+    await renew_lease(tx, worker)
+
+
+async def renew_lease(tx: Transaction, worker: int) -> None:
+    """Keep the lease of this worker, and with it all its runs. PostgreSQL only: SQLite has the lock of its file."""
+    await tx.run("renew_lease", worker=worker, lease_s=LEASE_S)
+
+
+async def end_lease(tx: Transaction, worker: int) -> None:
+    """Hand every run of this worker over at once."""
+    await tx.row("end_lease", worker=worker)
+
+
+async def orphans(tx: Transaction, worker: int) -> list[Run]:
+    """Running runs whose worker is gone."""
+    rows = await tx.rows("orphaned_runs", worker=worker, namespace=ADVISORY_NAMESPACE, lease_s=LEASE_S, stale_s=STALE_S)
+    return [read(Run, row) for row in rows]
