@@ -33,8 +33,18 @@ class Turn(TypedDict, total=False):
     """The compactions that were made because the model's server refused a request as too long."""
 
 
+class CompiledCall(TypedDict):
+    """A call of the model that calls of other tools carry out, because the client does not run its tool."""
+
+    call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+    verdict: dict[str, Any]
+    as_text: bool
+
+
 class DecidedCall(TypedDict):
-    """A call of the model with the policy's verdict, which is never computed again."""
+    """A call with the policy's verdict, which is never computed again."""
 
     call_id: str
     tool_name: str
@@ -43,6 +53,8 @@ class DecidedCall(TypedDict):
     verdict: dict[str, Any]
     as_text: NotRequired[bool]
     """Whether it was found in the text of the reply; present when it was."""
+    part_of: NotRequired[CompiledCall]
+    """The model's call, where this one carries out a part of it."""
 
 
 class AskedQuestion(DecidedCall):
@@ -93,6 +105,12 @@ def tool_message_id(call_id: str) -> str:
 def tool_message(call_id: str, tool_name: str, content: str) -> ToolMessage:
     """Build the one ToolMessage of a call."""
     return ToolMessage(content=content, tool_call_id=call_id, name=tool_name, id=tool_message_id(call_id))
+
+
+def answer_to(call: DecidedCall, content: str) -> ToolMessage:
+    """Build the one ToolMessage of the model's call that `call` is, or carries out a part of."""
+    of_model = call.get("part_of", call)
+    return tool_message(of_model["call_id"], of_model["tool_name"], content)
 
 
 def open_calls(messages: Sequence[AnyMessage]) -> list[WrittenToolCall]:

@@ -56,17 +56,21 @@ class Agent:
             runners=_titles(agent for agent in SPECIALISTS if agent.runs_commands),
         )
 
+    def _can_make(self, tool: Tool) -> bool:
+        return bool(tool.made_of) and self.tools.issuperset(tool.made_of)
+
     def offered(
         self, *, single: bool = False, in_plan: bool = False, declared: Collection[str] = ()
     ) -> tuple[Tool, ...]:
         """Its tools as its model sees them, in the order of the catalog, less those that this mode withholds.
 
         Plans and switches need other agents: they are withheld in single-agent mode and inside a plan. `declared` names
-        the tools that the client runs beyond those of every client; unknown names are ignored.
+        the tools that the client runs beyond those of every client; unknown names are ignored. A tool that is made of
+        others is offered with them.
         """
         withheld = {"plan", "switch"} if single or in_plan else set()
-        known = (tool for tool in TOOLS if not tool.declared or tool.name in declared)
-        mine = (tool for tool in known if tool.name in self.tools and tool.effect not in withheld)
+        mine = (tool for tool in TOOLS if tool.name in self.tools and tool.effect not in withheld)
+        mine = (tool for tool in mine if not tool.declared or tool.name in declared or self._can_make(tool))
         return tuple(_naming_agents(tool, self) for tool in mine)
 
 

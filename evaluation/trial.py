@@ -19,7 +19,7 @@ from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
 from graph.builder import build_graph
 from policy.decide import Environment, Facts
-from tools.catalog import TOOLS
+from tools.catalog import BY_NAME, TOOLS
 from tools.create_plan import CREATE_PLAN
 
 MAX_ROUNDS = 30
@@ -50,12 +50,13 @@ class Trial:
     @property
     def called(self) -> bool:
         """Whether every tool that the task needs was called."""
-        return self.task.tools <= set(self.calls)
+        return self.task.tools <= {name for call in self.calls for name in _counted_as(call)}
 
     @property
     def wrong_calls(self) -> int:
         """The calls that the task does not need."""
-        return sum(name not in NEVER_WRONG | self.task.tools | self.task.may for name in self.calls)
+        useful = NEVER_WRONG | self.task.tools | self.task.may
+        return sum(useful.isdisjoint(_counted_as(name)) for name in self.calls)
 
     @property
     def finished(self) -> bool:
@@ -66,6 +67,11 @@ class Trial:
     def passed(self) -> bool:
         """Whether the task was done."""
         return self.finished and self.problem is None
+
+
+def _counted_as(call: str) -> tuple[str, ...]:
+    """The names that a call counts for: an edit is a write too."""
+    return BY_NAME[call].names_in_rules if call in BY_NAME else (call,)
 
 
 async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:

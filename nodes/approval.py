@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from agents.thread.tool_messages import as_decision
 from context import Context
-from nodes.ide_call import RESULT_SCHEMA, settled
+from nodes.ide_call import RESULT_SCHEMA, Settled, settled
 from state import DecidedCall
 
 DECISION_SCHEMA = {
@@ -24,7 +22,7 @@ DECISION_SCHEMA = {
 }
 
 
-async def wait_for_approval(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+async def wait_for_approval(state: DecidedCall, runtime: Runtime[Context]) -> Command[Settled]:
     """Pause until the call is settled: rejected, or approved, run by the client and answered."""
     answer = interrupt({"kind": "approval", **state}, response_schema=DECISION_SCHEMA)
     return settled(state, as_decision(answer, ("approve", "edit")), runtime)

@@ -8,12 +8,16 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from agents import custom_events
-from agents.thread.tool_messages import Answer, as_result, tool_text
+from agents.replies.compiled_edit import go_on_after
+from agents.replies.dispatch import send_to_client
+from agents.thread.tool_messages import Answer, as_result
 from context import Context, context_of
 from policy.verdicts.sanitize import cap, clean_result
-from state import DecidedCall, tool_message
+from state import DecidedCall, answer_to
 from tools.catalog import BY_NAME
 
+Settled = Literal["specialist", "approval", "ide_call"]
+"""Where a settled call leads: back to the model's agent, or to the write that completes an edit."""
 RESULT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "title": "Result",
@@ -21,22 +25,29 @@ RESULT_SCHEMA: dict[str, Any] = {
 }
 
 
-async def wait_for_result(state: DecidedCall, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+async def wait_for_result(state: DecidedCall, runtime: Runtime[Context]) -> Command[Settled]:
     """Pause until the client has run the call and sent its result."""
     answer = interrupt({"kind": "ide_call", **state}, response_schema=RESULT_SCHEMA)
     return settled(state, as_result(answer), runtime)
 
 
-def settled(call: DecidedCall, answer: Answer, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
-    """Write the call's one ToolMessage from its outcome; the history keeps in full what the model reads truncated."""
-    limit = context_of(runtime).max_tool_result_chars
-    whole = clean_result(tool_text(answer))
+def settled(call: DecidedCall, answer: Answer, runtime: Runtime[Context]) -> Command[Settled]:
+    """Write the call's one ToolMessage from its outcome, or go on with the edit of which it was the read.
+
+    The history keeps in full what the model reads truncated.
+    """
+    context = context_of(runtime)
+    following = go_on_after(call, answer, context)
+    if not isinstance(following, str):
+        return Command(goto=[send_to_client(following)])
+    limit = context.max_tool_result_chars
+    whole = clean_result(following)
     content = cap(whole, limit)
+    message = answer_to(call, content)
     if len(whole) > limit:
-        runtime.stream_writer(custom_events.whole_result(call["call_id"], whole))
+        runtime.stream_writer(custom_events.whole_result(message.tool_call_id, whole))
         refetch = BY_NAME[call["tool_name"]].refetch
-        content += f"\n[{refetch}]" if refetch else ""
-    message = tool_message(call["call_id"], call["tool_name"], content)
+        message.content = f"{content}\n[{refetch}]" if refetch else content
     if not answer.get("ended_by") and answer.get("decision") != "reject":
         message.additional_kwargs["untrusted"] = True
     return Command(update={"messages": [message]}, goto="specialist")

@@ -14,6 +14,7 @@ from langgraph.types import Command
 
 from agents import custom_events
 from agents.replies.ask_model import Said, ask
+from agents.replies.compiled_edit import ids_of
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.summary import compact, recompact
@@ -124,13 +125,14 @@ def _call(
 
 async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: Context) -> list[str]:
     """Keep the model's call ids where they are valid and new in the session (docs/protocol.md section 7)."""
-    wanted = [call.id for call in calls if _is_usable(call.id)]
-    taken = await context.used_calls(wanted)
+    wanted = [ids_of(call.id, call.name) for call in calls]
+    taken = await context.used_calls([call_id for group in wanted for call_id in group if _is_usable(call_id)])
     taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}
     ids: list[str] = []
-    for call in calls:
-        usable = _is_usable(call.id) and call.id not in taken and call.id not in ids
+    for call, group in zip(calls, wanted, strict=True):
+        usable = all(_is_usable(call_id) for call_id in group) and taken.isdisjoint(group)
         ids.append(call.id if usable else f"call_{uuid.uuid4().hex}")
+        taken |= set(ids_of(ids[-1], call.name))
     return ids
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command
 
-from agents.thread.tool_messages import Answer, plan_text, question_text, switch_text, tool_text
+from agents.thread.tool_messages import Answer, plan_text, question_text, switch_text, tool_text, unmade_edit_text
 from json_text import storable
 from policy.verdicts.sanitize import cap, clean_result
 from state import open_calls, tool_message, tool_message_id
@@ -46,7 +46,10 @@ def _answer(record: CallRecord) -> dict[str, Any]:
 
 
 def tool_record(record: CallRecord) -> MessageRecord:
-    """The tool message of a settled call for the history, the same that its node writes to the thread."""
+    """The tool message of a settled call for the history, the same that its node writes to the thread.
+
+    A call that carries out a part of the model's call answers that one.
+    """
     answer: Answer = record.answer()  # type: ignore[assignment] # the same keys
     match record.kind:
         case "question":
@@ -57,13 +60,12 @@ def tool_record(record: CallRecord) -> MessageRecord:
             content = plan_text(record.plan_id or "", answer)
         case _:
             content = tool_text(answer)
-    return MessageRecord(
-        id=tool_message_id(record.call_id),
-        role="tool",
-        content=content,
-        name=record.tool_name,
-        tool_call_id=record.call_id,
-    )
+    call_id, tool_name = record.call_id, record.tool_name
+    if record.part_of is not None:
+        if record.part_of["call_id"] != call_id:
+            content = unmade_edit_text(answer)
+        call_id, tool_name = record.part_of["call_id"], record.part_of["tool_name"]
+    return MessageRecord(tool_message_id(call_id), "tool", content, tool_name, call_id)
 
 
 def message_record(message: AnyMessage) -> MessageRecord | None:

@@ -21,6 +21,7 @@ EDIT_FILE = Tool(
     paths={"path": "file"},
     ask_reason="File modification requires user approval",
     declared=True,
+    made_of=("read_file", "write_file"),
     judged_as="write_file",
 )
 

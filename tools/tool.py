@@ -61,6 +61,8 @@ class Tool:
     """How a model reads the truncated part of a result; None = the call must not be repeated for it."""
     declared: bool = False
     """Whether it is offered only where the client declares it in `environment.tools`."""
+    made_of: tuple[str, ...] = ()
+    """For a declared tool: the tools by which the runtime carries it out for a client that does not declare it."""
     judged_as: str | None = None
     """Another tool whose rules and grants also apply to this one."""
     ask_reason: str = "This tool requires user approval"

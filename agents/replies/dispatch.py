@@ -9,19 +9,21 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph import END
 from langgraph.types import Command, Send
 
+from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.tool_messages import AGAIN_THE_SAME, ONE_AT_A_TIME
 from context import Context
 from llm.chat_model import WrittenCall
 from policy.decide import Call, decide
-from state import AgentState, DecidedCall, Turn, tool_message
+from state import AgentState, DecidedCall, Turn, answer_to, tool_message
 from tools.catalog import BY_NAME
 
 MAX_BAD_REPLIES = 3
@@ -107,7 +109,7 @@ def judge(
         )
     if step.failure is not None:
         ended = "The turn ended before this call was run."
-        step.messages += [tool_message(c["call_id"], c["tool_name"], ended) for c in step.round]
+        step.messages += [answer_to(call, ended) for call in step.round]
         step.round = []
     step.update["turn"] = turn
     return step
@@ -135,7 +137,13 @@ def _admit(
     assert step.round is not None
     arguments = dict(call.arguments)
     sign = signature(call.tool, arguments)
-    verdict = decide(call, agent.rights(offered), context.facts, context.rules)
+    rights = agent.rights(offered)
+    verdict = decide(call, rights, context.facts, context.rules)
+    admitted = decided(call_id, call, agent.name, verdict)
+    if verdict.decision != "deny" and is_compiled(call.tool, context):
+        read = read_of(call)
+        verdict = decide(read, rights, context.facts, context.rules)
+        admitted = begin(admitted, read, verdict)
     if verdict.decision == "deny":
         text = verdict.reasons[0].text
         denials = {**turn.get("denials", {})}
@@ -158,15 +166,7 @@ def _admit(
         return AGAIN_THE_SAME
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":
         return ONE_AT_A_TIME
-    wire = {**verdict.as_wire(), "ask_reason": verdict.ask_reason}
-    decided: DecidedCall = {
-        "call_id": call_id,
-        "tool_name": call.tool,
-        "arguments": arguments,
-        "agent": agent.name,
-        "verdict": wire,
-    }
-    step.round.append({**decided, "as_text": True} if call.as_text else decided)
+    step.round.append(admitted)
     return None
 
 
@@ -181,6 +181,18 @@ def _stage(tool_name: str) -> str:
     return BY_NAME[tool_name].runs
 
 
+def send_to_client(call: DecidedCall) -> Send:
+    """Hand a call to the node that waits for it."""
+    return Send("approval" if call["verdict"]["verdict"] == "ask" else "ide_call", call)
+
+
+def _next_of_client(calls: Sequence[DecidedCall]) -> list[DecidedCall]:
+    """All calls up to the next edit that is compiled, or that edit alone: its write follows before anything else."""
+    if is_read_of_edit(calls[0]):
+        return [calls[0]]
+    return list(takewhile(lambda call: not is_read_of_edit(call), calls))
+
+
 def go_on(step: Step, state: AgentState, context: Context, write: Callable[[Any], None]) -> Step:
     """Send the next stage of the round to its nodes; with nothing left the model is asked again."""
     round_ = list(step.round if step.round is not None else state.get("round") or [])
@@ -191,8 +203,9 @@ def go_on(step: Step, state: AgentState, context: Context, write: Callable[[Any]
         step.round = [call for call in round_ if call not in local]
         step.goto = [Send("local_call", call) for call in local]
     elif client:
-        step.round = [call for call in round_ if call not in client]
-        step.goto = [Send("approval" if c["verdict"]["verdict"] == "ask" else "ide_call", c) for c in client]
+        now = _next_of_client(client)
+        step.round = [call for call in round_ if call not in now]
+        step.goto = [send_to_client(call) for call in now]
     elif round_:
         effect = take_effect(round_[0], {**state, **step.update}, context, write)
         step.messages += effect.messages

@@ -26,6 +26,7 @@ _NO_RESULT = {
     "cancel": "The user cancelled the run before the result of this call arrived. It may or may not have run.",
     "expiry": "The result of this call never arrived. It may or may not have run.",
 }
+NOT_EDITED = "The run ended before this edit was made. The file was not changed."
 EndedBy = Literal["message", "cancel", "expiry"]
 
 
@@ -120,3 +121,10 @@ def tool_text(answer: Answer) -> str:
         changed = json.dumps(edited, ensure_ascii=False)
         return f"The user changed the arguments to {changed} before running.\n{text}"
     return text
+
+
+def unmade_edit_text(answer: Answer) -> str:
+    """The tool message of an edit of which only the read was settled: the file was not changed."""
+    if answer.get("ended_by") or answer.get("decision") == "reject" or answer.get("error"):
+        return tool_text({**answer, "undecided": True})
+    return NOT_EDITED

@@ -130,11 +130,17 @@ async def _publication(
                 "created_at": stamp(),
                 "expires_at": expires_at,
                 "plan_id": payload["plan"]["plan_id"] if kind == "plan_review" else None,
+                "part_of": _of_model(payload),
             }
         )
         presumed = await precondition_of(tx, run.session_id, payload["tool_name"], payload["arguments"])
         chunks += chunks_of_interrupt(payload, digest=digest, expires_at=expires_at, precondition=presumed)
     return records, chunks
+
+
+def _of_model(payload: Any) -> dict[str, str] | None:
+    part_of = payload.get("part_of")
+    return {key: part_of[key] for key in ("call_id", "tool_name")} if part_of else None
 
 
 def _local_record(run: Run, event: Any) -> dict[str, Any]:

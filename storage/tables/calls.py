@@ -50,6 +50,8 @@ class CallRecord:
     settled_at: str | None = None
     plan_id: str | None = None
     """The plan that a plan review is about."""
+    part_of: dict[str, str] | None = None
+    """`call_id` and `tool_name` of the model's call, where this one carries out a part of it."""
 
     @property
     def is_open(self) -> bool:

@@ -36,12 +36,20 @@ def test_all_in_the_order_of_the_protocol() -> None:
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 def test_further_tools_are_offered_only_where_the_client_declares_them(agent: Agent) -> None:
-    further = {tool.name for tool in TOOLS if tool.declared} & agent.tools
     offered = {tool.name for tool in agent.offered()}
-    assert offered.isdisjoint(further)
-    assert {tool.name for tool in agent.offered(declared=["edit_file", "glob", "other"])} - offered == further
-    assert ("edit_file" in further) is (agent.writes != "none")
-    assert "glob" in further
+    assert "glob" not in offered
+    assert {tool.name for tool in agent.offered(declared=["edit_file", "glob", "other"])} - offered == {"glob"}
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_edits_are_offered_to_every_agent_that_reads_and_writes_files(agent: Agent) -> None:
+    assert ("edit_file" in {tool.name for tool in agent.offered()}) is (agent.writes != "none")
+    for part in ("read_file", "write_file"):
+        without = replace(agent, tools=agent.tools - {part})
+        assert "edit_file" not in {tool.name for tool in without.offered()}
+        assert ("edit_file" in {tool.name for tool in without.offered(declared=["edit_file"])}) is (
+            agent.writes != "none"
+        )
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
