@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from enum import StrEnum
@@ -57,12 +58,16 @@ def serve(
     import asyncio
 
     import logs
-    from settings import Settings
+    from settings import Settings, unknown_names
 
     chosen: dict[str, Any] = {"host": host, "port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = Settings.load(_existing(env_file), **given)
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    for name, nearest in unknown_names(env_file).items():
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        told = {"action": "unknown_setting"}
+        logging.getLogger("server").warning("no setting is named %s%s", name, hint, extra=told)
     with _listening(settings.host, settings.port) as bound:
         # Imported after the address is bound: a port in use is reported at once.
         import uvicorn

@@ -66,11 +66,25 @@ def configure(
     return handler
 
 
+def mask(secrets: Iterable[str]) -> None:
+    """Mask further secrets from now on: keys that were rotated while the process runs."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Formatter):
+            handler.formatter.mask(secrets)
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        known = sorted({secret for secret in secrets if len(secret) >= 3}, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, known))) if known else None
+        self._known: set[str] = set()
+        self._secrets: re.Pattern[str] | None = None
+        self.mask(secrets)
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Add secrets to those that are masked."""
+        self._known |= {secret for secret in secrets if len(secret) >= 3}
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def redact(self, text: str) -> str:
         """Mask configured secrets, credentials with a name or a known form, and passwords in URLs."""

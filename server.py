@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,8 @@ from agents.roster import agents_of, check_roster
 from api import openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
+from api.hosts import HostCheck
+from api.keys import Keys
 from api.limits import BodyLimit, RateLimit
 from api.routes import agents, approvals, calls, health, messages, metric_views, metrics, policy, sessions
 from graph.builder import build_graph
@@ -36,10 +37,9 @@ _log = logging.getLogger("server")
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application; raises ConfigurationError when the settings, the roster or the rules are not usable."""
     settings = settings or Settings.load()
-    settings.check_keys()
+    keys = Keys(settings)
     check_roster()
     rules = load_rules(settings.policy_file, settings.policy_profile)
-    principals = settings.principals or {_new_key(): ""}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,15 +47,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database = await open_database(settings.db_url)
         checkpoints = Checkpoints(database)
         await checkpoints.open()
-        models = Models(model=settings.llm_model, endpoint=_endpoint(settings), max_retries=settings.llm_max_retries)
+        models = Models(
+            model=settings.llm_model, endpoint=_endpoint(settings, keys), max_retries=settings.llm_max_retries
+        )
         engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
         await worker.start()
         _log.info("server started", extra=_started(settings))
+        for caution in settings.cautions():
+            _log.warning(caution, extra={"action": "caution"})
         try:
             models.warm()
-            with drain_before_exit(worker, DRAIN_S):
+            with keys.refreshed_by_signal(), drain_before_exit(worker, DRAIN_S):
                 yield
         finally:
             await worker.stop(DRAIN_S)
@@ -71,7 +75,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=[
             Middleware(AccessLog),
             Middleware(responses.Unexpected),
-            Middleware(Authentication, principals=principals),
+            Middleware(HostCheck, allowed=settings.hosts),
+            Middleware(Authentication, keys=keys),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),
         ],
@@ -98,11 +103,10 @@ def _started(settings: Settings) -> dict[str, object]:
     }
 
 
-def _endpoint(settings: Settings) -> Endpoint:
+def _endpoint(settings: Settings, keys: Keys) -> Endpoint:
     return Endpoint(
         proxy_url=settings.llm_proxy_url,
-        internal_key=settings.first_key,
-        api_key=settings.llm_api_key,
+        current_keys=keys.outgoing,
         headers=settings.llm_headers,
         extra_body=settings.llm_extra_body,
         temperature=settings.llm_temperature,
@@ -110,10 +114,3 @@ def _endpoint(settings: Settings) -> Endpoint:
         timeout_s=settings.llm_timeout_seconds,
         idle_timeout_s=settings.llm_idle_timeout_seconds,
     )
-
-
-def _new_key() -> str:
-    """Make the key of a server without a configured one, which accepts local connections only; it is printed once."""
-    key = secrets.token_urlsafe(24)
-    print(f"No AGENT_RUNTIME__INTERNAL_API_KEY is set; this process accepts X-Internal-Auth: {key}", flush=True)
-    return key

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
+import re
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from errors import ConfigurationError
 
 PREFIX = "AGENT_RUNTIME__"
 DEFAULT_KEY = "change-me-internal-key"
+ENV_FILE = f"{PREFIX}ENV_FILE"
+"""The variable that names the file of settings; the command line reads it."""
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"[0-9A-Za-z_.:%-]{1,253}")
 
 
 def _read_switch(value: Any) -> Any:
@@ -27,52 +37,108 @@ def _read_switch(value: Any) -> Any:
     return value
 
 
-def _drop_blank(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+def _check_host(value: str) -> str:
+    if not _HOST.fullmatch(value) or ".." in value:
+        raise ValueError("write an address or a host name, such as 127.0.0.1")
+    return value
+
+
+def _check_url(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("write http://host:port or https://host, with a path if the server has one")
+    if url.username is not None or url.password is not None:
+        raise ValueError(f"write the key as {PREFIX}LLM_API_KEY, not into the address")
+    if url.query or url.fragment:
+        raise ValueError("write the address without ? and #")
+    return value
+
+
+def _check_key(value: str) -> str:
+    if not _HEADER_TEXT.fullmatch(value):
+        raise ValueError("a key is sent in a header: use visible ASCII characters")
+    return value
+
+
+def _read_object(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("write a JSON object")  # noqa: TRY004 pydantic reads a ValueError
+    return found
+
+
+def _check_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or (text and not _HEADER_TEXT.fullmatch(text)):
+            raise ValueError("names and values must be what HTTP allows in a header")
+    return value
+
+
 Switch = Annotated[bool, BeforeValidator(_read_switch)]
-OptionalText = Annotated[str | None, BeforeValidator(_drop_blank)]
+Hours = Annotated[float, Field(ge=0, le=87_600, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+JsonObject = Annotated[dict[str, Any], NoDecode, BeforeValidator(_read_object)]
+Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_read_object), AfterValidator(_check_headers)]
+Key = Annotated[str, AfterValidator(_check_key)]
 
 
 class Settings(BaseSettings):
     """Everything that an operator may choose; `docs/settings.md` explains each."""
 
     # No env_file: the current folder may be an untrusted repository.
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, ignored_types=(cached_property,))
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        ignored_types=(cached_property,),
+    )
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_check_host)] = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
-    internal_api_key: OptionalText = None
+    allowed_hosts: str | None = None
+    internal_api_key: Key | None = None
+    internal_api_key_file: Path | None = None
     db_url: str = "sqlite:///data/agent_runtime.db"
-    llm_proxy_url: str = "http://localhost:8002"
+    llm_proxy_url: Annotated[str, AfterValidator(_check_url)] = "http://localhost:8002"
     llm_model: str = "fake-llm"
-    llm_api_key: OptionalText = None
-    llm_timeout_seconds: float = Field(360, gt=0)
+    llm_api_key: Key | None = None
+    llm_api_key_file: Path | None = None
+    llm_timeout_seconds: Seconds = 360
     llm_max_retries: int = Field(2, ge=0, le=10)
-    llm_idle_timeout_seconds: float = Field(180, gt=0)
+    llm_idle_timeout_seconds: Seconds = 180
     llm_context_tokens: int = Field(128_000, ge=1_000)
     llm_max_tokens: int | None = Field(None, ge=1)
-    llm_temperature: float | None = Field(None, ge=0, le=2)
-    llm_headers: dict[str, str] = Field(default_factory=dict)
-    llm_extra_body: dict[str, Any] = Field(default_factory=dict)
+    llm_temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    llm_headers: Headers = Field(default_factory=dict)
+    llm_extra_body: JsonObject = Field(default_factory=dict)
     policy_file: Path | None = None
     policy_profile: Literal["standard", "strict"] = "standard"
-    gateway_url: OptionalText = None
-    max_concurrent_requests: OptionalText = None
-    request_timeout: OptionalText = None
+    gateway_url: str | None = None
+    max_concurrent_requests: str | None = None
+    request_timeout: str | None = None
     multi_agent_mode: Switch = True
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["text", "json"] = "text"
     version: str = Field(default_factory=lambda: version_of("codelab-agent-runtime"))
     approval_mode: Literal["ide", "strict"] = "ide"
-    approval_expiry_hours: float = Field(24, ge=0)
-    session_wait_seconds: float = Field(30, ge=0, lt=60)
-    session_max_age_hours: float = Field(24, ge=0)
+    approval_expiry_hours: Hours = 24
+    session_wait_seconds: float = Field(30, ge=0, lt=60, allow_inf_nan=False)
+    session_max_age_hours: Hours = 24
     rate_limit_per_minute: int = Field(300, ge=0)
     max_messages: int = Field(1000, ge=1)
     max_switches: int = Field(50, ge=0)
@@ -81,6 +147,14 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(8_388_608, ge=1024)
     max_tool_result_chars: int = Field(32_768, ge=100)
     prompt_reload: Switch = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_blank(cls, given: Any) -> Any:
+        """A blank value is an unset one: compose files write `NAME: ${NAME:-}`."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if not (isinstance(value, str) and not value.strip())}
 
     @classmethod
     def load(cls, env_file: Path | None = None, **overrides: Any) -> Settings:
@@ -95,7 +169,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else "?"
-            raise ConfigurationError(f"{PREFIX}{name.upper()} is not usable: {first['msg']}.") from error
+            reason = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"{PREFIX}{name.upper()} is not usable: {reason}.") from error
 
     @cached_property
     def is_loopback(self) -> bool:
@@ -109,18 +184,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def principals(self) -> dict[str, str]:
-        """Return the accepted keys with the principal of each (docs/protocol.md section 1)."""
-        found: dict[str, str] = {}
-        for part in (self.internal_api_key or "").split(","):
-            name, equals, key = part.strip().partition("=")
-            if equals and (not name or not key.strip("=") or "/" in name):
-                raise ConfigurationError(
-                    f"{PREFIX}INTERNAL_API_KEY is not usable: write each key as key or name=key, "
-                    "without = in a key that has no name and without / in a name."
-                )
-            if part.strip():
-                found[key if equals else name] = name if equals else ""
-        return found
+        """Return the keys of INTERNAL_API_KEY with the principal of each (docs/protocol.md section 1)."""
+        return read_keys(self.internal_api_key or "", f"{PREFIX}INTERNAL_API_KEY")
 
     @cached_property
     def first_key(self) -> str | None:
@@ -129,21 +194,68 @@ class Settings(BaseSettings):
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """Every configured value that must not appear in a log line."""
-        password = urlsplit(self.db_url).password
-        return frozenset(filter(None, (*self.principals, self.llm_api_key, password, unquote(password or ""))))
+        """Every configured value that must not appear in a log line; `api.keys` adds those of key files."""
+        address, _, query = self.db_url.partition("?")
+        userinfo = address.partition("://")[2].rpartition("@")[0]
+        passwords = [userinfo.partition(":")[2], *parse_qs(query).get("password", ())]
+        given = (*self.principals, self.llm_api_key, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
+        return frozenset(filter(None, given))
 
-    def check_keys(self) -> None:
-        """Refuse to start on an open address with a default key or with none."""
-        if self.is_loopback:
-            return
-        if not self.principals:
-            raise ConfigurationError(
-                f"{PREFIX}INTERNAL_API_KEY is not set and {PREFIX}HOST is {self.host}: "
-                "set a key of your own, or bind 127.0.0.1."
+    @cached_property
+    def hosts(self) -> frozenset[str]:
+        """The host names of ALLOWED_HOSTS in lower case; empty = every name."""
+        return frozenset(name.strip().lower() for name in (self.allowed_hosts or "").split(",") if name.strip())
+
+    def cautions(self) -> list[str]:
+        """What an operator should know of these settings, a sentence each, for the log at the start."""
+        url = urlsplit(self.llm_proxy_url)
+        host = url.hostname or ""
+        found = []
+        is_public = self.llm_model != "fake-llm" and _is_public(host)
+        if is_public and url.scheme == "http":
+            found.append(f"{PREFIX}LLM_PROXY_URL sends keys and conversations unencrypted to {host}: use https.")
+        if is_public and not (self.llm_api_key or self.llm_api_key_file):
+            found.append(
+                f"{PREFIX}LLM_API_KEY is not set: the first internal key goes to {host} as X-Internal-Auth; "
+                "give the model server a key of its own."
             )
-        if DEFAULT_KEY in self.principals:
+        return found
+
+
+def read_keys(text: str, name: str) -> dict[str, str]:
+    """Read keys, separated by commas or lines, each `key` or `name=key`: whom each stands for.
+
+    Raises ConfigurationError that begins with `name`, the setting or file that they came from.
+    """
+    found: dict[str, str] = {}
+    for part in re.split(r"[,\r\n]", text):
+        principal, equals, key = part.strip().partition("=")
+        if equals and (not principal or not key.strip("=") or "/" in principal):
             raise ConfigurationError(
-                f"{PREFIX}INTERNAL_API_KEY is the published default and {PREFIX}HOST is {self.host}: "
-                "set a key of your own, or bind 127.0.0.1."
+                f"{name} is not usable: write each key as key or name=key, "
+                "without = in a key that has no name and without / in a name."
             )
+        if part.strip() and not _HEADER_TEXT.fullmatch(part.strip()):
+            raise ConfigurationError(f"{name} is not usable: keys are visible ASCII characters.")
+        if part.strip():
+            found[key if equals else principal] = principal if equals else ""
+    return found
+
+
+def unknown_names(env_file: Path | None = None) -> dict[str, str | None]:
+    """The variables with our prefix that no setting has, each with the nearest name that there is, or None."""
+    known = [*(name.upper() for name in Settings.model_fields), ENV_FILE.removeprefix(PREFIX)]
+    hints: dict[str, str | None] = {}
+    for name in sorted({*os.environ, *(dotenv_values(env_file) if env_file is not None else ())}):
+        rest = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX[:-1]) and rest not in known:
+            nearest = get_close_matches(rest.removeprefix(PREFIX[:-1]), known, n=1)
+            hints[name] = f"{PREFIX}{nearest[0]}" if nearest else None
+    return hints
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and host.rpartition(".")[2].lower() not in ("internal", "local", "lan", "localhost", "svc")

@@ -8,6 +8,7 @@ import re
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.keys import Keys
 from api.responses import JSONReply
 from errors import BadRequest
 
@@ -18,9 +19,9 @@ _END_USER = re.compile(r"[\x21-\x7e]{1,128}")
 class Authentication:
     """Answers 401 to a missing and to a wrong key alike; knows whom the right one stands for."""
 
-    def __init__(self, app: ASGIApp, principals: dict[str, str]) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
-        self._principals = [(key.encode(), name) for key, name in principals.items()]
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its owner in `scope["state"]`."""
@@ -43,8 +44,8 @@ class Authentication:
 
     def _principal(self, key: bytes) -> str | None:
         found = None
-        for known, name in self._principals:
-            if hmac.compare_digest(known, key):
+        for known, name in self._keys.accepted.items():
+            if hmac.compare_digest(known.encode(), key):
                 found = name
         return found
 

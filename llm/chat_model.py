@@ -237,7 +237,7 @@ class Models:
         if self.name == BUILT_IN_MODEL:
             return ScriptedModel()
         place = self._endpoint
-        self._server = ModelServer(completions_url(place.proxy_url), place.request_headers(), place.idle_timeout_s)
+        self._server = ModelServer(completions_url(place.proxy_url), place.request_headers, place.idle_timeout_s)
         return await asyncio.to_thread(_endpoint_chat, self.name, self._server)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ class Endpoint:
     internal_key: str | None = None
     """Sent as `X-Internal-Auth` when there is no `api_key`."""
     api_key: str | None = None
+    current_keys: Callable[[], tuple[str | None, str | None]] | None = None
+    """Gives `api_key` and `internal_key` anew for each request, where they may change while the process runs."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent besides, and instead of ours where the names are equal."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
@@ -28,9 +30,10 @@ class Endpoint:
     def request_headers(self) -> dict[str, str]:
         """The headers that identify this server to the model's."""
         ours: dict[str, str] = {}
-        if self.api_key:
-            ours["Authorization"] = f"Bearer {self.api_key}"
-        elif self.internal_key:
-            ours["X-Internal-Auth"] = self.internal_key
+        api_key, internal_key = self.current_keys() if self.current_keys else (self.api_key, self.internal_key)
+        if api_key:
+            ours["Authorization"] = f"Bearer {api_key}"
+        elif internal_key:
+            ours["X-Internal-Auth"] = internal_key
         chosen = {name.lower() for name in self.headers}
         return {**{name: value for name, value in ours.items() if name.lower() not in chosen}, **self.headers}

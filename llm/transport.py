@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,12 +45,12 @@ def is_loopback(url: str) -> bool:
 class ModelServer:
     """The connection to one OpenAI-compatible server: sends with our headers only, answers with whole blocks.
 
-    `headers` are the only ones that identify us. A connection must stand within 10 s, no silence may be longer than
-    `idle_timeout_s`; the limit of the whole attempt is the caller's business. The proxies of the environment are
-    honoured for other machines, never for this one.
+    `headers` gives, for each request, the only ones that identify us. A connection must stand within 10 s, no silence
+    may be longer than `idle_timeout_s`; the limit of the whole attempt is the caller's business. The proxies of the
+    environment are honoured for other machines, never for this one.
     """
 
-    def __init__(self, url: httpx.URL, headers: Mapping[str, str], idle_timeout_s: float) -> None:
+    def __init__(self, url: httpx.URL, headers: Callable[[], Mapping[str, str]], idle_timeout_s: float) -> None:
         self._url = url
         here = is_loopback(str(url))
         self._transport = httpx.AsyncHTTPTransport(
@@ -65,8 +65,8 @@ class ModelServer:
             "Content-Type": "application/json",
             "User-Agent": "codelab-agent-runtime",
             "Connection": "keep-alive",
-            **headers,
         }
+        self._identity = headers
 
     @asynccontextmanager
     async def post(self, payload: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -91,6 +91,7 @@ class ModelServer:
 
     async def _send(self, body: bytes) -> httpx.Response:
         """Send; a kept connection that the server has closed meanwhile costs no attempt: the next one is taken."""
+        headers = {**self._headers, **self._identity()}
         for left in reversed(range(_MAX_STALE + 1)):
             connected: list[str] = []
 
@@ -99,7 +100,7 @@ class ModelServer:
                     connected.append(event)
 
             extensions = {"timeout": self._timeout, "trace": trace}
-            request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=extensions)
+            request = httpx.Request("POST", self._url, headers=headers, content=body, extensions=extensions)
             try:
                 response = await self._transport.handle_async_request(request)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):

@@ -24,9 +24,17 @@ from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
 
 
-def _serializer() -> JsonPlusSerializer:
-    # Only plain data and messages may be deserialised from a checkpoint.
-    return JsonPlusSerializer(allowed_msgpack_modules=None)
+class StrictSerializer(JsonPlusSerializer):
+    """Deserialises plain data and messages only: no other class that a checkpoint names is instantiated."""
+
+    def __init__(self) -> None:
+        super().__init__(allowed_msgpack_modules=None)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Read what `dumps_typed` writes; raises ValueError for the forms that it never writes."""
+        if data[0] not in ("null", "bytes", "bytearray", "msgpack"):
+            raise ValueError(f"a checkpoint of the type {data[0]!r} is not read")
+        return super().loads_typed(data)
 
 
 class RunSaver(BaseCheckpointSaver[Any]):
@@ -154,7 +162,7 @@ class Checkpoints:
 
             connection = await aiosqlite.connect(self._database.path, timeout=BUSY_TIMEOUT_S)
             await connection.execute("pragma synchronous=NORMAL")
-            self._sqlite = AsyncSqliteSaver(connection, serde=_serializer())
+            self._sqlite = AsyncSqliteSaver(connection, serde=StrictSerializer())
             await self._sqlite.setup()
 
     def saver(self) -> RunSaver:
@@ -163,7 +171,7 @@ class Checkpoints:
 
     def _stock(self) -> BaseCheckpointSaver[Any]:
         if isinstance(self._database, PostgresDatabase):
-            return AsyncPostgresSaver(self._database.pool, serde=_serializer())
+            return AsyncPostgresSaver(self._database.pool, serde=StrictSerializer())
         saver: BaseCheckpointSaver[Any] = self._sqlite
         return saver
 

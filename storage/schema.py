@@ -54,6 +54,11 @@ def _migrate_postgres(conninfo: str) -> bool:
         raise ConfigurationError(
             f"Another process has been migrating the database for more than {LOCK_WAIT_S} s: try again when it is done."
         ) from error
+    except psycopg.ProgrammingError as error:
+        # libpq quotes the address, with its password, in this error.
+        if error.sqlstate is not None:
+            raise
+        raise ConfigurationError("AGENT_RUNTIME__DB_URL is not usable: PostgreSQL cannot read the address.") from None
     except psycopg.OperationalError as error:
         raise ConfigurationError(
             "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from storage.checkpoints import StrictSerializer
 from tests.runs.opened import opened
 
 _MODULES = re.compile(rb"[a-z_]+(?:\.[a-z_0-9]+)+")
@@ -72,3 +78,22 @@ async def test_checkpoint_and_rows_become_true_together(db_url: str) -> None:
         assert now is not None
         assert now.checkpoint["id"] == newest.checkpoint["id"], "a rolled-back transaction kept its checkpoint"
         assert newest.metadata["run_id"]
+
+
+@dataclass
+class Planted:
+    text: str
+
+
+def test_a_stored_class_name_makes_no_object() -> None:
+    """What somebody wrote into the database comes back as plain data or not at all."""
+    lenient = JsonPlusSerializer(allowed_msgpack_modules=True)
+    kind, blob = lenient.dumps_typed({"message": HumanMessage("hi"), "planted": Planted("x")})
+    assert isinstance(lenient.loads_typed((kind, blob))["planted"], Planted)
+    found = StrictSerializer().loads_typed((kind, blob))
+    assert found["message"] == HumanMessage("hi")
+    assert not isinstance(found["planted"], Planted)
+    named = {"lc": 2, "type": "constructor", "id": ["pathlib", "Path"], "args": ["/etc/passwd"]}
+    for form, content in (("json", json.dumps(named).encode()), ("pickle", pickle.dumps(Planted("x")))):
+        with pytest.raises(ValueError, match=form):
+            StrictSerializer().loads_typed((form, content))
