@@ -10,8 +10,8 @@ from pathlib import Path
 # Only the standard library at the top: any other import could already be a module of another folder.
 
 ROOT_MODULES = (
-    "agents", "api", "cli", "client", "context", "errors", "evaluation", "graph", "json_text", "llm", "logs", "nodes",
-    "policy", "prompts", "routing", "runs", "server", "settings", "state", "storage", "tools", "wire",
+    "agents", "api", "cli", "client", "console", "context", "errors", "evaluation", "graph", "json_text", "llm", "logs",
+    "nodes", "policy", "prompts", "routing", "runs", "server", "settings", "state", "storage", "tools", "wire",
 )  # fmt: skip
 """Our top-level modules and packages. Their names are ordinary words, so a file on the path can shadow one."""
 

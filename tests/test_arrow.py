@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: list[set[str]] = [
     {"agent_runtime"},
     {"cli"},
+    {"console"},
     {"client"},
     {"server"},
     {"evaluation"},
