@@ -16,7 +16,19 @@ from api.auth import Authentication
 from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import BodyLimit, RateLimit
-from api.routes import agents, approvals, calls, health, messages, metric_views, metrics, policy, sessions
+from api.routes import (
+    agents,
+    approvals,
+    calls,
+    conversation,
+    health,
+    messages,
+    metric_views,
+    metrics,
+    pending,
+    policy,
+    sessions,
+)
 from graph.builder import build_graph
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from policy.rules import load_rules
@@ -82,7 +94,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     responses.install(app)
-    for module in (messages, sessions, approvals, calls, agents, policy, metric_views, metrics, health):
+    of_sessions = (messages, sessions, conversation, pending, approvals, calls)
+    for module in (*of_sessions, agents, policy, metric_views, metrics, health):
         app.include_router(module.router)
     openapi.install(app)
     return app

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
@@ -12,17 +10,13 @@ from errors import AgentRuntimeError
 from runs.decision.view import Request
 from runs.engine import Engine
 from runs.requests import take
-from storage.tables import audit, calls, plans, rules, sessions
+from storage.tables import audit, rules, sessions
 from storage.tables.audit import AuditEntry
-from storage.tables.calls import CallRecord
-from storage.tables.plans import PlanRecord
-from tools.create_plan import CREATE_PLAN
-from wire.chunks import PLAN_APPROVAL, plan_approval_id
+from wire.chunks import PLAN_APPROVAL
 from wire.protocol import HitlDecision, PlanDecision
-from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, PendingApprovals, RuleList, RulesRemoved
+from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, RuleList, RulesRemoved
 
 router = APIRouter(route_class=JsonRoute)
-PLAN_REASON = "Complex plan requires user approval before execution"
 
 
 class RuleUnknown(AgentRuntimeError):
@@ -30,17 +24,6 @@ class RuleUnknown(AgentRuntimeError):
 
     code = "rule_unknown"
     status = 404
-
-
-@router.get("/sessions/{session_id}/pending-approvals", responses=refusals(404, 503))
-async def pending_approvals(session_id: SessionId, engine: OpenEngine, owner: Owner) -> PendingApprovals:
-    """Show everything that waits for a decision."""
-    async with engine.database.autocommit() as tx:
-        await sessions.find(tx, session_id, owner)
-        waiting = [r for r in await calls.open_calls(tx, session_id) if r.state == "pending"]
-        plan = await plans.active(tx, session_id) if any(r.kind == "plan_review" for r in waiting) else None
-    rows = [_plan_row(r, plan) if plan is not None and r.plan_id == plan.plan_id else _tool_row(r) for r in waiting]
-    return PendingApprovals.model_validate({"session_id": session_id, "pending_approvals": rows, "count": len(rows)})
 
 
 @router.post("/sessions/{session_id}/approvals/{call_id:path}", responses=refusals(400, 404, 409, 413, 415, 503))
@@ -107,38 +90,3 @@ async def _remove(engine: Engine, session_id: str, owner: str, rule_id: str | No
             details = {"rule_id": rule_id, "removed": removed}
             await audit.append(tx, session_id, [AuditEntry("rule_removed", actor="user", details=details)])
     return RulesRemoved(removed=removed)
-
-
-def _tool_row(record: CallRecord) -> dict[str, Any]:
-    verdict = record.verdict
-    explained = {key: verdict.get(key) for key in ("danger", "reasons", "segments", "remember_options")}
-    return {
-        "request_id": record.call_id,
-        "request_type": "tool",
-        "subject": record.tool_name,
-        "details": {"arguments": record.arguments, **explained},
-        "reason": verdict["ask_reason"],
-        "created_at": record.created_at,
-        "call_id": record.call_id,
-        "tool_name": record.tool_name,
-        "arguments": record.arguments,
-        "digest": record.digest,
-        "expires_at": record.expires_at,
-    }
-
-
-def _plan_row(record: CallRecord, plan: PlanRecord) -> dict[str, Any]:
-    summary, request_id = plan.shown(), plan_approval_id(plan.plan_id)
-    return {
-        "request_id": request_id,
-        "request_type": "plan",
-        "subject": summary["title"],
-        "details": summary,
-        "reason": PLAN_REASON,
-        "created_at": record.created_at,
-        "call_id": request_id,
-        "tool_name": CREATE_PLAN.name,
-        "arguments": {},
-        "digest": record.digest,
-        "expires_at": record.expires_at,
-    }

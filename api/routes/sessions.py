@@ -5,23 +5,21 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from api.json_body import JsonRoute
+from api.routes.conversation import stored_message
 from api.streaming import log, stream
 from errors import BadRequest, SessionExists, SessionUnknown
 from runs import cancel as cancelling
-from runs.thread import openai_calls
-from storage.tables import audit, messages, sessions
+from storage.tables import messages, sessions
 from storage.tables.messages import MessageRecord
 from storage.tables.sessions import Session
 from wire.rest.sessions import (
     CancelResult,
-    History,
     SessionCreate,
     SessionCreated,
     SessionDeleted,
@@ -53,11 +51,12 @@ async def list_sessions(
     limit: int = 100,
     offset: int = 0,
     active_only: bool = True,  # noqa: ARG001 every session that is not deleted is active
+    deleted: bool = False,
 ) -> SessionList:
-    """List the owner's sessions, newest activity first; deleted ones are never among them."""
+    """List the owner's sessions, newest activity first, or with `deleted` those that were deleted and can come back."""
     limit, kept_offset = check_page(limit, offset)
     async with engine.database.autocommit() as tx:
-        rows, total = await sessions.listing(tx, owner, limit, kept_offset)
+        rows, total = await sessions.listing(tx, owner, limit, kept_offset, deleted=deleted)
     return SessionList.model_validate({"sessions": rows, "total": total, "limit": limit, "offset": offset})
 
 
@@ -105,29 +104,16 @@ async def delete_session(session_id: SessionId, engine: OpenEngine, owner: Owner
     return SessionDeleted(id=session_id, hard=hard)
 
 
-@router.get(
-    "/sessions/{session_id}/history",
-    responses=refusals(404, 503),
-    response_model=History,
-    response_model_exclude_unset=True,
-)
-async def get_history(session_id: SessionId, engine: OpenEngine, owner: Owner) -> dict[str, Any]:
-    """Show the whole conversation and who took part in it."""
-    async with engine.database.autocommit() as tx:
-        session = await sessions.find(tx, session_id, owner)
-        history = await messages.history(tx, session_id)
-        switches = await audit.switches(tx, session_id)
-    return {
-        "session_id": session_id,
-        "messages": [_spoken(record) for record in history],
-        "message_count": len(history),
-        "last_activity": session.last_activity,
-        "current_agent": session.current_agent,
-        "agent_history": [
-            {"from": s["from_agent"], "to": s["to_agent"], "reason": s["reason"], "timestamp": s["switched_at"]}
-            for s in switches
-        ],
-    }
+@router.post("/sessions/{session_id}/restore", responses=refusals(404, 503))
+async def restore_session(session_id: SessionId, engine: OpenEngine, owner: Owner) -> SessionEnvelope:
+    """Bring a deleted session back; one that is not deleted stays as it is."""
+    async with engine.database.transaction() as tx:
+        session = await sessions.find_any(tx, session_id, lock=True)
+        if session is None or session.owner != owner:
+            raise SessionUnknown.named(session_id)
+        await sessions.restore(tx, session_id)
+    engine.broadcast.invalidate(session_id)
+    return _envelope(session, None)
 
 
 @router.post("/sessions/{session_id}/cancel", responses=refusals(404, 503))
@@ -163,33 +149,9 @@ async def follow_session(
     return stream(log(engine, session_id, int(wanted), protocol_version, live=follow))
 
 
-def _spoken(record: MessageRecord) -> dict[str, Any]:
-    said: dict[str, Any] = {"role": record.role, "content": record.content}
-    if record.name:
-        said["name"] = record.name
-    if record.tool_call_id:
-        said["tool_call_id"] = record.tool_call_id
-    if record.tool_calls:
-        said["tool_calls"] = openai_calls(record.tool_calls)
-    return said
-
-
 def _envelope(session: Session, history: list[MessageRecord] | None) -> SessionEnvelope:
     lasted = datetime.fromisoformat(session.last_activity) - datetime.fromisoformat(session.created_at)
-    stored = None
-    if history is not None:
-        stored = [
-            {
-                "id": r.id,
-                "role": r.role,
-                "content": r.content,
-                "name": r.name,
-                "tool_call_id": r.tool_call_id,
-                "tool_calls": openai_calls(r.tool_calls) if r.tool_calls else None,
-                "created_at": r.created_at,
-            }
-            for r in history
-        ]
+    stored = None if history is None else [stored_message(record) for record in history]
     view = {
         "id": session.id,
         "title": session.title,

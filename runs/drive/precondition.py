@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.roster import DOCUMENT_TOOLS
-from policy.decide import Environment
-from policy.paths.canonical import canonicalise
-from policy.verdicts.unproven import Unproven
+from runs.known_file import known_file
 from storage.database import Transaction
-from storage.tables import calls, sessions
-from tools.catalog import TOOLS
-
-_READERS = frozenset(tool.name for tool in TOOLS if tool.access == "read" and tool.paths == {"path": "file"})
 
 
 async def precondition_of(
@@ -26,28 +20,8 @@ async def precondition_of(
     """
     if tool_name not in DOCUMENT_TOOLS:
         return None
-    session = await sessions.find_any(tx, session_id)
-    workspace_root = Environment.read(session.environment if session else None).workspace_root
-    path = _canonical(arguments, workspace_root)
-    is_known = False
-    for done in await calls.done_calls(tx, session_id):
-        if done.tool_name not in _READERS | DOCUMENT_TOOLS or _canonical(done.arguments, workspace_root) != path:
-            continue
-        is_known = True
-        if done.tool_name in DOCUMENT_TOOLS or _is_whole(done.arguments):
-            record = await calls.find(tx, session_id, done.call_id)
-            told = record.result.get("sha256") if record and isinstance(record.result, dict) else None
-            return {"sha256": told if isinstance(told, str) else None}
-    return {"sha256": None} if is_known else {"must_not_exist": True}
-
-
-def _is_whole(arguments: Mapping[str, Any]) -> bool:
-    return arguments.get("start_line", 1) == 1 and arguments.get("end_line") is None
-
-
-def _canonical(arguments: Mapping[str, Any], workspace_root: str | None) -> str:
-    path = str(arguments.get("path"))
-    try:
-        return canonicalise(path, "file", workspace_root).text
-    except Unproven:
-        return path
+    known = await known_file(tx, session_id, arguments)
+    if not known.is_known:
+        return {"must_not_exist": True}
+    told = known.call.result.get("sha256") if known.call and isinstance(known.call.result, dict) else None
+    return {"sha256": told if isinstance(told, str) else None}

@@ -97,6 +97,11 @@ async def open_calls(tx: Transaction, session_id: str) -> list[CallRecord]:
     return [read(CallRecord, row) for row in await tx.rows("open_calls", session_id=session_id)]
 
 
+async def waiting(tx: Transaction, owner: str, limit: int) -> list[tuple[str | None, CallRecord]]:
+    """The calls, plans and questions that wait for a person in all sessions of an owner, with the session's title."""
+    return [(row.title, read(CallRecord, row)) for row in await tx.rows("waiting_calls", owner=owner, limit=limit)]
+
+
 async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
     """Return all calls of the newest pause of a run."""
     return [read(CallRecord, row) for row in await tx.rows("calls_of_round", run_id=run_id)]

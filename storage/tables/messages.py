@@ -48,3 +48,26 @@ async def append(
 async def history(tx: Transaction, session_id: str) -> list[MessageRecord]:
     """Return the whole history, oldest first."""
     return [read(MessageRecord, row) for row in await tx.rows("list_messages", session_id=session_id)]
+
+
+@dataclass(frozen=True)
+class PlacedMessage:
+    """A message with its place: `after_seq` is the newest event of its session when it was written.
+
+    None where the log was empty: a first message, or one that was imported or copied.
+    """
+
+    position: int
+    after_seq: int | None
+    message: MessageRecord
+
+
+async def page(tx: Transaction, session_id: str, limit: int, offset: int) -> list[PlacedMessage]:
+    """A part of the history, oldest first."""
+    rows = await tx.rows("page_of_messages", session_id=session_id, limit=limit, offset=offset)
+    return [PlacedMessage(row.position, row.after_seq, read(MessageRecord, row)) for row in rows]
+
+
+async def count(tx: Transaction, session_id: str) -> int:
+    """How many messages there are."""
+    return int(await tx.value("count_messages", session_id=session_id))

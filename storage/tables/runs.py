@@ -44,6 +44,12 @@ async def find(tx: Transaction, run_id: str) -> Run | None:
     return read(Run, row) if row else None
 
 
+async def insert_ended(tx: Transaction, run_id: str, session_id: str, journal: dict[str, Any], *, now: str) -> None:
+    """Add a run that has ended early, so that the next turn reads the history that came from elsewhere."""
+    written = json.dumps(journal, ensure_ascii=False)
+    await tx.run("import_run", run_id=run_id, session_id=session_id, input=written, status="cancelled", now=now)
+
+
 async def start(tx: Transaction, run: Run) -> bool:
     """Claim the session for a new run and journal its input; False while another run is running."""
     claimed = await tx.value(

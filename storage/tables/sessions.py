@@ -90,20 +90,27 @@ async def describe(tx: Transaction, session_id: str, title: str | None, descript
     await tx.run("describe_session", session_id=session_id, title=title, description=description)
 
 
-async def listing(tx: Transaction, owner: str, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the owner's sessions as the wire lists them, newest activity first, and their total number."""
+async def restore(tx: Transaction, session_id: str) -> bool:
+    """Show a deleted session again; return False where it is not deleted."""
+    return await tx.value("restore_session", session_id=session_id) is not None
+
+
+async def listing(
+    tx: Transaction, owner: str, limit: int, offset: int, *, deleted: bool = False
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the owner's sessions, or the deleted ones, as the wire lists them, newest first, and their number."""
     waits = {1: "awaiting_approval", 2: "awaiting_answer", 3: "awaiting_plan", 4: "awaiting_tool"}
-    rows = await tx.rows("list_sessions", owner=owner, limit=limit, offset=offset)
+    rows = await tx.rows("list_sessions", owner=owner, limit=limit, offset=offset, deleted=int(deleted))
     found = [
         {
             "id": row.id,
             "title": row.title,
             "message_count": row.message_count,
             "last_activity": row.last_activity,
-            "is_active": True,
+            "is_active": not deleted,
             "current_agent": row.current_agent,
             "status": "running" if row.is_running else waits.get(row.waits_for, "idle"),
         }
         for row in rows
     ]
-    return found, int(await tx.value("count_sessions", owner=owner))
+    return found, int(await tx.value("count_sessions", owner=owner, deleted=int(deleted)))

@@ -6,7 +6,7 @@ values (:session_id, :owner, :title, :description, :created_at, :last_activity, 
 on conflict (id) do nothing returning id;
 
 -- name: import_run(run_id, session_id, input, status, now)!
--- The run that marks a session as imported: ended, or paused at an approval.
+-- The run that marks a session whose history came from elsewhere: ended, or paused at an approval.
 insert into runs (id, session_id, request_id, input, status, worker, lease_until, attempt, protocol_version,
                   created_at, updated_at)
 values (:run_id, :session_id, 'import', :input, :status, 0, 0, 1, 1, :now, :now);

@@ -26,8 +26,8 @@ where id = :session_id;
 -- Title and description as the client set them.
 update sessions set title = :title, description = :description where id = :session_id;
 
--- name: list_sessions(owner, limit, offset)
--- The owner's sessions, newest activity first, with what they wait for.
+-- name: list_sessions(owner, limit, offset, deleted)
+-- The owner's sessions, or the deleted ones, newest activity first, with what they wait for.
 select s.id, s.title, s.last_activity, s.current_agent,
        coalesce((select max(position) from messages m where m.session_id = s.id), 0) as message_count,
        exists (select 1 from runs r where r.session_id = s.id and r.status = 'running') as is_running,
@@ -37,17 +37,21 @@ select s.id, s.title, s.last_activity, s.current_agent,
         from tool_calls c
         where c.session_id = s.id and c.state in ('pending', 'approved', 'edited', 'executing')) as waits_for
 from sessions s
-where s.owner = :owner and s.deleted_at is null
+where s.owner = :owner and (s.deleted_at is not null) = (:deleted = 1)
 order by s.last_activity desc, s.id
 limit :limit offset :offset;
 
--- name: count_sessions(owner)$
--- How many sessions the owner has.
-select count(*) from sessions where owner = :owner and deleted_at is null;
+-- name: count_sessions(owner, deleted)$
+-- How many sessions the owner has, or has deleted.
+select count(*) from sessions where owner = :owner and (deleted_at is not null) = (:deleted = 1);
 
 -- name: soft_delete_session(session_id, now, swept)!
 -- Hide a session; `swept` is null for a deletion that was asked for.
 update sessions set deleted_at = :now, swept_at = :swept where id = :session_id and deleted_at is null;
+
+-- name: restore_session(session_id)$
+-- Show a deleted session again; nothing comes back where it is not deleted.
+update sessions set deleted_at = null, swept_at = null where id = :session_id and deleted_at is not null returning id;
 
 -- name: hard_delete_session(session_id)!
 -- Remove a session with all its rows.

@@ -9,6 +9,15 @@ select {{tool_calls}}
 from tool_calls where session_id = :session_id and state in ('pending', 'approved', 'edited', 'executing')
 order by created_at, call_id;
 
+-- name: waiting_calls(owner, limit)
+-- What waits for the owner in all of the owner's sessions, oldest first.
+select {{tool_calls}}, (select title from sessions where id = tool_calls.session_id) as title
+from tool_calls
+where session_id in (select id from sessions where owner = :owner and deleted_at is null)
+  and state in ('pending', 'approved', 'edited', 'executing')
+  and (state = 'pending' or kind in ('question', 'switch'))
+order by created_at, session_id, call_id limit :limit;
+
 -- name: calls_of_round(run_id)
 -- All calls of the newest round of a run.
 select {{tool_calls}}

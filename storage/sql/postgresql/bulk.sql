@@ -21,9 +21,10 @@ select call_id from tool_calls
 where session_id = :session_id and call_id in (select json_array_elements_text(cast(:ids as json)));
 
 -- name: insert_messages(session_id, rows)!
--- Messages as JSON rows, appended in order; one that is there already stays as it is. `position` is the place in `rows`.
-insert into messages (session_id, position, {{messages}})
-select :session_id, coalesce((select max(position) from messages where session_id = :session_id), 0)
+-- Messages as JSON rows, appended in order; one that is there already stays as it is. `position` is the place in `rows`,
+-- `after_seq` the newest event of the session, null where its log is empty.
+insert into messages (session_id, after_seq, position, {{messages}})
+select :session_id, (select nullif(last_seq, 0) from sessions where id = :session_id), coalesce((select max(position) from messages where session_id = :session_id), 0)
            + row_number() over (order by position), {{messages}}
 from json_populate_recordset(cast(null as messages), cast(:rows as json)) as r
 where not exists (select 1 from messages m where m.session_id = :session_id and m.id = r.id);
