@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 yield
         finally:
             await worker.stop(DRAIN_S)
+            await engine.log_writer.close()
             await models.aclose()
             await checkpoints.close()
             await database.close()

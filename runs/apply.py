@@ -27,6 +27,8 @@ class Applied:
     run: Run | None = None
     graph_input: Any = None
     """How to resume the run; None starts it from its journal."""
+    last_seq: int = 0
+    """With which event the log of the session ends now."""
 
 
 async def read_view(tx: Transaction, request: Request, now: str) -> View:
@@ -89,7 +91,8 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
     if effects.audit:
         await audit.append(tx, session_id, effects.audit)
     logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
-    return Applied(logged, run, graph_input)
+    known = view.session.last_seq if view.session is not None else 0
+    return Applied(logged, run, graph_input, logged[-1].seq if logged else known)
 
 
 async def _claim(

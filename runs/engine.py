@@ -18,6 +18,7 @@ from policy.rules import Rules
 from runs.broadcast import Broadcast
 from runs.claim_queue import ClaimQueues
 from runs.decision.view import Terms
+from runs.log_writer import LogWriter
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
@@ -52,6 +53,11 @@ class Engine:
     """Whether running tasks end at once, without closing: another process takes their runs over."""
     claims: ClaimQueues = field(default_factory=ClaimQueues)
     """The requests that wait to claim a session."""
+
+    @cached_property
+    def log_writer(self) -> LogWriter:
+        """Appends what the runs say."""
+        return LogWriter(self.database, self.broadcast)
 
     @cached_property
     def terms(self) -> Terms:

@@ -103,12 +103,13 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
 
 
 def _drive(engine: Engine, applied: Applied) -> None:
-    run = applied.run
+    run, graph_input = applied.run, applied.graph_input
     if run is None:
         return
 
     async def prepare() -> Start:
-        return Start(applied.graph_input if applied.graph_input is not None else await new_turn_input(engine, run))
+        given = graph_input if graph_input is not None else await new_turn_input(engine, run)
+        return Start(given, applied.last_seq)
 
     start_driving(engine, run, prepare)
 

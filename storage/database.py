@@ -75,6 +75,13 @@ class Database(ABC):
         """Open a connection on which every statement is its own transaction."""
 
     @abstractmethod
+    def log_transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction for the log writer, where requests that wait do not hold it up.
+
+        On PostgreSQL it is one statement on a connection that is kept for it.
+        """
+
+    @abstractmethod
     async def check(self) -> None:
         """Raise NotReady when no session could be written: not reachable, locked, read-only or full."""
 

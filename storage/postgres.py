@@ -1,4 +1,4 @@
-"""PostgreSQL: one connection pool for our statements and LangGraph's savers, and the translation of its errors."""
+"""PostgreSQL: a pool for statements and LangGraph's savers, one for the log writer, and its errors translated."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from storage.home import ENTER_HOME
 
 POOL_MIN = 2
 POOL_MAX = 16
+LOG_POOL_MAX = 2
+"""Connections of the log writer: a second one while an append that took too long is being cancelled."""
 CONNECT_TIMEOUT_S = 2.5
 """The timeout for opening one connection."""
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
@@ -68,16 +70,22 @@ class PostgresDatabase(Database):
         self.conninfo = conninfo
         self._statements = statements
         self.name = f"agent-runtime-{secrets.token_hex(6)}"
-        self.pool: Any = AsyncConnectionPool(
-            conninfo,
-            min_size=POOL_MIN,
-            max_size=POOL_MAX,
+        self.pool: Any = self._make_pool(POOL_MIN, POOL_MAX, check=AsyncConnectionPool.check_connection)
+        self._log_pool: Any = self._make_pool(1, LOG_POOL_MAX)
+
+    def _make_pool(self, min_size: int, max_size: int, **options: Any) -> Any:
+        from psycopg_pool import AsyncConnectionPool
+
+        return AsyncConnectionPool(
+            self.conninfo,
+            min_size=min_size,
+            max_size=max_size,
             open=False,
             timeout=POOL_WAIT_S,
             reconnect_timeout=0.5,
             kwargs={**self.options, "prepare_threshold": 0},
             configure=prepare_connection,
-            check=AsyncConnectionPool.check_connection,
+            **options,
         )
 
     @property
@@ -106,6 +114,14 @@ class PostgresDatabase(Database):
             raise ConfigurationError(
                 "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
             ) from error
+        await self._log_pool.open()
+
+    @asynccontextmanager
+    async def log_transaction(self) -> AsyncIterator[Transaction]:
+        """Take the connection of the log writer; its one statement is a transaction."""
+        with postgres_errors():
+            async with self._log_pool.connection() as connection:
+                yield self.on(connection)
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
@@ -128,5 +144,6 @@ class PostgresDatabase(Database):
             await tx.connection.execute(_WRITE_PATH)
 
     async def close(self) -> None:
-        """Close the pool and its connections."""
+        """Close the pools and their connections."""
+        await self._log_pool.close()
         await self.pool.close()

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,10 @@ class SqliteDatabase(Database):
                 # The connection executes statements in order: this one runs after a cancelled one.
                 await asyncio.shield(self._roll_back())
                 raise
+
+    def log_transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction on the one connection."""
+        return self.transaction()
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:

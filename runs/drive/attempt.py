@@ -36,7 +36,7 @@ _log = logging.getLogger("runs.drive")
 
 @dataclass(frozen=True)
 class Start:
-    """Where an attempt begins: the graph's input, and the last event that the run has in this request already."""
+    """Where an attempt begins: the graph's input, and the last event of the session that the run knows."""
 
     graph_input: Any
     written_to: int = 0
@@ -72,8 +72,8 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
         try:
             await _say(engine, run, prepare, recorder, saver)
         except asyncio.CancelledError:
-            if recorder.broken is not None:
-                raise recorder.broken from None
+            if recorder.log.broken is not None:
+                raise recorder.log.broken from None
             if run.id not in engine.cancelling:
                 raise
             closing = close_cancelled
@@ -84,7 +84,7 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
         except Exception:  # noqa: BLE001 it becomes the outcome of the run
             saver.discard()
             recorder.failure = "internal"
-            recorder.say(internal_error(_log_failure(run)))
+            recorder.log.say(internal_error(_log_failure(run)))
         await _whole(engine, _close(engine, run, recorder, saver, closing))
     except RunLost:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
@@ -93,12 +93,12 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
     except Exception:  # noqa: BLE001 the session must be free again, whatever could not be stored
         await _whole(engine, _close_broken(engine, run, _log_failure(run)))
     finally:
-        recorder.abandon()
+        recorder.log.abandon()
 
 
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
     start = await patiently(prepare)
-    recorder.start(start.written_to)
+    recorder.log.open(start.written_to, asyncio.current_task())
     context = await patiently(partial(build_context, engine, run))
     graph = engine.graph.copy({"checkpointer": saver})
     stream = graph.astream(
@@ -115,7 +115,7 @@ async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, s
 
 
 async def _close(engine: Engine, run: Run, recorder: Recorder, saver: RunSaver, closing: Closing) -> None:
-    chunks = await recorder.stop()
+    chunks = await recorder.log.close()
     await patiently(partial(closing, engine, run, recorder, chunks, saver))
 
 

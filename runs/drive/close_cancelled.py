@@ -7,8 +7,9 @@ from dataclasses import replace
 from errors import RunLost
 from runs.decision.supersede import CANCELLED, end_plan
 from runs.drive.close import store_records, store_settled
-from runs.drive.recorder import Recorder, join_deltas
+from runs.drive.recorder import Recorder
 from runs.engine import Engine
+from runs.run_log import join_deltas
 from state import tool_message_id
 from storage.checkpoints import RunSaver
 from storage.database import Transaction

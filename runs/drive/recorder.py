@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langgraph.types import Overwrite
 
-from errors import NotReady
 from runs.engine import Engine
 from runs.thread import message_record
-from storage.database import RETRY_S
-from storage.tables import events, sessions
 from storage.tables.audit import AuditEntry
-from storage.tables.events import Event
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
 from wire.chunks import chunks_of_event
-from wire.frames import pack
-from wire.protocol import AssistantMessage, Chunk
-
-BATCH_S = 0.05
-"""At most one write of the log per run in this time."""
-_log = logging.getLogger("runs.recorder")
 
 
 class Recorder:
     """Takes the items of `graph.astream` and keeps what has to be stored."""
 
     def __init__(self, engine: Engine, run: Run) -> None:
-        self._engine = engine
         self._run = run
-        self._buffer: list[Chunk] = []
-        self._dirty = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._writer: asyncio.Task[None] | None = None
+        self.log = engine.log_writer.log_of(run)
         self.interrupts: list[Any] = []
         self.messages: list[MessageRecord] = []
         self.llm_calls: list[dict[str, Any]] = []
@@ -58,30 +39,6 @@ class Recorder:
         """By call id: results that the model reads cut."""
         self._partial_id: str | None = None
         self._partial: list[str] = []
-        self._written_to = 0
-        self.broken: BaseException | None = None
-        """Why the log could not be written any more, such as RunLost."""
-
-    def start(self, written_to: int = 0) -> None:
-        """Begin to write the log in the background; `written_to` is the last event that the run has in this request.
-
-        Whoever calls it is cancelled when the writing fails; `broken` then says why.
-        """
-        self._written_to = written_to
-        self._writer = asyncio.create_task(self._write())
-        driver = asyncio.current_task()
-        self._writer.add_done_callback(lambda writer: self._check(writer, driver))
-
-    def _check(self, writer: asyncio.Task[None], driver: asyncio.Task[Any] | None) -> None:
-        if not writer.cancelled() and writer.exception() is not None:
-            self.broken = writer.exception()
-            if driver is not None and self._writer is writer:
-                driver.cancel()
-
-    def abandon(self) -> None:
-        """Write nothing more."""
-        if self._writer is not None:
-            self._writer.cancel()
 
     def take(self, item: Mapping[str, Any]) -> None:
         """Take one item of the stream (version 2 of LangGraph's: type, ns, data)."""
@@ -93,11 +50,6 @@ class Recorder:
                     self.interrupts.extend(update)
                 elif update:
                     self._take_update(update)
-
-    def say(self, *chunks: Chunk) -> None:
-        """Put chunks behind those that wait to be written."""
-        self._buffer.extend(chunks)
-        self._dirty.set()
 
     def partial(self) -> MessageRecord | None:
         """The assistant message that was being written, when some of it was shown."""
@@ -111,59 +63,6 @@ class Recorder:
             counts = [call[key] for call in self.llm_calls]
             total[key] = None if None in counts or not counts else sum(counts)
         return total
-
-    async def stop(self) -> list[Chunk]:
-        """End the background writing; what it has not written comes back, for the closing transaction.
-
-        Raises RunLost when another worker has taken the run over.
-        """
-        self._stopping.set()
-        self._dirty.set()
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            await writer
-        return self.unwritten()
-
-    def unwritten(self) -> list[Chunk]:
-        """The chunks that wait, joined."""
-        waiting, self._buffer = join_deltas(self._buffer), []
-        return waiting
-
-    async def _write(self) -> None:
-        """Append what has gathered: the first chunk alone, then one batch per BATCH_S."""
-        while not self._stopping.is_set():
-            await self._dirty.wait()
-            self._dirty.clear()
-            if self._stopping.is_set() or not self._buffer:
-                continue
-            began = time.monotonic()
-            await self._append([pack(chunk) for chunk in self.unwritten()])
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, BATCH_S - (time.monotonic() - began))):
-                    await self._stopping.wait()
-
-    async def _append(self, chunks: list[str]) -> None:
-        """Store chunks once: when the answer to a write was lost, the table says whether it went through."""
-        is_unsure = False
-        while True:
-            try:
-                async with self._engine.database.transaction() as tx:
-                    stored: list[Event] = []
-                    if is_unsure:
-                        # Held first: the unanswered commit may still be on its way, and holds the session until then.
-                        await sessions.find_any(tx, self._run.session_id, lock=True)
-                        stored = await events.of_run(tx, self._run, self._written_to)
-                    if not stored:
-                        stored = await events.append(
-                            tx, self._run.session_id, self._run.request_id, chunks, run=self._run, durable=False
-                        )
-            except NotReady:
-                is_unsure = True
-                await asyncio.sleep(RETRY_S)
-                continue
-            self._written_to = stored[-1].seq
-            self._engine.broadcast.publish(self._run.session_id, stored)
-            return
 
     def _take_update(self, update: Mapping[str, Any]) -> None:
         messages: Sequence[AnyMessage] | Overwrite = update.get("messages") or []
@@ -209,7 +108,7 @@ class Recorder:
                 self.plan = event["arguments"]
                 if event["metadata"]["status"] == "failed":
                     self.failure = self.failure or "plan_failed"
-        self.say(*chunks_of_event(event))
+        self.log.say(*chunks_of_event(event))
 
     def _note(self, kind: Any, event: Mapping[str, Any], **fields: Any) -> None:
         self.audit.append(AuditEntry(kind, agent=event.get("agent"), run_id=self._run.id, **fields))
@@ -227,18 +126,3 @@ class Recorder:
             **{key: told.get(key) for key in figures},
             **{key: told[key] for key in ("purpose", "started_at", "duration_ms", "prompt_hash", "outcome")},
         }
-
-
-def join_deltas(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """Make one delta of consecutive ones: a client reads the same text in fewer pieces."""
-    joined: list[Chunk] = []
-    for is_delta, run in groupby(chunks, key=_is_delta):
-        if is_delta:
-            joined.append(AssistantMessage(token="".join(chunk.token or "" for chunk in run)))
-        else:
-            joined.extend(run)
-    return joined
-
-
-def _is_delta(chunk: Chunk) -> bool:
-    return isinstance(chunk, AssistantMessage) and not chunk.is_final

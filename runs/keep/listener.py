@@ -100,7 +100,8 @@ class Listener:
         if sender == self._database.name:
             return
         if kind == "events":
-            self._engine.broadcast.note(subject[0], int(subject[1]))
+            for session_id, newest in zip(subject[::2], subject[1::2], strict=True):
+                self._engine.broadcast.note(session_id, int(newest))
         elif kind == "cancel":
             self._engine.cancel(subject[0])
         elif kind == "orphans":

@@ -20,6 +20,14 @@ class Event(NamedTuple):
     packed: str
 
 
+class Addition(NamedTuple):
+    """Packed chunks of a run for the log of its session, which ends at the event `after`."""
+
+    run: Run
+    after: int
+    chunks: Sequence[str]
+
+
 async def append(
     tx: Transaction,
     session_id: str,
@@ -51,6 +59,38 @@ async def append(
     if tx.dialect == "sqlite":
         await tx.run("insert_events", first_seq=first, chunks=json.dumps(list(chunks)), **common)
     return [Event(first + index, request_id, packed) for index, packed in enumerate(chunks)]
+
+
+async def append_batch(tx: Transaction, additions: Sequence[Addition]) -> list[list[Event]]:
+    """Append what many runs say, without waiting for the disk: the events of each, in order.
+
+    Empty where a run is left out: its session is locked or its log does not end at `after`, or the run was taken over.
+    """
+    entries = [
+        {
+            "session_id": run.session_id,
+            "run_id": run.id,
+            "attempt": run.attempt,
+            "request_id": run.request_id,
+            "after": after,
+            "chunks": chunks,
+        }
+        for run, after, chunks in additions
+    ]
+    if tx.dialect == "postgresql":
+        rows = await tx.rows("append_batch", batch=json.dumps(entries), now=stamp())
+    else:
+        rows = await tx.rows("number_batch", batch=json.dumps(entries))
+    taken = {(row.session_id, row.attempt) for row in rows}
+    if tx.dialect == "sqlite" and taken:
+        entries = [entry for entry in entries if (entry["session_id"], entry["attempt"]) in taken]
+        await tx.run("insert_batch", batch=json.dumps(entries), now=stamp())
+    return [
+        [Event(after + number, run.request_id, packed) for number, packed in enumerate(chunks, start=1)]
+        if (run.session_id, run.attempt) in taken
+        else []
+        for run, after, chunks in additions
+    ]
 
 
 async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:

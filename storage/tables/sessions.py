@@ -47,6 +47,11 @@ async def find_any(tx: Transaction, session_id: str, *, lock: bool = False) -> S
     return read(Session, row) if row else None
 
 
+async def hold_if_free(tx: Transaction, session_id: str) -> bool:
+    """Hold a session until the transaction ends; False at once while another one holds it. True when it is gone."""
+    return bool(await tx.value("hold_session_if_free", session_id=session_id))
+
+
 async def create(tx: Transaction, session_id: str, owner: str) -> bool:
     """Create a session; False when the id is taken."""
     return await tx.value("create_session", session_id=session_id, owner=owner, now=stamp()) is not None

@@ -21,6 +21,38 @@ select last_seq, set_config('synchronous_commit', :sync, true),
                  'events ' || current_setting('application_name') || ' ' || cast(:session_id as text) || ' ' || last_seq)
 from numbered;
 
+-- name: append_batch(batch, now)
+-- Append the chunks of many runs at the numbers that they expect; a locked session is left out, so that none waits.
+-- The payload of a notification has at most 8,000 bytes: 80 sessions are told in one.
+with entry as (
+    select * from json_to_recordset(cast(:batch as json))
+        as e (session_id text, run_id text, attempt integer, request_id text, after bigint, chunks json)
+), held as (
+    select e.* from entry e join sessions on sessions.id = e.session_id and sessions.last_seq = e.after
+    for update of sessions skip locked
+), fenced as (
+    select held.* from held
+    join runs on runs.id = held.run_id and runs.attempt = held.attempt and runs.status = 'running'
+    for share of runs skip locked
+), numbered as (
+    update sessions set last_seq = fenced.after + json_array_length(fenced.chunks)
+    from fenced where sessions.id = fenced.session_id
+    returning sessions.id, sessions.last_seq
+), added as (
+    insert into events (session_id, seq, run_id, request_id, chunk, at)
+    select fenced.session_id, fenced.after + c.ordinality, fenced.run_id, fenced.request_id, c.value, :now
+    from numbered join fenced on fenced.session_id = numbered.id
+    cross join lateral json_array_elements_text(fenced.chunks) with ordinality as c (value, ordinality)
+), told as (
+    select string_agg(id || ' ' || last_seq, ' ') as sessions
+    from (select id, last_seq, (row_number() over () - 1) / 80 as part from numbered) as numbers group by part
+)
+select fenced.session_id, fenced.attempt,
+       (select set_config('synchronous_commit', 'off', true)),
+       (select count(pg_notify('agent_runtime',
+                               'events ' || current_setting('application_name') || ' ' || told.sessions)) from told)
+from numbered join fenced on fenced.session_id = numbered.id;
+
 -- name: read_events(session_id, after, limit)
 -- The log after a number.
 select seq, request_id, chunk from events where session_id = :session_id and seq > :after order by seq limit :limit;

@@ -10,6 +10,23 @@ returning last_seq;
 insert into events (session_id, seq, run_id, request_id, chunk, at)
 select :session_id, :first_seq + c.key, :run_id, :request_id, c.value, :now from json_each(:chunks) as c;
 
+-- name: number_batch(batch)
+-- Number the chunks of many runs as they expect; a run that was taken over, or knows not all of the log, is left out.
+update sessions set last_seq = last_seq + json_array_length(e.value, '$.chunks')
+from json_each(:batch) as e
+where sessions.id = e.value ->> 'session_id' and sessions.last_seq = e.value ->> 'after'
+  and exists (select 1 from runs
+              where id = e.value ->> 'run_id' and attempt = e.value ->> 'attempt' and status = 'running')
+returning id as session_id,
+          (select attempt from runs where session_id = sessions.id and status = 'running') as attempt;
+
+-- name: insert_batch(batch, now)!
+-- Append the chunks of the runs that were numbered.
+insert into events (session_id, seq, run_id, request_id, chunk, at)
+select e.value ->> 'session_id', (e.value ->> 'after') + 1 + c.key, e.value ->> 'run_id', e.value ->> 'request_id',
+       c.value, :now
+from json_each(:batch) as e, json_each(e.value, '$.chunks') as c;
+
 -- name: read_events(session_id, after, limit)
 -- The log after a number.
 select seq, request_id, chunk from events where session_id = :session_id and seq > :after order by seq limit :limit;

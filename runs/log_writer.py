@@ -1,0 +1,145 @@
+"""The log writer of the process: one append for the chunks of all its runs, at most one every 50 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from errors import NotReady
+from runs.broadcast import Broadcast
+from runs.run_log import RunLog
+from storage.database import RETRY_S, Database
+from storage.tables import events, sessions
+from storage.tables.events import Addition, Event
+from storage.tables.runs import Run
+
+PACE_S = 0.05
+"""At most one append of all runs in this time; the first one after a pause is made at once."""
+BATCH_LIMIT_S = 0.5
+"""An append that takes longer is given up, and each of its runs is appended alone: one slow row holds up no other."""
+ALONE_AT_ONCE = 4
+"""So many runs at a time are appended alone: the other connections of the pool stay free for requests."""
+_log = logging.getLogger("runs.log_writer")
+
+
+class LogWriter:
+    """Appends what runs say, and publishes it once it is stored.
+
+    A run leaves the batch when its session is locked, has other events than the run knows, was taken over or cannot be
+    stored: it is appended alone, in a transaction that holds the session before it looks what is stored already.
+    """
+
+    def __init__(self, database: Database, broadcast: Broadcast) -> None:
+        self._database = database
+        self._broadcast = broadcast
+        self._ready: dict[RunLog, None] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
+
+    def log_of(self, run: Run) -> RunLog:
+        """The log of one attempt of a run; it appends nothing before it is opened."""
+        return RunLog(run, self._enqueue)
+
+    async def close(self) -> None:
+        """End every append."""
+        for task in (tasks := [*self._tasks]):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _enqueue(self, log: RunLog) -> None:
+        self._ready[log] = None
+        if self._writing is None:
+            self._writing = self._start(self._write())
+
+    def _start(self, step: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        # In a context of its own: what it logs is not about the run that happened to start it.
+        task = asyncio.create_task(step, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._ready:
+                began, ready, self._ready = loop.time(), self._ready, {}
+                await self._append(ready)
+                await asyncio.sleep(began + PACE_S - loop.time())
+        finally:
+            self._writing = None
+
+    async def _append(self, ready: Mapping[RunLog, None]) -> None:
+        together: dict[RunLog, Addition] = {}
+        for log in ready:
+            try:
+                addition = log.addition()
+            except Exception as error:  # noqa: BLE001 it becomes the outcome of that run
+                log.fail(error)
+                continue
+            if addition is not None and log.is_alone:
+                self._start(self._append_alone(log, addition))
+            elif addition is not None:
+                together[log] = addition
+        if not together:
+            return
+        appending = self._start(self._append_batch([*together.values()]))
+        await asyncio.wait({appending}, timeout=BATCH_LIMIT_S)
+        stored: list[list[Event]] = [[] for _ in together]
+        if not appending.done():
+            appending.cancel()
+        elif isinstance(appending.exception(), NotReady):
+            await asyncio.sleep(RETRY_S)
+            self._ready = dict.fromkeys([*together, *self._ready])
+            return
+        elif (failure := appending.exception()) is not None:
+            _log.warning("a batch of the log failed", exc_info=failure, extra={"action": "log_batch_failed"})
+        else:
+            stored = appending.result()
+        for (log, addition), found in zip(together.items(), stored, strict=True):
+            if found:
+                self._settle(log, found)
+            else:
+                self._start(self._append_alone(log, addition))
+
+    async def _append_batch(self, additions: list[Addition]) -> list[list[Event]]:
+        async with self._database.log_transaction() as tx:
+            return await events.append_batch(tx, additions)
+
+    async def _append_alone(self, log: RunLog, addition: Addition) -> None:
+        """Append until it is stored or cannot be; a locked session holds no connection while it waits."""
+        loop = asyncio.get_running_loop()
+        while True:
+            stored: list[Event] = []
+            try:
+                async with self._alone:
+                    began = loop.time()
+                    stored = await self._append_held(addition)
+            except NotReady:
+                pass
+            except Exception as error:  # noqa: BLE001 it becomes the outcome of that run
+                log.fail(error)
+                return
+            log.is_alone = loop.time() - began > BATCH_LIMIT_S
+            if stored:
+                self._settle(log, stored)
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _append_held(self, addition: Addition) -> list[Event]:
+        """Hold the session, then look whether an answer got lost, then append; empty while the session is locked."""
+        run = addition.run
+        async with self._database.transaction() as tx:
+            if not await sessions.hold_if_free(tx, run.session_id):
+                return []
+            stored = await events.of_run(tx, run, addition.after)
+            return stored or await events.append(
+                tx, run.session_id, run.request_id, addition.chunks, run=run, durable=False
+            )
+
+    def _settle(self, log: RunLog, stored: list[Event]) -> None:
+        log.settle(stored)
+        self._broadcast.publish(log.run.session_id, stored)
