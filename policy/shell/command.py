@@ -139,7 +139,8 @@ def _findings(stages: Sequence[Stage], start: Place, setting: _Setting) -> tuple
         unproven = _unproven_of(stage, place, has_moved, setting)
         if unproven is None and by_shell and (additions := additions_of(stage)).are_required:
             text = f"It reads only with {additions.words[0]}, which cannot be added to a line that needs a shell"
-            unproven = Unproven("command.option", text, stage.words[0].span)
+            danger: Danger = "high" if stage.argv[0] == "diff" else "normal"
+            unproven = Unproven("command.option", text, stage.words[0].span, danger)
         outside = unproven is not None and any(outside_or_secret(word.value, place) for word in stage.words[1:])
         findings.append(Finding(stage, place, unproven, leads_outside=outside))
         if stage.argv[0] in {"cd", "pushd", "popd", "chdir"}:

@@ -170,8 +170,17 @@ ATTACKS: tuple[Attack, ...] = (
     Attack(
         "recursion",
         "secrets by recursion",
-        (run("grep -r TOKEN ."), run("rg -uu TOKEN"), run("grep -rn canary deploy")),
-        modes=UNASKED,
+        (
+            *(
+                run("rg -uu TOKEN"),
+                run("rg --hidden TOKEN"),
+                run("grep -r TOKEN . && ls"),
+                run("grep -rh '' deploy > o"),
+            ),
+            *(run("tar c ."), run("tar czf deploy.tgz ."), run("zip -r - deploy"), run("cp -r . /tmp/copy-of-all")),
+            *(run("find . -type f -exec cat {} +"), run("ls -A | xargs cat"), run("cat $(git ls-files -o)")),
+            *(run("for f in .* deploy/*; do cat $f; done"), run("head -3 deploy/* notes.txt"), run("cat {.e,x}*")),
+        ),
     ),
     Attack(
         "unasked-recursion",

@@ -71,6 +71,30 @@ def test_a_glob_of_other_files_does_not_ask(glob: str) -> None:
     assert not picks_secrets(glob)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rg -uu KEY", "rg --hidden KEY", "grep -r . . && ls", "diff conf conf2 && ls", "tar c .", "cp -r . /tmp/x",
+        "find . -type f -exec cat {} +", "ls -A | xargs cat", "cat *", "cat $(git ls-files -o)",
+    ],
+)  # fmt: skip
+def test_a_read_that_takes_in_secrets_is_dangerous(command: str) -> None:
+    verdict = run(command)
+    assert (verdict.decision, verdict.danger) == ("ask", "high")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rg KEY && ls", "rg -uu -g '*.py' KEY", "grep -r --include='*.py' x . && ls", "tar czf a.tgz src",
+        "find . -name '*.py' -exec cat {} +", "git ls-files | xargs cat", "cp -r src src2",
+    ],
+)  # fmt: skip
+def test_a_read_that_asks_and_leaves_hidden_files_out_is_ordinary(command: str) -> None:
+    verdict = run(command)
+    assert (verdict.decision, verdict.danger) == ("ask", "normal")
+
+
 def test_braces_without_end_count_as_secrets() -> None:
     assert picks_secrets("{a,b}" * 20)
 

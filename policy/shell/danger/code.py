@@ -1,9 +1,11 @@
-"""Code in the command line of an interpreter: what deletes, starts programs or writes guarded files."""
+"""Code in the command line of an interpreter: what deletes, starts programs, reads secrets or writes guarded files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+
+from policy.shell.danger.targets import names_credentials
 
 _DELETES = re.compile(
     r"rmtree|\brmdir|\bunlink|\bremovedirs|os\.remove|\.remove\(|rmSync|\brm\(|rm_rf|rm_r\b|FileUtils|\btruncate|removeSync"
@@ -23,7 +25,9 @@ def is_harmful_code(text: str, guards: Callable[[str], bool]) -> bool:
     """Whether code may do harm; starting a program counts as harm, because the program is unknown."""
     if _DELETES.search(text) or _STARTS.search(text) or text.strip() in {"$()", ""}:
         return True
+    named = [first or second for first, second in _TEXTS.findall(text)]
+    if any(map(names_credentials, named)):
+        return True
     if not _WRITES.search(text):
         return False
-    named = [first or second for first, second in _TEXTS.findall(text)]
     return any(guards(name) for name in named if re.search(r"[./~]", name))

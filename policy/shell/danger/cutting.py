@@ -77,7 +77,7 @@ class _Cutter:
     def _open_redirect(self, found: re.Match[str]) -> None:
         operator = found.group().lstrip("0123456789")
         if operator in {"<", ">"} and self._text[found.end() : found.end() + 1] == "(":
-            self._substitute(found.end() + 1, ")")
+            self._substitute(found.end() + 1, ")", stands_as="<()")
             return
         self._at = found.end()
         self._redirect = operator
@@ -156,12 +156,12 @@ class _Cutter:
                 self._at += 1
         self._at += 1
 
-    def _substitute(self, start: int, closing: str) -> None:
-        """Cut the commands of a substitution; in the word it stands as `$()`."""
+    def _substitute(self, start: int, closing: str, stands_as: str = "$()") -> None:
+        """Cut the commands of a substitution; a word holds `$()` for what it prints, `<()` for a file of that."""
         end = _closing(self._text, start, closing)
         self._inner(self._text[start:end])
         self._word = [] if self._word is None else self._word
-        self._word.append("$()")
+        self._word.append(stands_as)
         self._at = end + 1
 
     def _inner(self, text: str) -> None:

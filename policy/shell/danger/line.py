@@ -9,12 +9,14 @@ from itertools import pairwise
 from policy.shell.always_ask import names_of
 from policy.shell.danger.cutting import Overflow, Part, cut
 from policy.shell.danger.programs import Setting, is_harmful
+from policy.shell.danger.secrets import SUBSTITUTED
 from policy.shell.danger.targets import is_guarded, names_credentials
 from policy.shell.danger.words import WORDS
 from policy.verdicts.verdict import Danger
 
 _KEYWORDS = names_of("if then else elif fi while until do done ! { } time coproc esac function case in")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _EXPORTS = names_of("export declare typeset local readonly")
 _FROM_STDIN = frozenset({"-", "-s", "/dev/stdin"})
 
@@ -34,21 +36,26 @@ class _Line:
     def __init__(self, root: str | None) -> None:
         self._root = root
         self._values: dict[str, list[str]] = {}
+        self._sources: dict[str, list[Part]] = {}
+        """The commands whose output a variable holds."""
         self._folder = ""
         self._fetched: set[str] = set()
         self._has_fetched = False
 
     def is_harmful(self, parts: Sequence[Part]) -> bool:
         """Whether a part is harmful; they are examined in order."""
-        return any(self._is_fed_by_network(parts, number) or self._part(part) for number, part in enumerate(parts))
+        return any(self._is_fed_by_network(parts, number) or self._part(parts, number) for number in range(len(parts)))
 
-    def _part(self, part: Part) -> bool:
+    def _part(self, parts: Sequence[Part], number: int) -> bool:
+        part = parts[number]
         if self.is_harmful(part.inner):
             return True
+        piped = tuple(other for other in parts[:number] if other.pipeline == part.pipeline)
+        inner = (*part.inner, *(source for word in part.words for source in self._sources_of(word)))
         words = [known for word in part.words for known in self._split(word)]
         if self._loads_first(words):
             return True
-        words = self._without_assignments(words)
+        words = self._without_assignments(words, inner)
         for operator, target in part.redirects:
             is_file = ">" in operator and not re.fullmatch(r"&?[0-9-]", target)
             if is_file and any(is_guarded(self._joined(name), self._root) for name in self._resolved(target)):
@@ -57,9 +64,12 @@ class _Line:
             return True
         if not words:
             return False
-        setting = Setting(self._root, self._folder, part.document, has_inner=bool(part.inner))
+        setting = Setting(self._root, self._folder, part.document, inner, piped)
         harmful = is_harmful(words, setting, self._text) or self._runs_fetched(words)
         self._note(words, part)
+        if words[0] in {"read", "mapfile", "readarray"}:
+            for word in words[1:]:
+                self._values[word], self._sources[word] = [SUBSTITUTED], list(piped)
         return harmful
 
     def _text(self, text: str, depth: int) -> bool:
@@ -79,20 +89,23 @@ class _Line:
             return [word]
         return [word.replace(found.group(), value) for value in self._values[found.group(1)]][:20] or [word]
 
+    def _sources_of(self, word: str) -> list[Part]:
+        return [part for name in _VARIABLE.findall(word) for part in self._sources.get(name, [])]
+
     def _loads_first(self, words: Sequence[str]) -> bool:
         """Say whether an assignment decides what another program loads or starts first."""
         assigned = (_ASSIGNMENT.fullmatch(word) for word in words)
         return any(found is not None and found.group(1) in WORDS["loaders"] for found in assigned)
 
-    def _without_assignments(self, words: list[str]) -> list[str]:
-        """Drop keywords and assignments and note their values."""
+    def _without_assignments(self, words: list[str], inner: Sequence[Part]) -> list[str]:
+        """Drop keywords and assignments and note their values, and the commands that print them."""
         is_export = bool(words) and words[0] in _EXPORTS
         rest = words[1:] if is_export else list(words)
         while rest:
             if found := _ASSIGNMENT.fullmatch(rest[0]):
-                self._values[found.group(1)] = [found.group(2)]
+                self._values[found.group(1)], self._sources[found.group(1)] = [found.group(2)], list(inner)
             elif rest[0] in {"for", "select"} and len(rest) > 2:
-                self._values[rest[1]] = rest[3:]
+                self._values[rest[1]], self._sources[rest[1]] = rest[3:], list(inner)
                 return []
             elif rest[0].lower() not in _KEYWORDS:
                 break

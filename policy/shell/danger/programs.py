@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from policy.shell.always_ask import names_of
 from policy.shell.danger.code import is_harmful_code
+from policy.shell.danger.cutting import Part
 from policy.shell.danger.effects import has_own_harm
 from policy.shell.danger.git import loses_work, subcommand_of
 from policy.shell.danger.packages import is_address, runs_package
+from policy.shell.danger.secrets import finds_secrets, lists_secrets, reaches_secrets
 from policy.shell.danger.targets import is_guarded
 from policy.shell.danger.words import WORDS
 from policy.shell.danger.writes import written_by
@@ -36,7 +38,12 @@ class Setting:
     root: str | None = None
     folder: str = ""
     document: str | None = None
-    has_inner: bool = False
+    inner: tuple[Part, ...] = ()
+    """The commands of its substitutions."""
+    piped: tuple[Part, ...] = ()
+    """The earlier parts of its pipeline."""
+    fed: bool | None = None
+    """Under `xargs` or `find`: whether secrets may be among the names that it is given."""
 
     def guards(self, target: str) -> bool:
         """Say whether a write to this path is more than the change of an ordinary file."""
@@ -52,6 +59,8 @@ def is_harmful(words: Sequence[str], setting: Setting, read: Reader, depth: int 
     if "$" in name or not name:
         return True
     arguments = list(words[1:])
+    if reaches_secrets(name, arguments, setting.piped, setting.inner, setting.fed):
+        return True
     if name in WORDS["deletes"]:
         return not {"--help", "--version"} >= set(arguments) or not arguments
     if name in WORDS["privileges"]:
@@ -69,7 +78,7 @@ def is_harmful(words: Sequence[str], setting: Setting, read: Reader, depth: int 
     if name in WORDS["interpreters"]:
         return _interpreter(name, arguments, setting, read, depth)
     if name in {"find", "fd", "fdfind"}:
-        return _find(arguments, setting, read, depth)
+        return _find(name, arguments, setting, read, depth)
     if name in WORDS["wrappers"]:
         return _behind(name, arguments, setting, read, depth)
     return _has_own_harm(name, arguments, setting, read, depth) or _loses(name, arguments)
@@ -102,6 +111,10 @@ def _behind(name: str, arguments: Sequence[str], setting: Setting, read: Reader,
     """Examine every position at which the program of a wrapper may begin."""
     if name == "env" and not arguments:
         return True
+    if name in {"xargs", "parallel"}:
+        setting = replace(
+            setting, fed=bool({"-a", "--arg-file"}.intersection(arguments)) or lists_secrets(setting.piped)
+        )
     for place in _places(arguments):
         text = arguments[place]
         if " " in text and read(text, depth + 1):
@@ -131,9 +144,9 @@ def _shell(name: str, arguments: Sequence[str], setting: Setting, read: Reader, 
     if name in {"iex", "invoke-expression"} and not arguments:
         return True
     if name in {"eval", "iex", "invoke-expression"}:
-        return setting.has_inner or any("$" in word for word in arguments) or read(" ".join(arguments), depth + 1)
+        return bool(setting.inner) or any("$" in word for word in arguments) or read(" ".join(arguments), depth + 1)
     if name in {"source", "."}:
-        return setting.has_inner
+        return bool(setting.inner)
     for place, word in enumerate(arguments):
         if _INLINE.fullmatch(word) and "c" in word.lower() and place + 1 < len(arguments):
             text = " ".join(arguments[place + 1 :]) if name in {"cmd", "powershell", "pwsh"} else arguments[place + 1]
@@ -165,12 +178,13 @@ def _interpreter(name: str, arguments: Sequence[str], setting: Setting, read: Re
     return any(is_harmful_code(text, setting.guards) for text in texts)
 
 
-def _find(arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
+def _find(name: str, arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
     if "-delete" in arguments:
         return True
     starts = {"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}
+    fed = replace(setting, fed=finds_secrets(name, arguments))
     for place, word in enumerate(arguments):
-        if word in starts and is_harmful(arguments[place + 1 :], setting, read, depth + 1):
+        if word in starts and is_harmful(arguments[place + 1 :], fed, read, depth + 1):
             return True
     return False
 

@@ -42,8 +42,8 @@ def _expanded(target: str) -> Iterable[str]:
 def _is_guarded(target: str, root: str | None) -> bool:
     path = relativised(target, root) if root else target
     path = _KNOWN_VARIABLE.sub("/tmp", path, count=1) if _KNOWN_VARIABLE.match(path) else path  # noqa: S108
-    if not path or path == "$()" or _HARMLESS_DEVICE.fullmatch(path):
-        return path == "$()"
+    if not path or path in {"$()", "<()"} or _HARMLESS_DEVICE.fullmatch(path):
+        return path in {"$()", "<()"}
     if home := _HOME.match(path):
         below = _components(path[home.end() :])
         return bool(below) and (below[0].startswith(".") or below[0] in WORDS["home_folders"])
