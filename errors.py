@@ -27,7 +27,7 @@ class ConfigurationError(AgentRuntimeError):
 
 
 class BadRequest(AgentRuntimeError):
-    """The request is not well formed (protocol section 3)."""
+    """The request is not well formed (docs/protocol.md, Messages)."""
 
     code = "bad_request"
     status = 400
@@ -52,7 +52,7 @@ class SessionUnknown(SessionRefusal):
 
     @classmethod
     def named(cls, session_id: str) -> SessionUnknown:
-        """Make the error that names the session, in the protocol's wording (docs/protocol.md section 3)."""
+        """Make the error that names the session, in the protocol's wording (docs/protocol.md, Messages)."""
         return cls(f"Session {session_id} not found")
 
 

@@ -1,4 +1,4 @@
-"""JSON as text: which values can be stored, and how they are written on one line (docs/protocol.md section 1)."""
+"""JSON as text: which values can be stored, and how they are written on one line (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def principals(self) -> dict[str, str]:
-        """Return the keys of INTERNAL_API_KEY with the principal of each (docs/protocol.md section 1)."""
+        """Return the keys of INTERNAL_API_KEY with the principal of each (docs/protocol.md, Transport)."""
         return read_keys(self.internal_api_key or "", f"{PREFIX}INTERNAL_API_KEY")
 
     @cached_property

@@ -49,7 +49,7 @@ CLASSIFICATION_SCHEMA: dict[str, Any] = {
 
 
 def read_classification(text: str) -> Classification | None:
-    """Read a classifier's reply in either label set of the protocol (section 8); None when it makes no sense."""
+    """Read a classifier's reply in either label set of the protocol (docs/routing.md); None when it makes no sense."""
     for found in _objects(text):
         classification = _read_object(found)
         if classification is not None:

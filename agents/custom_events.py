@@ -38,7 +38,7 @@ class Event(TypedDict, total=False):
 
 
 def switched(from_agent: str, to_agent: str, reason: str, confidence: str, method: str) -> Event:
-    """Another agent is current (protocol section 4, agent_switched)."""
+    """Another agent is current (docs/protocol.md, Chunks)."""
     return {
         "event": "switched",
         "agent": to_agent,
@@ -73,7 +73,7 @@ def whole_result(call_id: str, content: str) -> Event:
 
 
 def failed(code: str, sentence: str, *, retryable: bool = False, **metadata: Any) -> Event:
-    """The turn met a problem and ends (protocol section 4, error)."""
+    """The turn met a problem and ends (docs/protocol.md, Chunks)."""
     return {
         "event": "failed",
         "code": code,

@@ -25,7 +25,7 @@ class Agent:
     role: Literal["router", "specialist", "alone"] = "specialist"
     """router = hands requests over, alone = the only one in single-agent mode."""
     label: str = ""
-    """The classifier's name for it (docs/protocol.md, Routing) where it is not its own."""
+    """The classifier's name for it (docs/routing.md) where it is not its own."""
     only: str = ""
     """What it is for when it is denied a write or a command: `… agent can only <only>`."""
 

@@ -1,4 +1,4 @@
-"""Who is asking: the key of the gateway, and the user it speaks for (protocol section 1)."""
+"""Authentication: the key of the gateway, and the user in whose name it sends (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END_USER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Authentication:
-    """Answers 401 to a missing and to a wrong key alike; knows whom the right one stands for."""
+    """Answers 401 to a missing and to a wrong key alike; maps a right one to its principal."""
 
     def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
@@ -51,6 +51,6 @@ class Authentication:
 
 
 def owner_of(request: Request) -> str:
-    """Whose sessions this request may see."""
+    """Return the owner whose sessions this request may see."""
     owner: str = request.state.owner
     return owner

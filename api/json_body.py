@@ -1,4 +1,4 @@
-"""Strict JSON of request bodies, read once: what the runtime can store, send on and show (protocol section 1)."""
+"""Strict JSON of request bodies, parsed once: values that can be stored and sent (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JsonRoute(APIRoute):
     """A route that takes the body as it was read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See APIRoute."""
+        """Return the handler, which receives the request with the body that was read."""
         handle = super().get_route_handler()
 
         async def handle_read(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What a request may weigh and how often it may come (protocol section 1)."""
+"""Limits of requests: size and rate (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with what its body says in `scope["state"]["json"]`."""
+        """Pass a request on with the parsed body in `scope["state"]["json"]`."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class BodyLimit:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body again, then whatever comes (a disconnect)."""
+    """Return the body again, then the following messages (a disconnect)."""
     given = False
 
     async def again() -> Message:

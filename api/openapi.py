@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI cannot know is added once, for every route (protocol sections 1, 3 and 4)."""
+"""The OpenAPI document: what FastAPI cannot derive is added once, for every route (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EVENT = {
 
 
 def install(app: FastAPI) -> None:
-    """Let the application give our document."""
+    """Make the application serve this document."""
     app.openapi = _document(app)  # type: ignore[method-assign] # FastAPI's documented way
 
 

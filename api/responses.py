@@ -1,4 +1,4 @@
-"""JSON replies, and every refusal in the form of the protocol (section 1, HTTP errors)."""
+"""JSON replies, and every refusal in the form of the protocol (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def install(app: FastAPI) -> None:
 
 
 class Unexpected:
-    """Answers 500 to what nobody expected; unlike with Starlette's own answer the connection stays usable."""
+    """Answers 500 to an unexpected exception; unlike after Starlette's own answer the connection stays usable."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The event log as server-sent events (protocol section 1, stream framing)."""
+"""The event log as server-sent events (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _report(seed: int, tried: Counter[str], figures: dict[str, Figures]) -> str:
         ("lines that the client asks about, not executed", lambda figure: figure.not_run),
         ("programs started", lambda figure: figure.started),
         ("writes", lambda figure: figure.of_kind("write")),
-        ("foreign processes", lambda figure: figure.of_kind("foreign process")),
+        ("unexpected processes", lambda figure: figure.of_kind("unexpected process")),
         ("reads outside the workspace", lambda figure: figure.of_kind("outside read")),
         ("secrets read", lambda figure: figure.of_kind("secret read")),
         ("network connections", lambda figure: figure.of_kind("network")),
@@ -146,7 +146,7 @@ those that the judge allows without asking were executed under strace, each in t
 
 - **without a sandbox**, as the execution contract says and nothing else: `argv` without a shell, or the line in bash
   where `argv` is null. What the client adds (links of operands, the git configuration) is not at work.
-- **in the sandbox** ({find_boundary().kind}), by the terminal client's executor, as a call that nobody is asked about.
+- **in the sandbox** ({find_boundary().kind}), by the terminal client's executor, as a call that needs no approval.
 
 The workspace is hostile: its git configuration names a canary program wherever one can be named (diff, textconv, file
 system monitor, hooks, pager, signatures, a submodule), files are named like options, a link leads out of it, and it

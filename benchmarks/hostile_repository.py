@@ -1,4 +1,4 @@
-"""A repository as a stranger could have written it, with secrets, and a folder beside it that nobody may read."""
+"""An untrusted repository with secrets, and a folder beside it that no command may read."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class TraceReader:
             expected |= set(re.findall(r"[\w\[]+", seen.run.line)) | set().union(*_HELPERS.values())
         seen.started += succeeded
         if os.path.basename(program) not in expected or program.startswith(self._top):
-            seen.problems.append(f"foreign process: {program}")
+            seen.problems.append(f"unexpected process: {program}")
 
     def _judge_open(self, program: str, name: str, arguments: str, opened: str | None, seen: Seen) -> None:
         seen.asked_for.add(name)

@@ -62,7 +62,7 @@ class Workspace(HostileRepository):
         return self._traced(driver, environment, runs, TraceReader(self))
 
     def sandboxed_runs(self, runs: Sequence[Run]) -> list[Seen]:
-        """Run every line with the terminal client's executor, as a call that nobody is asked about."""
+        """Run every line with the terminal client's executor, as a call that needs no approval."""
         environment = self.environment() | {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         orders = [{"line": run.line, "execution": run.execution} for run in runs]
         results = self.top / "results.json"

@@ -1,6 +1,6 @@
-"""What configures a client: the process environment and the user's own file; nothing of the folder it acts in.
+"""The configuration of a client: the process environment and the user's own file, never the folder it acts in.
 
-A client stands in folders of strangers: a `.env`, a database or a rules file there must not choose the model's
+A client works in untrusted folders: a `.env`, a database or a rules file there must not choose the model's
 address, take the user's key, or let a command run unasked (docs/terminal-client.md, Configuration).
 """
 
@@ -27,7 +27,7 @@ def configuration_file() -> Path:
 
 
 def data_folder() -> Path:
-    """The user's folder for what clients keep, made when needed; nobody else may read it."""
+    """Return the user's folder for the data of clients; created when needed, readable by the user only."""
     folder = platformdirs.user_data_path(APPLICATION, appauthor=False)
     _make(folder)
     return folder

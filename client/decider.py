@@ -1,4 +1,4 @@
-"""Decides when a run waits for a human: everything approved, nothing approved, or a person asked."""
+"""Decisions on what a run waits for: all approved, none approved, or made by a person."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. F
 
 
 class Decider(Protocol):
-    """Answers what a run asks.
+    """Decides the calls and plans that wait for approval, and answers questions.
 
     A decider that waits for a person does so inside `question.open(...)`, which follows the session meanwhile and
-    raises QuestionClosed when somebody else settles the question.
+    raises QuestionClosed when another client settles the question.
     """
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
@@ -23,7 +23,7 @@ class Decider(Protocol):
         ...
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:
-        """Let a call run that the server cleared and this client does not; its reasons are in the metadata."""
+        """Confirm a call that the server allowed and this client has concerns about; they are in the metadata."""
         ...
 
     def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:
@@ -57,22 +57,22 @@ class ApproveAll:
     def __init__(self) -> None:
         self._answers_left = MAX_FIRST_SUGGESTIONS
 
-    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
+        """Approve the call, or reject one of danger `high`."""
         if is_dangerous(call):
             return hitl_decision(call, "reject", feedback=_TOO_DANGEROUS)
         return hitl_decision(call, "approve")
 
-    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 no person is asked
+        """Confirm the call unless its danger is `high`."""
         return not is_dangerous(call)
 
-    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 no person is asked
+        """Approve the plan."""
         return plan_decision(plan, "approve")
 
-    def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 no person is asked
+        """Answer with the first suggestion, at most MAX_FIRST_SUGGESTIONS times."""
         if not suggestions or not self._answers_left:
             return None
         self._answers_left -= 1
@@ -82,18 +82,18 @@ class ApproveAll:
 class RejectAll:
     """`--approve none`: no to everything that asks; questions stay open."""
 
-    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
+        """Reject the call."""
         return hitl_decision(call, "reject", feedback="Nothing is approved in this run (--approve none).")
 
-    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 no person is asked
+        """Refuse the call."""
         return False
 
-    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 nobody is asked
-        """See Decider."""
+    def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:  # noqa: ARG002 no person is asked
+        """Reject the plan."""
         return plan_decision(plan, "reject")
 
     def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 always the same
-        """See Decider."""
+        """Leave the question open."""
         return None

@@ -64,19 +64,19 @@ class Granting:
         self._otherwise = otherwise
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
-        """See Decider."""
+        """Approve a call that the grants cover; the other decider decides the rest."""
         if self._grants.cover(call):
             return hitl_decision(call, "approve")
         return self._otherwise.decide_call(call, question)
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:
-        """See Decider."""
+        """Let the other decider confirm: a grant is about the policy, not about what this client found."""
         return self._otherwise.confirm(call, sentence, question)
 
     def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:
-        """See Decider."""
+        """Let the other decider decide."""
         return self._otherwise.decide_plan(plan, question)
 
     def answer(self, suggestions: list[str], question: Question) -> str | None:
-        """See Decider."""
+        """Let the other decider answer."""
         return self._otherwise.answer(suggestions, question)

@@ -1,4 +1,4 @@
-"""Follows the log of a session in a thread, while the client itself waits for a person."""
+"""Follows the log of a session in a thread while the client waits for a person."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ JOIN_S = 2.0
 
 
 class LogWatch:
-    """Hands every entry of the log after a number to `take`, in a thread, until the block ends.
+    """Passes every entry of the log after a number to `take`, in a thread, until the block ends.
 
-    A connection that breaks is opened again. What cannot be read here is not reported: the request that follows
-    the person's answer meets the same problem and reports it.
+    A connection that breaks is opened again. Errors are not reported here: the request that follows the person's
+    answer fails in the same way and reports it.
     """
 
     def __init__(self, session: Session, after: int, take: Callable[[int, Chunk], None]) -> None:

@@ -1,4 +1,4 @@
-"""A server of the chat's own, in a thread of this process, when no `--url` is given."""
+"""The chat's own server, in a thread of this process, when no `--url` is given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ServerNotStarted(AgentRuntimeError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is and the key that opens it."""
+    """The URL of a server and its key."""
 
     url: str
     key: str | None

@@ -1,4 +1,4 @@
-"""A question that a person is being asked; it closes when somebody else settles what it is about."""
+"""A question to a person; it closes when another client settles its subject."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wire.protocol import Chunk
 
 _CLEARED = {"approved", "approved_with_edits"}
 _STILL_OPEN = {"decision_invalid", "call_unknown", "approval_unknown", "digest_mismatch"}
-"""Errors that answer a request of somebody else and leave the call as it was."""
+"""Errors that answer a request of another client and leave the call unchanged."""
 ENDS = {"completed", "failed", "cancelled"}
 """The outcomes after which nothing of the round is open."""
 _MOVED_ON = "The session went on elsewhere."
 
 
 class QuestionClosed(Exception):
-    """Somebody else settled what the question is about; `reason` says how, in one sentence."""
+    """Another client settled the subject of the question; `reason` says how, in one sentence."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -84,7 +84,7 @@ class Question:
 
     @property
     def is_closed(self) -> bool:
-        """Whether somebody else settled it."""
+        """Whether another client settled it."""
         return self._seen.closed_by is not None
 
     def standing(self, entries: Iterable[tuple[int, Chunk]]) -> Standing:
@@ -95,7 +95,7 @@ class Question:
     def open(self, close: Callable[[], None]) -> Iterator[None]:
         """Follow the session's log while the person is asked.
 
-        `close` is called from another thread when somebody else settles the question; the block then ends with
+        `close` is called from another thread when another client settles the question; the block then ends with
         QuestionClosed, whatever else it raised or returned.
         """
         try:

@@ -1,4 +1,4 @@
-"""One session on a server: send a message, read its chunks, read on when the connection drops (protocol section 1)."""
+"""One session on a server: messages and their chunks, over dropped connections too (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-sent events as the protocol frames them: `id:`, `data:`, comments, blank lines (protocol section 1)."""
+"""Server-sent events in the protocol's form: `id:`, `data:`, comments, blank lines (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a task may take; the clock stands still while a person is asked."""
+"""The time limit of a task; the clock is paused while a person is asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TimeLimit:
         self.restart()
 
     def restart(self, seconds: float | None = None) -> None:
-        """Begin anew, with other seconds for this once."""
+        """Start again; `seconds` replaces the limit this time."""
         self._ends_at = time.monotonic() + (self.seconds if seconds is None else seconds)
 
     @property
@@ -42,7 +42,7 @@ class TimeLimit:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop the clock while a person thinks."""
+        """Stop the clock while a person is asked."""
         asked_at = time.monotonic()
         try:
             yield

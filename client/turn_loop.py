@@ -264,7 +264,7 @@ class TurnLoop:
         return self._read_on(question)
 
     def _deliver(self, question: Question, message: dict[str, Any]) -> tuple[Standing, bool]:
-        """Send a decision or a result; when somebody else was first, read on to what came of theirs.
+        """Send a decision or a result; when another client was first, read on to the result of its decision.
 
         Gives how the matter stands, and whether the decision was invalid and has to be made again.
         """

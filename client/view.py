@@ -1,4 +1,4 @@
-"""What the turn loop tells its surroundings: the stream as it comes, each call, and how a task ended."""
+"""The interface to which the turn loop reports: chunks, calls, and the end of a task."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class View(Protocol):
         ...
 
     def question_closed(self, reason: str) -> None:
-        """Somebody else settled what was being asked; the reason is one sentence."""
+        """Another client settled the open question; the reason is one sentence."""
         ...
 
     def warn(self, sentence: str) -> None:

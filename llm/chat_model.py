@@ -56,7 +56,7 @@ class Retry:
     delay_s: float
     """The wait before it."""
     code: str
-    """The wire code of what went wrong (protocol section 4)."""
+    """The wire code of the failure (docs/protocol.md, Error codes)."""
 
 
 class Models:
@@ -125,7 +125,7 @@ class Models:
         on_text: Callable[[str], None] | None = None,
         on_retry: Callable[[Retry], None] | None = None,
     ) -> Reply:
-        """Ask the model once, and again after a failure that allows it (protocol S25), never after text was shown.
+        """Ask the model, again after a failure that allows it (docs/scenarios.md S25), never after text was shown.
 
         What the server refuses of the request's form is changed at once and remembered (`llm/request/fields.py`).
         `text_calls`: whether a call at the end of the text counts. `may_be_empty`: whether an empty reply is one.
@@ -214,7 +214,7 @@ class Models:
         json_schema: Mapping[str, Any] | None,
         tool_choice: str | None,
     ) -> dict[str, Any]:
-        """Collect the optional fields of the request (protocol section 10, Model call)."""
+        """Collect the optional fields of the request (docs/models.md)."""
         options: dict[str, Any] = {}
         if tools:
             options["tools"] = [tool.declaration for tool in tools]

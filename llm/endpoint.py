@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the model is and how it is asked (docs/settings.md, `LLM_…`)."""
+    """Where the model is and how it is asked (docs/settings.md)."""
 
     proxy_url: str = "http://localhost:8002"
     internal_key: str | None = None
     """Sent as `X-Internal-Auth` when there is no `api_key`."""
     api_key: str | None = None
     current_keys: Callable[[], tuple[str | None, str | None]] | None = None
-    """Gives `api_key` and `internal_key` anew for each request, where they may change while the process runs."""
+    """Returns `api_key` and `internal_key` for each request, where they may change while the process runs."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent besides, and instead of ours where the names are equal."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)

@@ -63,7 +63,7 @@ class Failure(Exception):
         super().__init__(error.message)
         self.error = error
         self.again = again
-        """Whether the same request may be sent once more (protocol S25)."""
+        """Whether the same request may be sent once more (docs/scenarios.md S25)."""
         self.retry_after_s = retry_after_s
         self.refusal = refusal
         """The words of a refusal that may be about the form of the request, else None."""

@@ -15,7 +15,7 @@ class WrittenCall:
     """One tool call of a reply, exactly as the model wrote it."""
 
     id: str
-    """The model's own id, "" when it gave none; it may repeat an earlier one (protocol section 7)."""
+    """The model's own id, "" when it gave none; it may repeat an earlier one (docs/protocol.md, Tools)."""
     name: str
     arguments: dict[str, Any] | None
     """The arguments when `raw` is one strict JSON object, else None."""

@@ -17,7 +17,7 @@ import httpx
 from llm.failure import refused, too_slow, unreachable, unreadable
 
 MAX_RETRY_AFTER_S = 60.0
-"""A server that wishes a longer wait is asked again after this one (protocol S25)."""
+"""A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
 _MAX_STALE = 5

@@ -1,4 +1,4 @@
-"""The orchestrator: choose the agent for a request, then hand over (protocol section 8).
+"""The orchestrator: choose the agent for a request, then hand over (docs/routing.md).
 
 Scenarios such as S2: docs/scenarios.md.
 """

@@ -124,7 +124,7 @@ def _call(
 
 
 async def _unique_ids(calls: Sequence[WrittenCall], state: AgentState, context: Context) -> list[str]:
-    """Keep the model's call ids where they are valid and new in the session (docs/protocol.md section 7)."""
+    """Keep the model's call ids where they are valid and new in the session (docs/protocol.md, Tools)."""
     wanted = [ids_of(call.id, call.name) for call in calls]
     taken = await context.used_calls([call_id for group in wanted for call_id in group if _is_usable(call_id)])
     taken |= {m.tool_call_id for m in state.get("messages", []) if isinstance(m, ToolMessage)}

@@ -163,7 +163,7 @@ async def _undisturbed(read: Callable[[str, int], Awaitable[Batch]], session_id:
 
 
 def _resync(oldest: int) -> Event:
-    """Tell a reader that the log begins later than what it asked for (protocol section 4)."""
+    """Tell a reader that the log begins later than what it asked for (docs/protocol.md, Chunks)."""
     sentence = "Older events are not kept; read the history of the session first."
     chunk = Status(content=sentence, metadata={"status": "resync", "oldest": oldest})
     return Event(oldest - 1, "", pack(chunk))

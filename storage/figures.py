@@ -1,4 +1,4 @@
-"""Metrics computed from the stored rows: the same on every instance (docs/protocol.md section 11)."""
+"""Metrics computed from the stored rows: the same on every instance (docs/protocol.md, Metric views)."""
 
 from __future__ import annotations
 

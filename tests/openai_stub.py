@@ -249,13 +249,13 @@ async def _left(receive: Callable[[], Any]) -> None:
 
 
 async def _paced(blocks: Iterator[bytes], reply: Json) -> AsyncIterator[bytes]:
-    room = reply.get("drop_after")
+    left = reply.get("drop_after")
     for block in blocks:
-        if room is not None and len(block) >= room:
-            yield block[:room]
+        if left is not None and len(block) >= left:
+            yield block[:left]
             await asyncio.sleep(0.01)  # lets what was sent leave before the connection is cut
             raise _Cut
-        room = room and room - len(block)
+        left = left and left - len(block)
         yield block
         await asyncio.sleep(reply.get("delay_s", 0))
 

@@ -69,17 +69,17 @@ def words(text: str) -> set[str]:
     return {word for code in re.findall(r"`([^`\n]+)`", text) for word in code.split()}
 
 
-def rooms() -> set[str]:
+def folders() -> set[str]:
     """Every root module, every package and every folder of modules in one, as ARCHITECTURE.md writes them."""
     packages = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"]
     folders = {*packages, *(file.parent for package in packages for file in package.glob("*/*.py"))}
     return {f"{folder.relative_to(ROOT)}/" for folder in folders} | {path.name for path in ROOT.glob("*.py")}
 
 
-def test_every_room_has_its_own_row_in_the_architecture() -> None:
+def test_every_folder_has_its_own_row_in_the_architecture() -> None:
     named = [re.fullmatch(r"`([\w./]+)`", cell) for cell in rows("ARCHITECTURE.md")]
     found = Counter(match[1] for match in named if match)
-    assert rooms() - set(found) == set(), "give each its own row in ARCHITECTURE.md"
+    assert folders() - set(found) == set(), "give each its own row in ARCHITECTURE.md"
     assert [name for name in found if not (ROOT / name).exists()] == []
     assert [name for name, times in found.items() if times > 1] == []
 

@@ -55,7 +55,7 @@ AnyChunk = Annotated['''
 
 
 def replace(folder: Path, path: str, change: Callable[[str], str]) -> None:
-    """Write a file anew beside its hard link: the original keeps its text."""
+    """Replace a hard link by a changed file: the original keeps its text."""
     target = folder / path
     text = change(target.read_text(encoding="utf-8")) if target.exists() else change("")
     target.unlink(missing_ok=True)

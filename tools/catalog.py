@@ -1,4 +1,4 @@
-"""Every tool, in the order in which a model sees them (docs/protocol.md section 7)."""
+"""Every tool, in the order in which a model sees them (docs/protocol.md, Tools)."""
 
 from tools.ask_followup_question import ASK_FOLLOWUP_QUESTION
 from tools.attempt_completion import ATTEMPT_COMPLETION

@@ -1,4 +1,4 @@
-"""From what the graph says to what a client reads: one pure translation (protocol sections 4 and 5)."""
+"""The translation of graph events and interrupts to chunks; pure (docs/protocol.md, Chunks and Flows)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAN_APPROVAL = "plan-approval-"
 
 
 def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
-    """Translate one event of a node; events that only the records need give no chunk."""
+    """Translate one event of a node; events for the records only give no chunk."""
     metadata = dict(event.get("metadata") or {})
     match event["event"]:
         case "switched":
@@ -107,7 +107,7 @@ def chunks_of_interrupt(
 
 
 def assistant_message(content: str, *, streamed: bool, **metadata: Any) -> list[Chunk]:
-    """The final chunk of a message, after one delta where none was streamed (protocol section 2)."""
+    """The final chunk of a message, after one delta where none was streamed (docs/protocol.md, Versions)."""
     final = AssistantMessage(content=content, is_final=True, metadata=metadata or None)
     return [final] if streamed else [AssistantMessage(token=content), final]
 
@@ -143,7 +143,7 @@ def done_chunk(outcome: Outcome, usage: Mapping[str, int | None]) -> Done:
 
 
 def call_digest(session_id: str, call_id: str, agent: str, tool_name: str, arguments: Any, policy_version: str) -> str:
-    """SHA-256 of what an approval is bound to (protocol section 4, digest)."""
+    """SHA-256 of what an approval is bound to (docs/protocol.md, Chunks)."""
     bound = [session_id, call_id, agent, tool_name, storable(arguments), policy_version]
     canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

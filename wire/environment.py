@@ -22,7 +22,7 @@ class InstructionFile(BaseModel):
 
 
 class SandboxDeclared(BaseModel):
-    """What holds a command that nobody looked at, on the client's machine."""
+    """The sandbox of commands that run without approval on the client's machine."""
 
     model_config = ConfigDict(extra="ignore")
 

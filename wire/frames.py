@@ -1,4 +1,4 @@
-"""Chunks as text: packed once for the event log, and framed from that text for each reader (protocol section 1)."""
+"""Chunks as text: packed once for the event log, framed from it for each reader (docs/protocol.md, Transport)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _fields(packed: str) -> dict[str, str]:
 
 
 def _as_version_1(fields: dict[str, str]) -> dict[str, str] | None:
-    """Project a chunk of the log for a version-1 reader; None where that reader sees nothing (protocol section 2)."""
+    """Project a chunk of the log for a version-1 reader; None where it sees nothing (docs/protocol.md, Versions)."""
     kind = json.loads(fields["type"])
     if kind == "done":
         return None

@@ -1,4 +1,4 @@
-"""The JSON of the metric views that the original had (protocol section 11)."""
+"""The JSON of the metric views that the original had (docs/protocol.md, Metric views)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 
 class AgentFigures(BaseModel):
-    """What an agent's model calls came to."""
+    """The model calls of an agent."""
 
     count: int
     total_duration_ms: int
@@ -36,7 +36,7 @@ class Figures(BaseModel):
 
 
 class MetricsOverview(BaseModel):
-    """Everything of an owner at a glance."""
+    """All metrics of an owner."""
 
     metrics: Figures
     computed: dict[str, float]

@@ -1,4 +1,4 @@
-"""The wire: every message that a client sends and every chunk that it receives (protocol sections 3 and 4).
+"""The wire: every message that a client sends and every chunk that it receives (docs/protocol.md, Messages and Chunks).
 
 Scenarios such as S1: docs/scenarios.md.
 """
@@ -205,7 +205,7 @@ class MessageRequest(BaseModel):
 
 
 class Chunk(BaseModel):
-    """One server-sent chunk: always all fields in this order, null when unused (section 4)."""
+    """One server-sent chunk: always all fields in this order, null when unused (docs/protocol.md, Chunks)."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
@@ -358,5 +358,5 @@ Outcome = Literal[
 
 
 def error_chunk(code: str, message: str, *, retryable: bool = False, **metadata: Any) -> Error:
-    """Build the error chunk for a wire code (section 4, error codes)."""
+    """Build the error chunk for a wire code (docs/protocol.md, Error codes)."""
     return Error(content=message, error=message, metadata={"code": code, "retryable": retryable, **metadata})

@@ -14,7 +14,7 @@ from json_text import storable
 SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 Text = Annotated[str, AfterValidator(storable)]
-"""A string that is stored or shown: U+0000 and lone surrogates are replaced where it comes in (section 1)."""
+"""A string that is stored or shown, U+0000 and lone surrogates replaced (docs/protocol.md, Transport)."""
 SHOWN_CHARS = 200
 
 

@@ -26,7 +26,7 @@ from tools.attempt_completion import ATTEMPT_COMPLETION
 from tools.create_plan import CREATE_PLAN
 from tools.tool import Tool
 
-_NUDGES: dict[Missing, str] = {
+_REPROMPTS: dict[Missing, str] = {
     "plan": "No tool was called, so nobody can approve or run this. The task has several steps: call create_plan now "
     "with these steps. If a plan is wrong here, call attempt_completion or ask_followup_question.",
     "action": "No tool was called, so nothing happened. Make the call that is needed now, exactly one. If nothing is "
@@ -139,7 +139,7 @@ async def ask(
         return replace(said, implicit=missing is not None)
     # a call in a markup of its own would be copied once more
     before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
-    again: list[BaseMessage] = [*conversation, *before, _nudge(missing)]
+    again: list[BaseMessage] = [*conversation, *before, _reprompt_message(missing)]
     try:
         second = await call_model(
             context,
@@ -187,9 +187,9 @@ def _plan_call(arguments: dict[str, Any]) -> WrittenCall:
     return written_call("", CREATE_PLAN.name, json.dumps(arguments, ensure_ascii=False))
 
 
-def _nudge(missing: Missing) -> HumanMessage:
-    """At the end, not in the system prompt: a server's cache of the prompt stays good."""
-    return HumanMessage(_NUDGES[missing] + _HOW, additional_kwargs={"hidden": True, "nudge": True})
+def _reprompt_message(missing: Missing) -> HumanMessage:
+    """The last message, not a part of the system prompt, so that the server's prompt cache stays valid."""
+    return HumanMessage(_REPROMPTS[missing] + _HOW, additional_kwargs={"hidden": True, "reprompt": True})
 
 
 class _Shown:

@@ -23,7 +23,7 @@ LATEST_MESSAGES = 6
 """The newest messages, whose results are not cleared: the agent works with them."""
 SMALL_RESULT_CHARS = 300
 SHORTEST_CUT_CHARS = 1000
-"""A result is never cut shorter than this to make room."""
+"""A result is never cut to fewer characters than this."""
 _IMPOSSIBLE_CHARS_PER_TOKEN = 12
 _NOTICEABLE_CHARS = 8000
 _TRANSCRIPT_CHARS = 2000

@@ -1,4 +1,4 @@
-"""A plan as data: checked when made, shown as the wire wants it, advanced subtask by subtask (protocol section 4)."""
+"""A plan as data: checked when made, shown in the wire's form, advanced by subtask (docs/protocol.md, Chunks)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def progress(plan: Mapping[str, Any], *, started: bool) -> str:
 
 
 def plan_summary(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan in the form of the wire (protocol section 4, plan_summary)."""
+    """The plan in the form of the wire (docs/protocol.md, Chunks)."""
     return {
         "plan_id": plan["plan_id"],
         "title": plan["title"],
@@ -120,7 +120,7 @@ def plan_note(plan: Mapping[str, Any], status: str) -> str:
 
 
 def plan_markdown(summary: Mapping[str, Any]) -> str:
-    """The plan for people: the content of `plan_created` (protocol section 4)."""
+    """The plan for people: the content of `plan_created` (docs/protocol.md, Chunks)."""
     lines = [
         f"**Goal:** {summary['goal']}",
         f"**Subtasks:** {summary['subtasks_count']}",

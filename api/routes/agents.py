@@ -1,4 +1,4 @@
-"""The agents, and who of them is current in a session (protocol section 6)."""
+"""The agents, and the current agent of a session (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def list_agents(engine: OpenEngine) -> AgentList:
 async def current_agent(
     session_id: str, engine: OpenEngine, owner: Owner, include_history: bool = False
 ) -> AgentContext:
-    """Show who is current in a session."""
+    """Show the current agent of a session."""
     try:
         known = known_session_id(session_id)
         async with engine.database.autocommit() as tx:

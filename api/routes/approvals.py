@@ -1,4 +1,4 @@
-"""Approvals, audit and remembered rules of a session (protocol section 6)."""
+"""Approvals, audit and remembered rules of a session (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of one tool call (docs/protocol.md, endpoints)."""
+"""What came of one tool call (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

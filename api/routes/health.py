@@ -1,4 +1,4 @@
-"""Whether the process lives and can take work (protocol section 6)."""
+"""Whether the process lives and can take work (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _log = logging.getLogger("api.health")
 
 @router.get("/health")
 async def health(engine: OpenEngine) -> Health:
-    """Say that the process lives."""
+    """Report that the process is alive."""
     return Health(version=engine.settings.version)
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(engine: OpenEngine, response: Response) -> Readiness:
-    """Say whether a session could be read and written now, and its thread be read."""
+    """Report whether sessions can be read and written now, and threads be read."""
     database, checkpointer = await asyncio.gather(
         _state_of("database", engine.database.check()), _state_of("checkpointer", engine.checkpoints.check())
     )

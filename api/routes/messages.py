@@ -1,4 +1,4 @@
-"""`POST /agent/message/stream`: one message in, the chunks of its answer out (protocol section 3)."""
+"""`POST /agent/message/stream`: one message in, the chunks of its answer out (docs/protocol.md, Messages)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def post_message(body: MessageRequest, http: HttpRequest, engine: OpenEngi
 
 
 def read_version(body: MessageRequest) -> int:
-    """The protocol version; the outer one wins, the gateway forwards only the inner one (section 2)."""
+    """The protocol version; the outer one wins, gateways forward only the inner one (docs/protocol.md, Versions)."""
     version = body.protocol_version
     if version is None:
         version = body.message.get("protocol_version")

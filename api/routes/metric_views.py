@@ -1,4 +1,4 @@
-"""The metric views of the original, computed from stored rows (protocol section 11)."""
+"""The metric views of the original, computed from stored rows (docs/protocol.md, Metric views)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /policy/check`: what the policy would say, and why (policy section 8)."""
+"""`POST /policy/check`: what the policy would say, and why (docs/policy.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions and their history (protocol section 6)."""
+"""Sessions and their history (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

@@ -34,19 +34,19 @@ class AskPerson:
         self._time_limit = time_limit
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
-        """See Decider; the call's panel is on the screen already."""
+        """Ask for a decision on the call, whose panel is already on the screen."""
         with self._asking(question):
             return self._decide_call(call)
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:
-        """See Decider; the call's panel is on the screen already."""
+        """Ask whether the call may run; its panel is already on the screen."""
         with self._asking(question):
             self._console.print(shown(sentence, "bold yellow"))
             run = "approve" if is_dangerous(call) else "a"
             return self._choose({run: "run it", "r": "refuse"}) == run
 
     def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:
-        """See Decider."""
+        """Ask for a decision on the plan."""
         with self._asking(question):
             choice = self._choose({"a": "approve", "m": "modify", "r": "reject"})
             if choice == "m":
@@ -54,7 +54,7 @@ class AskPerson:
             return plan_decision(plan, "approve" if choice == "a" else "reject")
 
     def answer(self, suggestions: list[str], question: Question) -> str | None:
-        """See Decider; a number picks a suggestion, anything else is the answer itself."""
+        """Ask for an answer: a number selects a suggestion, any other text is the answer itself."""
         with self._asking(question):
             text = self._ask_until_given("Your answer" + (" (a number or your own words)" if suggestions else ""))
             if text.isdecimal() and 1 <= int(text) <= len(suggestions):
@@ -63,7 +63,7 @@ class AskPerson:
 
     @contextmanager
     def _asking(self, question: Question) -> Iterator[None]:
-        """Leave the prompt when somebody else settles the question; QuestionClosed replaces its Left."""
+        """Leave the prompt when another client settles the question; QuestionClosed replaces its Left."""
         with self._time_limit.paused(), self._keyboard.leavable() as leave, question.open(leave):
             yield
 
@@ -98,7 +98,7 @@ class AskPerson:
                 return hitl_decision(call, "approve", remember="session", remember_option=option_id)
 
     def _choose(self, choices: dict[str, str]) -> str:
-        """Ask for one of the keys; an empty line is no answer, so that a stray Enter approves nothing."""
+        """Ask for one of the keys; an empty line is no answer, so that an accidental Enter approves nothing."""
         line = Text()
         for key, meaning in choices.items():
             line.append(f" {key} ", "reverse bold").append_text(Text(" ") + shown(meaning) + Text("   "))
@@ -115,7 +115,7 @@ class AskPerson:
         return text
 
     def _edit(self, tool_name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """Let the person change the arguments; None when they gave up or wrote no valid JSON."""
+        """Let the person change the arguments; None when they cancelled or wrote no valid JSON."""
         tool = BY_NAME.get(tool_name)
         field = (tool.command or tool.text) if tool is not None else None
         if tool is not None and field is not None:

@@ -45,7 +45,7 @@ class Display:
         return self._plan is not None
 
     def show(self, chunk: Chunk) -> None:
-        """See View."""
+        """Print a chunk; deltas of a text stay on one line until it ends."""
         self._plan = chunk.plan_summary or self._plan
         if chunk.type == "assistant_message":
             self._show_text(chunk)
@@ -60,7 +60,7 @@ class Display:
         self.console.print(rendered)
 
     def reply_ended(self) -> None:
-        """See View; ends a line that deltas left open."""
+        """End the line that deltas left open."""
         if self._streamed:
             self.console.print()
             self._streamed = ""
@@ -70,11 +70,11 @@ class Display:
         self.line(shown(text, style))
 
     def warn(self, sentence: str) -> None:
-        """See View."""
+        """Print a warning of the client itself."""
         self.note(sentence, "yellow")
 
     def call_proposed(self, call: Chunk, arguments: dict[str, Any]) -> None:
-        """See View; what asks or writes is shown in full."""
+        """Print a call: in full where it asks or writes, else as one line."""
         name = str(call.tool_name)
         asks = call.requires_approval or (call.metadata or {}).get("verdict") == "ask"
         tool = BY_NAME.get(name)
@@ -82,19 +82,19 @@ class Display:
         self.line(call_panel(call, arguments, self._workspace) if shows_all else call_line(name, arguments))
 
     def call_rejected(self, call: Chunk, feedback: str | None) -> None:  # noqa: ARG002 its panel is on the screen
-        """See View."""
+        """Print that the call was rejected."""
         self.warn(f"  rejected: {feedback}" if feedback else "  rejected")
 
     def call_finished(self, call: Chunk, outcome: ToolOutcome) -> None:
-        """See View."""
+        """Print the outcome of the call."""
         self.line(outcome_lines(str(call.tool_name), outcome))
 
     def question_closed(self, reason: str) -> None:
-        """See View."""
+        """Print how the question was settled by another client."""
         self.warn(f"Settled elsewhere: {reason}")
 
     def task_ended(self, summary: TaskSummary, session_id: str) -> None:
-        """See View."""
+        """Print the summary of the task."""
         self.line(summary_panel(summary, session_id))
 
     def _show_text(self, chunk: Chunk) -> None:
@@ -105,7 +105,7 @@ class Display:
         if content.startswith(self._streamed):
             self._write(content[len(self._streamed) :])
         else:
-            # A lost connection swallowed deltas: the full text is the truth.
+            # Deltas were lost with the connection: print the full text.
             self.note("… the whole answer:")
             self._write(content)
         self.reply_ended()

@@ -21,33 +21,33 @@ class JsonView:
         self._output = output
 
     def show(self, chunk: Chunk) -> None:
-        """See View."""
+        """Print a `chunk` line."""
         self._print("chunk", chunk=chunk.model_dump(exclude_none=True))
 
     def reply_ended(self) -> None:
-        """See View."""
+        """Print nothing: the `done` chunk was printed."""
 
     def call_proposed(self, call: Chunk, arguments: dict[str, Any]) -> None:
-        """See View; the chunk has been printed."""
+        """Print nothing: the chunk of the call was printed."""
 
     def call_rejected(self, call: Chunk, feedback: str | None) -> None:
-        """See View."""
+        """Print a `rejected` line."""
         self._print("rejected", call_id=call.call_id, feedback=feedback)
 
     def call_finished(self, call: Chunk, outcome: ToolOutcome) -> None:
-        """See View."""
+        """Print a `result` line."""
         self._print("result", call_id=call.call_id, result=outcome.result, error=outcome.error)
 
     def question_closed(self, reason: str) -> None:
-        """See View."""
+        """Write the reason to the standard error."""
         self.warn(reason)
 
     def warn(self, sentence: str) -> None:
-        """See View."""
+        """Write a sentence to the standard error."""
         print(sentence, file=sys.stderr)
 
     def task_ended(self, summary: TaskSummary, session_id: str) -> None:
-        """See View."""
+        """Print the `end` line."""
         usage = dict(summary.usage)
         self._print("end", outcome=summary.outcome, session_id=session_id, changed=summary.changed, usage=usage)
 

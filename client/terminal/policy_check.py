@@ -1,4 +1,4 @@
-"""`agent-runtime policy check`: the verdict of the policy on a call that nobody makes."""
+"""`agent-runtime policy check`: the verdict of the policy on a call, without running it."""
 
 from __future__ import annotations
 

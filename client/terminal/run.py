@@ -157,7 +157,7 @@ def _converse(
     index: SessionIndex,
     server: str,
 ) -> None:
-    """Read requests from the person until they leave; what the server refuses is shown, and the talk goes on."""
+    """Read requests from the person until they leave; a refusal of the server does not end the conversation."""
     display.note(HINT)
     while True:
         try:

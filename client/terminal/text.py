@@ -1,4 +1,4 @@
-"""Foreign text as rich text: nothing in it can move the cursor, hide itself, or be read as markup."""
+"""Untrusted text as rich text: it cannot move the cursor, hide itself, or be read as markup."""
 
 from __future__ import annotations
 

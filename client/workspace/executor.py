@@ -62,18 +62,18 @@ class ToolOutcome:
 
 
 class Executor(Protocol):
-    """Runs the tool calls of a session on the user's machine: first it looks, then a person may, then it runs."""
+    """Runs the tool calls of a session on the user's machine: each is examined first, then executed."""
 
     def environment(self) -> dict[str, Any]:
         """Describe the machine as the `environment` of a user_message (docs/protocol.md, `user_message`)."""
         ...
 
     def examine(self, request: ToolRequest) -> Examination:
-        """Look at a call without doing it; never raises for what the call asks."""
+        """Examine a call without running it; never raises for the content of the call."""
         ...
 
     def execute(self, examination: Examination, time_left_s: float) -> ToolOutcome:
-        """Run what was examined; never raises for what the call asks. Its concerns were approved by the person."""
+        """Run an examined call whose concerns were approved; never raises for the content of the call."""
         ...
 
     def stop(self) -> None:
@@ -98,7 +98,7 @@ class WorkspaceExecutor:
         self._slot = CommandSlot()
 
     def environment(self) -> dict[str, Any]:
-        """See Executor; the project's instructions are read anew each time."""
+        """Describe the machine; the project's instructions are read again for each message."""
         machine = self._machine()
         instructions = self._instructions.read(machine)
         return machine | ({"instructions": instructions} if instructions else {})
@@ -110,7 +110,7 @@ class WorkspaceExecutor:
         return declaration | ({"rules": list(self._rules.declared)} if self._rules.declared else {})
 
     def examine(self, request: ToolRequest) -> Examination:
-        """See Executor: its arguments, the name behind links, the policy on that name, and what a write presumes."""
+        """Check the arguments, the resolved path, the policy on that path, and the precondition of a write."""
         is_command = request.tool_name == EXECUTE_COMMAND.name
         try:
             _check_arguments(request)
@@ -129,7 +129,7 @@ class WorkspaceExecutor:
         return Examination(request, located, concerns, notes=notes)
 
     def execute(self, examination: Examination, time_left_s: float = float("inf")) -> ToolOutcome:
-        """See Executor."""
+        """Run the examined call within the time that is left, in seconds."""
         request, located = examination.request, examination.located
         if examination.refusal is not None or located is None:
             return ToolOutcome(error=examination.refusal)
@@ -144,7 +144,7 @@ class WorkspaceExecutor:
         return ToolOutcome(result, changed=tuple(self._workspace.changed), blame=result.get("sandbox"))
 
     def stop(self) -> None:
-        """See Executor."""
+        """Stop the command that runs, if there is one."""
         self._slot.stop()
 
     def _locate(self, request: ToolRequest) -> Located:
@@ -154,7 +154,7 @@ class WorkspaceExecutor:
         return self._workspace.locate_for_write(path) if writes(request.tool_name) else self._workspace.locate(path)
 
     def _command_concerns(self, request: ToolRequest, folder: Located) -> tuple[Concern, ...]:
-        """Look at a command that nobody looks at: what a person approves is the command as it stands."""
+        """Return the concerns about a command that runs without approval; an approved one has none."""
         if request.tool_name != EXECUTE_COMMAND.name or request.is_asked:
             return ()
         commands = commands_of(request, folder)

@@ -36,7 +36,7 @@ _INERT = re.compile(
 def git_concerns(
     workspace: Workspace, commands: Sequence[SimpleCommand], environment: Mapping[str, str], *, is_held: bool
 ) -> tuple[Concern, ...]:
-    """Say why a git command that nobody looked at must be looked at; `is_held` says that a sandbox holds programs."""
+    """Say why a git command may not run without approval; `is_held`: a sandbox confines the programs it starts."""
     found: dict[Concern, None] = {}
     for command in commands:
         if command.argv[0] != "git" or command.argv[1:] == ("--version",):

@@ -1,4 +1,4 @@
-"""The operands of a command that nobody looked at: one that leads through a link says something else than it does."""
+"""The operands of a command that runs without approval: those that lead through a link are concerns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a write presumes about the file (docs/protocol.md section 4): unread or changed content is not overwritten."""
+"""What a write presumes about the file (docs/protocol.md, Chunks): unread or changed content is not overwritten."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class ToolRequest:
     agent: str | None = None
     """The agent that makes the call, where the server tells; its file rules hold for what a link names, too."""
     is_asked: bool = False
-    """Whether a person decides on the call; what nobody looked at gets a narrower sandbox."""
+    """Whether a person decides on the call; a call without approval gets a narrower sandbox."""
     execution: Mapping[str, Any] | None = None
     """The execution contract of a command that needs no approval (docs/policy.md)."""
     precondition: Precondition | None = None

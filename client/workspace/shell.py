@@ -146,9 +146,9 @@ class CappedOutput:
 
     def add(self, block: bytes) -> None:
         """Take what was read; memory stays bounded."""
-        room = self._head_bytes - len(self._head)
-        self._head += block[:room]
-        self._tail += block[room:]
+        missing = self._head_bytes - len(self._head)
+        self._head += block[:missing]
+        self._tail += block[missing:]
         excess = len(self._tail) - self._tail_bytes
         if excess > 0:
             del self._tail[:excess]

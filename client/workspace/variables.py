@@ -31,7 +31,7 @@ _QUIET = {"PAGER": "cat", "GIT_PAGER": "cat", "TERM": "dumb", "GIT_TERMINAL_PROM
 
 
 def command_environment(root: Path, *, is_asked: bool, hints: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables of a command; one that nobody looked at finds no program inside the workspace."""
+    """Return the variables of a command; without approval it finds no program inside the workspace."""
     kept = {name: value for name, value in os.environ.items() if not is_secret(name, value)}
     if not is_asked:
         for name in _AGENTS:

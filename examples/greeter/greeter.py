@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Greet everybody in names.txt, or the world when there is no such file."""
+"""Greet every name in names.txt, or the world when there is no such file."""
 
 from pathlib import Path
 

@@ -107,7 +107,7 @@ def read_turn(messages: Sequence[BaseMessage]) -> Turn:
     start = len(messages)
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
-        if isinstance(message, HumanMessage) and not message.additional_kwargs.get("nudge"):
+        if isinstance(message, HumanMessage) and not message.additional_kwargs.get("reprompt"):
             start = index
             if not _answers_a_question(messages, index):
                 break

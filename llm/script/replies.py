@@ -97,7 +97,7 @@ def _play(script: list[Any], played: int, position: int) -> Spoken:
 
 
 def _classification(text: str) -> str:
-    """Answer the classifier's question (docs/protocol.md, section 8) with the words of `routing/`."""
+    """Answer the classifier's question (docs/routing.md) with the words of `routing/`."""
     agent, is_plan = route(text.rpartition("The request to classify:")[2].strip())
     answer = {"is_atomic": not is_plan, "agent": agent, "confidence": "medium", "reason": "Chosen by keywords."}
     return json.dumps(answer)

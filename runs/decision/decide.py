@@ -20,7 +20,7 @@ from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, U
 def decide(view: View, request: Request, terms: Terms, now: str) -> Effects:
     """Decide what a request does to its session; `now` is the time as the tables write it.
 
-    Raises the refusals of docs/protocol.md section 4 where nothing at all is written.
+    Raises the refusals for which nothing at all is written (docs/protocol.md, Error codes).
     """
     message = request.message
     if isinstance(message, Expire):

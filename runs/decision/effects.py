@@ -133,7 +133,7 @@ def round_with(view: View, changed: CallRecord) -> tuple[CallRecord, ...]:
 
 
 def waits_for(records: Sequence[CallRecord]) -> Outcome:
-    """What a session waits for: the first of approval, answer, plan, tool (protocol section 3)."""
+    """What a session waits for: the first of approval, answer, plan, tool (docs/protocol.md, Messages)."""
     return outcome_of(
         {"ide_call" if r.kind == "approval" and r.state != "pending" else r.kind for r in records if r.is_open}
     )

@@ -43,7 +43,7 @@ def start_turn(
 
 
 def too_long(session: Session, terms: Terms) -> Error | None:
-    """The refusal of a message beyond MAX_MESSAGES (section 10)."""
+    """The refusal of a message beyond MAX_MESSAGES (docs/protocol.md, Limits)."""
     if session.message_count < terms.max_messages:
         return None
     sentence = f"This session has reached its limit of {terms.max_messages} messages; start a new one."
@@ -80,7 +80,7 @@ def switched(
 
 
 def too_many_switches(session: Session, terms: Terms) -> Error | None:
-    """The refusal of a switch beyond MAX_SWITCHES (section 10)."""
+    """The refusal of a switch beyond MAX_SWITCHES (docs/protocol.md, Limits)."""
     if session.switch_count < terms.max_switches:
         return None
     sentence = f"This session has reached its limit of {terms.max_switches} switches."
@@ -109,7 +109,7 @@ def take_switch(
 def choose_agent(
     view: View, session: Session, request: Request, choice: ChooseAgent, terms: Terms, now: str
 ) -> Effects:
-    """Switch without a message (section 6); what a message would be told in a chunk is refused."""
+    """Switch without a message (docs/protocol.md, Endpoints); what a message would be told in a chunk is refused."""
     wanted = choice.agent
     if wanted not in terms.agents:
         raise AgentUnknown(f"Invalid agent type: '{wanted}'. Allowed values: {list(terms.agents)}")

@@ -19,7 +19,7 @@ from wire.protocol import SessionInfo, UserMessage
 
 
 def enter(view: View, request: Request, now: str) -> tuple[Session, Effects]:
-    """Find the session, a swept one too, or create an unknown one (sections 3 and 10)."""
+    """Find the session, a swept one too, or create an unknown one (docs/protocol.md, Messages and Limits)."""
     session = view.session
     if session is None:
         created = Session(request.session_id, request.owner or "", created_at=now, last_activity=now)

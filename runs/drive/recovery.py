@@ -41,7 +41,7 @@ async def _try_take_over(engine: Engine, orphan: Run) -> bool:
 
 
 async def take_over(engine: Engine, orphan: Run) -> bool:
-    """Claim one run anew and go on with it; False when another worker was first or its row is locked."""
+    """Claim one run again and continue it; False when another worker was first or its row is locked."""
     async with engine.database.transaction() as tx:
         attempt = await runs.take_over(tx, orphan, engine.worker)
     if attempt is None:
@@ -54,7 +54,7 @@ async def take_over(engine: Engine, orphan: Run) -> bool:
 
 
 async def find_start(engine: Engine, run: Run) -> Start:
-    """Where a run goes on that was claimed anew; what its last attempt said in vain is declared void."""
+    """Where a run continues that was claimed again; the text that its last attempt showed in vain is declared void."""
     graph = engine.graph.copy({"checkpointer": engine.checkpoints.saver()})
     snapshot = await graph.aget_state(thread_config(run))
     metadata: Any = snapshot.metadata or {}

@@ -1,4 +1,4 @@
-"""What time does to sessions: approvals expire, idle sessions are swept, long-deleted ones are removed (section 10).
+"""Periodic work on sessions: approvals expire, idle sessions are swept, deleted ones removed (docs/settings.md).
 
 Scenarios such as S27: docs/scenarios.md.
 """

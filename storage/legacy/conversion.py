@@ -68,7 +68,7 @@ class Converted:
 
 
 def session_id_of(source_id: str) -> str:
-    """The id of an imported session: its own where our form allows it (`docs/protocol.md` section 3)."""
+    """The id of an imported session: its own where it is valid here (docs/protocol.md, Messages)."""
     return source_id if _SESSION_ID.fullmatch(source_id) else str(uuid.uuid5(NAMESPACE, source_id))
 
 

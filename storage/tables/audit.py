@@ -32,7 +32,7 @@ AuditEvent = Literal[
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One entry (protocol section 6, audit)."""
+    """One entry (docs/protocol.md, Endpoints)."""
 
     at: str = field(default_factory=stamp, kw_only=True)
     event: AuditEvent

@@ -24,7 +24,7 @@ class PlanRecord:
     created_at: str
 
     def shown(self) -> dict[str, Any]:
-        """The plan in the form of the wire (protocol section 4, plan_summary)."""
+        """The plan in the form of the wire (docs/protocol.md, Chunks)."""
         return {**self.summary, "status": self.status}
 
 

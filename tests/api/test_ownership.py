@@ -54,29 +54,29 @@ def own_session(client: httpx.Client, stub: OpenAIStub) -> Ide:
 def test_another_owner_finds_nothing(client: httpx.Client, stub: OpenAIStub) -> None:
     ide = own_session(client, stub)
     before = (ide.get(), ide.audit(), ide.pending())
-    stranger = {"X-End-User": "stranger"}
+    other = {"X-End-User": "other"}
     found = routes()
     assert len(found) >= 15
     for method, path in found:
         filled = path.replace("{session_id}", ide.session_id).replace("{call_id}", "call_1")
         filled = re.sub(r"\{\w+(:path)?\}", "x", filled)
-        response = client.request(method, filled, json=BODIES.get((method, path)), headers=stranger)
-        missing = client.request(method, filled.replace(ide.session_id, "s-missing"), headers=stranger)
+        response = client.request(method, filled, json=BODIES.get((method, path)), headers=other)
+        missing = client.request(method, filled.replace(ide.session_id, "s-missing"), headers=other)
         assert response.status_code == 404, (method, path, response.text)
         if (method, path) not in BODIES:
             assert response.text == missing.text.replace("s-missing", ide.session_id), (method, path)
     for message in MESSAGES:
         body = {"session_id": ide.session_id, "protocol_version": 2, "message": message}
-        response = client.post("/agent/message/stream", json=body, headers=stranger)
+        response = client.post("/agent/message/stream", json=body, headers=other)
         assert (response.status_code, response.json()["code"]) == (404, "session_unknown"), message
     check = {"agent": "coder", "tool": "read_file", "arguments": {"path": "a"}, "session_id": ide.session_id}
-    assert client.post("/policy/check", json=check, headers=stranger).status_code == 404
-    assert client.delete(ide.path, params={"hard": True}, headers=stranger).status_code == 404
+    assert client.post("/policy/check", json=check, headers=other).status_code == 404
+    assert client.delete(ide.path, params={"hard": True}, headers=other).status_code == 404
     for path in ("/sessions", "/events/metrics/sessions", "/events/metrics", "/events/audit-log", "/events/stats"):
-        assert ide.session_id not in client.get(path, headers=stranger).text, path
-    empty = client.get("/events/metrics", headers=stranger).json()["metrics"]
+        assert ide.session_id not in client.get(path, headers=other).text, path
+    empty = client.get("/events/metrics", headers=other).json()["metrics"]
     assert not any(empty.values())
-    assert client.get("/events/stats", headers=stranger).json()["total_published"] == 0
+    assert client.get("/events/stats", headers=other).json()["total_published"] == 0
     assert (ide.get(), ide.audit(), ide.pending()) == before
 
 
@@ -84,7 +84,7 @@ MESSAGE, CREATE = ("post", "/agent/message/stream"), ("post", "/sessions")
 Told = dict[tuple[str, str], tuple[int, str, frozenset[str]]]
 
 
-def told_to_a_stranger(client: httpx.Client, session_id: str) -> Told:
+def seen_by_another_owner(client: httpx.Client, session_id: str) -> Told:
     """What another owner is told about one id, by route: status, names of headers, and the body of a refusal."""
     said = {"session_id": session_id, "protocol_version": 2, "message": {"type": "user_message", "content": "hello"}}
     bodies = {**BODIES, MESSAGE: said, CREATE: {"session_id": session_id}}
@@ -92,7 +92,7 @@ def told_to_a_stranger(client: httpx.Client, session_id: str) -> Told:
     for method, path in [*routes(), CREATE, MESSAGE]:
         filled = path.replace("{session_id}", session_id).replace("{call_id}", "call_1")
         url = re.sub(r"\{\w+(:path)?\}", "x", filled)
-        response = client.request(method, url, json=bodies.get((method, path)), headers={"X-End-User": "stranger"})
+        response = client.request(method, url, json=bodies.get((method, path)), headers={"X-End-User": "other"})
         answer = response.text.replace(session_id, "ID") if response.is_error else ""
         told[method, path] = (response.status_code, answer, frozenset(response.headers))
     return told
@@ -103,11 +103,11 @@ def test_another_owner_learns_only_whether_an_id_is_taken(client: httpx.Client, 
     waiting, deleted, removed = (own_session(client, stub) for _ in range(3))
     assert client.delete(deleted.path).status_code == 200
     assert client.delete(removed.path, params={"hard": True}).status_code == 200
-    of_taken = told_to_a_stranger(client, waiting.session_id)
-    assert told_to_a_stranger(client, deleted.session_id) == of_taken
+    of_taken = seen_by_another_owner(client, waiting.session_id)
+    assert seen_by_another_owner(client, deleted.session_id) == of_taken
     for free in (f"s-{uuid.uuid4()}", removed.session_id):
         stub.script([{"text": "Hello"}])
-        of_free = told_to_a_stranger(client, free)
+        of_free = seen_by_another_owner(client, free)
         assert {route for route in of_taken if of_taken[route] != of_free[route]} == {CREATE, MESSAGE}
         assert [(of_taken[route][0], of_free[route][0]) for route in (CREATE, MESSAGE)] == [(409, 201), (404, 200)]
     assert waiting.pending() == ["call_1"]

@@ -57,5 +57,5 @@ def test_a_result_has_an_address(db_url: str, stub: OpenAIStub) -> None:
         assert (after["state"], after["result"]) == ("done", RESULT)
         missing = client.get(f"{ide.path}/calls/nobody/result")
         assert (missing.status_code, missing.json()["code"]) == (404, "call_unknown")
-        stranger = client.get(f"{ide.path}/calls/c/1/result", headers={"X-End-User": "stranger"})
-        assert (stranger.status_code, stranger.json()["code"]) == (404, "session_unknown")
+        other = client.get(f"{ide.path}/calls/c/1/result", headers={"X-End-User": "other"})
+        assert (other.status_code, other.json()["code"]) == (404, "session_unknown")

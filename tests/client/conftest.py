@@ -1,4 +1,4 @@
-"""The tests neither read nor leave anything in the home of whoever runs them."""
+"""The tests neither read nor write the home folder of the person who runs them."""
 
 import os
 from pathlib import Path

@@ -28,7 +28,7 @@ class Refuse:
     body: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     logged: Sequence[Chunk_] = ()
-    """What somebody else's request put into the log before."""
+    """The entries of the log from another client's request."""
 
 
 Reply = Sequence[Chunk_ | Marker] | Refuse

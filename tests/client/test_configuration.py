@@ -1,4 +1,4 @@
-"""What configures a client: a stranger's folder sets no address, key, rule, database or model."""
+"""What configures a client: an untrusted folder sets no address, key, rule, database or model."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A repository's configuration starts nothing under a git command that nobody looked at: tried with the real git."""
+"""A repository's configuration starts nothing under a git command without approval: tried with the real git."""
 
 import subprocess
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_key_that_may_start_a_program_asks_where_no_sandbox_holds_it(root: Path,
     assert bool(examine(root, boundary=boundary).concerns) is not Confinement(boundary).holds_everything
 
 
-def test_filter_of_a_stranger_is_asked_about_before_it_runs(root: Path) -> None:
+def test_untrusted_filter_is_asked_about_before_it_runs(root: Path) -> None:
     canary = root.parent / "ran"
     git(root, "config", "filter.x.clean", f"touch {canary}; cat")
     (root / ".gitattributes").write_text("*.txt filter=x\n")
@@ -103,7 +103,7 @@ def test_included_configuration_counts(root: Path) -> None:
     assert "gpg.program" in concern.text
 
 
-def test_repository_of_somebody_else_asks(root: Path, tmp_path: Path) -> None:
+def test_repository_outside_the_workspace_asks(root: Path, tmp_path: Path) -> None:
     bare, inner, linked, empty = (tmp_path / name for name in ("bare", "work/sub", "linked", "empty"))
     git(tmp_path, "init", "-q", "--bare", str(bare))
     inner.mkdir()

@@ -1,4 +1,4 @@
-"""A command that nobody looked at asks when an operand leads through a link, however the operand is written."""
+"""A command without approval asks when an operand leads through a link, however the operand is written."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A write that presumes something about the file is refused when it does not hold (docs/protocol.md section 4)."""
+"""A write that presumes something about the file is refused when it does not hold (docs/protocol.md, Chunks)."""
 
 from hashlib import sha256
 from pathlib import Path

@@ -205,7 +205,7 @@ def settled_elsewhere(*logged: Chunk_) -> Refuse:
     return Refuse(409, {"detail": "Decided before.", "code": "call_settled"}, logged=logged)
 
 
-def test_answer_is_shown_when_somebody_else_rejected_the_call(root: Path) -> None:
+def test_answer_is_shown_when_another_client_rejected_the_call(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
     elsewhere = settled_elsewhere(status("c1", "rejected"), says("Then not."), done())
     with talk(root, ApproveAll(), [ask, done("awaiting_approval")], elsewhere) as t:
@@ -215,7 +215,7 @@ def test_answer_is_shown_when_somebody_else_rejected_the_call(root: Path) -> Non
         assert not (root / "b.txt").exists()
 
 
-def test_call_runs_once_with_the_arguments_that_somebody_else_approved(root: Path) -> None:
+def test_call_runs_once_with_the_arguments_that_another_client_approved(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="original")
     edited = {"path": "b.txt", "content": "edited"}
     elsewhere = settled_elsewhere(status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool"))

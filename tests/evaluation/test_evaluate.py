@@ -135,7 +135,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
         read_tasks(file)
 
 
-def test_the_desk_answers_every_tool_of_a_client() -> None:
+def test_the_fake_workspace_answers_every_tool_of_a_client() -> None:
     workspace = FakeWorkspace({"lib/a.py": "one\ntwo\n", "b.md": ""}, {"test": "3 passed"})
     assert workspace.answer("read_file", {"path": "lib/a.py", "start_line": 2})["result"]["content"] == "two\n"
     assert "does not exist" in workspace.answer("read_file", {"path": "x"})["error"]

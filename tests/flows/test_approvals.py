@@ -221,7 +221,7 @@ def wait_for_expiry(ide: Ide) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_interleaving_leaves_each_record_final_and_answered_once(db_url: str, stub: OpenAIStub, seed: int) -> None:
-    """Decisions, results, cancel, expiry, messages and restarts in a seeded order (policy section 9, property 4)."""
+    """Decisions, results, cancel, expiry, messages and restarts in a seeded order (docs/policy.md)."""
     chance = random.Random(seed)
     expires = seed % 3 == 0
     server = Restartable(db_url, stub, llm_max_retries=0, approval_expiry_hours=0.0003 if expires else 24)

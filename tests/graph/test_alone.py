@@ -51,7 +51,7 @@ async def test_each_agent_can_be_chosen(graph: Graph, agent: str) -> None:
     assert {m.name for m in values["messages"] if m.type == "ai"} == {agent}
 
 
-async def test_counters_begin_anew_with_each_message(graph: Graph) -> None:
+async def test_counters_start_at_zero_with_each_message(graph: Graph) -> None:
     for _ in range(3):
         values = await say(graph, "What is a closure?", agent="ask")
     assert values["turn"]["model_calls"] == 1

@@ -11,7 +11,7 @@ from tests.openai_stub import OpenAIStub
 
 CODER = Path(__file__).parents[2] / "prompts" / "coder.md"
 CONTEXT_TOKENS = 5550 + len(CODER.read_text(encoding="utf-8")) // 3
-"""Room for about six results of 2,500 characters behind the prompt, however long that is."""
+"""Fits about six results of 2,500 characters after the prompt of any length."""
 TOO_LONG = {"error": {"message": "maximum context length exceeded", "code": "context_length_exceeded"}}
 
 
@@ -97,7 +97,7 @@ def test_a_summary_that_fails_is_replaced_by_an_outline(serve: Serve, stub: Open
     assert outcomes(tmp_path / "test.db", "summary") == ["failed"]
 
 
-def test_room_is_made_inside_a_subtask_without_losing_the_step(serve: Serve, stub: OpenAIStub) -> None:
+def test_thread_is_compacted_inside_a_subtask_without_losing_the_step(serve: Serve, stub: OpenAIStub) -> None:
     stub.classify = {"is_atomic": False, "agent": "plan", "confidence": "high", "reason": "complex"}
     task = {"title": "Read", "description": "Read all files", "agent": "coder", "estimated_time_minutes": 5}
     plan = {"title": "Look", "description": "Look at it", "subtasks": [task]}

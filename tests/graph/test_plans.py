@@ -1,4 +1,4 @@
-"""Plans over real HTTP: made, approved, carried out in order, over pauses and a restart (protocol S19-S24)."""
+"""Plans over real HTTP: made, approved, carried out in order, over pauses and a restart (docs/scenarios.md S19-S24)."""
 
 from __future__ import annotations
 

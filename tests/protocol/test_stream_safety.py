@@ -30,7 +30,7 @@ def client(shared: Serve) -> httpx.Client:
 
 
 def read(body: bytes) -> list[dict[str, Any]]:
-    """Read a body as a gateway with `str.splitlines` does, and insist on every line."""
+    """Read a body as a gateway with `str.splitlines` does; every line must be valid."""
     chunks = []
     last = 0
     for line in body.decode("utf-8").splitlines():

@@ -86,7 +86,7 @@ class Planted:
 
 
 def test_a_stored_class_name_makes_no_object() -> None:
-    """What somebody wrote into the database comes back as plain data or not at all."""
+    """A foreign object in the database is read as plain data or refused."""
     lenient = JsonPlusSerializer(allowed_msgpack_modules=True)
     kind, blob = lenient.dumps_typed({"message": HumanMessage("hi"), "planted": Planted("x")})
     assert isinstance(lenient.loads_typed((kind, blob))["planted"], Planted)

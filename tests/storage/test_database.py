@@ -1,4 +1,4 @@
-"""Connections: errors translated once, transactions that survive a cancel, a file that somebody else holds."""
+"""Connections: errors translated once, transactions that survive a cancel, a file that another process has locked."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def bring(source: str, target: str, owner: str = "") -> Report:
 
 
 def undated(row: str) -> str:
-    """A row without what each import makes anew: the interrupt's id and the new deadline."""
+    """A row without the values that differ with each import: the interrupt's id and the new deadline."""
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", "…", re.sub(r"'[0-9a-f]{32}'", "…", row))
 
 

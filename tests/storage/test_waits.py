@@ -1,4 +1,4 @@
-"""Locked tables and full files: requests are refused while somebody else holds on, and readiness says so."""
+"""Locked tables and full files: requests are refused while another process holds the lock, and readiness says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents and the switches between them (docs/protocol.md, endpoints)."""
+"""Agents and the switches between them (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SwitchView(BaseModel):
 
 
 class AgentContextView(BaseModel):
-    """Who is current in a session."""
+    """The current agent of a session."""
 
     id: str
     session_id: str

@@ -1,4 +1,4 @@
-"""What waits for a decision, the decisions, the audit and the remembered rules (docs/protocol.md, endpoints)."""
+"""What waits for a decision, the decisions, the audit and the remembered rules (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

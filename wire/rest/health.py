@@ -1,4 +1,4 @@
-"""Whether the process serves (docs/protocol.md, endpoints)."""
+"""Whether the process serves (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

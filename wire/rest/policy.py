@@ -1,4 +1,4 @@
-"""The policy's verdict on a call that nobody makes (docs/protocol.md, endpoints)."""
+"""The policy's verdict on a call, without running it (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MatchView(BaseModel):
 
 
 class PolicyVerdict(BaseModel):
-    """What the policy says of a call (section 4, explanation)."""
+    """What the policy says of a call (docs/protocol.md, Chunks)."""
 
     verdict: Literal["allow", "ask", "deny"]
     danger: Literal["low", "normal", "high"]

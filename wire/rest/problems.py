@@ -1,4 +1,4 @@
-"""Refusals as JSON bodies (docs/protocol.md, endpoints)."""
+"""Refusals as JSON bodies (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wire.protocol import ErrorCode
 
 
 class Problem(BaseModel):
-    """A refused request: one plain sentence and its code (section 1, HTTP errors)."""
+    """A refused request: one plain sentence and its code (docs/protocol.md, Transport)."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"detail": "Session s1 not found", "code": "session_unknown"}]}

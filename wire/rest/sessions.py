@@ -1,4 +1,4 @@
-"""Sessions, their history and their cancel (docs/protocol.md, endpoints)."""
+"""Sessions, their history and their cancel (docs/protocol.md, Endpoints)."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ FILE_NAME = "AGENTS.md"
 MAX_FOLDERS = 100
 
 
-def _unheard(sentence: str) -> None:
-    """Where nobody reads notes."""
+def _ignore_note(sentence: str) -> None:
+    """The default receiver of notes: drops them."""
 
 
 class ProjectInstructions:
-    """Reads the files anew for each message: what was edited meanwhile counts, and the folders of files in use too."""
+    """Reads the files again for each message: what was edited meanwhile counts, and the folders of files in use too."""
 
-    def __init__(self, workspace: Workspace, warn: Callable[[str], None] = _unheard) -> None:
+    def __init__(self, workspace: Workspace, warn: Callable[[str], None] = _ignore_note) -> None:
         self._workspace = workspace
         self._warn = warn
         self._folders: dict[str, None] = {".": None}

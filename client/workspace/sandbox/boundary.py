@@ -45,12 +45,12 @@ class NoBoundary:
     holds_network = False
 
     def wrapped(self, argv: Sequence[str], folder: Path, reach: Reach) -> list[str]:  # noqa: ARG002 nothing is held
-        """See Boundary."""
+        """Return the command unchanged."""
         return list(argv)
 
 
 def declared(boundary: Boundary) -> Mapping[str, Any]:
-    """Say what holds a command that nobody looked at, as `environment.sandbox` (docs/protocol.md section 3)."""
+    """Describe the sandbox of unapproved commands, as `environment.sandbox` (docs/protocol.md, Messages)."""
     holds = boundary.kind != "none"
     return {"kind": boundary.kind, "network": not boundary.holds_network, "write": "none" if holds else "workspace"}
 

@@ -9,7 +9,7 @@ from client.workspace.sandbox.boundary import Kind, Reach
 
 
 class Bubblewrap:
-    """See Boundary."""
+    """Confines a program with bubblewrap: namespaces of its own, and only the mounts of its reach."""
 
     kind: Kind = "bubblewrap"
     holds_network = True
@@ -18,7 +18,7 @@ class Bubblewrap:
         self._program = program
 
     def wrapped(self, argv: Sequence[str], folder: Path, reach: Reach) -> list[str]:
-        """See Boundary; when bubblewrap is killed, the process namespace ends with all that runs in it."""
+        """Return the bwrap command; when bwrap is killed, its process namespace ends with all processes in it."""
         options = ["--die-with-parent", "--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
         options += ["--unshare-cgroup-try", "--cap-drop", "ALL"]
         if not reach.may_connect:

@@ -16,13 +16,13 @@ _MACHINE_FACTS = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys/k
 
 
 class Landlock:
-    """See Boundary; holds files and TCP, not UDP and not the sockets of other programs in the file system."""
+    """Confines files and TCP with Landlock, but not UDP and not UNIX sockets of other programs."""
 
     kind: Kind = "landlock"
     holds_network = False
 
     def wrapped(self, argv: Sequence[str], folder: Path, reach: Reach) -> list[str]:  # noqa: ARG002 it keeps its folder
-        """See Boundary."""
+        """Return the command of the launcher, which restricts itself and becomes the program."""
         read = [*reach.readable, reach.workspace, Path("/dev"), *(Path("/proc", name) for name in _MACHINE_FACTS)]
         write = [reach.workspace, *reach.writable] if reach.may_write else []
         rules = {

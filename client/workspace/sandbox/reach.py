@@ -1,4 +1,4 @@
-"""Which parts of the machine a command sees: little when nobody looked at it, what tools need when it was approved."""
+"""Which parts of the machine a command sees: little without approval, what tools need when it was approved."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CARGO_FILES = (".cargo/.package-cache", ".cargo/.package-cache-mutate", ".cargo
 
 
 def reading(workspace: Path) -> Reach:
-    """Return the reach of a command that nobody looked at: the workspace and programs, read-only, and no network."""
+    """Return the reach of a command without approval: the workspace and programs, read-only, and no network."""
     home = Path.home().resolve()
     wanted = [Path(path) for path in _SYSTEM] + [home / path for path in _HOME_READS] + list(_tool_folders(home))
     hidden = [home / name for name in (".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config/gh", ".config/gcloud")]

@@ -11,7 +11,7 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/tty", "/dev/dtracehelper", "/dev/ran
 
 
 class Seatbelt:
-    """See Boundary; the process group is ended by the client, seatbelt has no namespace of processes."""
+    """Confines a program with sandbox-exec; it has no process namespace, so the client kills the process group."""
 
     kind: Kind = "seatbelt"
     holds_network = True
@@ -20,7 +20,7 @@ class Seatbelt:
         self._program = program
 
     def wrapped(self, argv: Sequence[str], folder: Path, reach: Reach) -> list[str]:  # noqa: ARG002 it keeps its folder
-        """See Boundary."""
+        """Return the sandbox-exec command with the profile of the reach."""
         return [self._program, "-p", profile_of(reach), *argv]
 
 

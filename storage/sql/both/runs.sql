@@ -10,7 +10,7 @@ select {{runs}}
 from runs where id = :run_id;
 
 -- name: running_runs_of(worker)
--- What a worker drives, each with whether somebody asked to stop it.
+-- The running runs of a worker, each with whether its cancel was requested.
 select id, cancel_requested from runs where worker = :worker and status = 'running';
 
 -- name: last_run_status(session_id)$
