@@ -139,6 +139,10 @@ class RunLost(AgentRuntimeError):
     """Another worker has taken this run over; this one must not write any more."""
 
 
+class CheckpointOrder(AgentRuntimeError):
+    """A checkpoint would be stored as older than the one it follows."""
+
+
 class ModelError(AgentRuntimeError):
     """The language model did not give a usable answer."""
 

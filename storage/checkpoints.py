@@ -15,10 +15,12 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
+from langgraph.checkpoint.base import id as ids
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 
+from errors import CheckpointOrder
 from storage.database import Database, Transaction, patiently
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
@@ -48,10 +50,16 @@ class RunSaver(BaseCheckpointSaver[Any]):
         super().__init__(serde=reader.serde)
         self._reader = reader
         self._held: list[tuple[str, tuple[Any, ...]]] = []
+        self._newest = ""
+        """The greatest id that was read or held: the stock saver takes the greatest as the newest."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Read as LangGraph's saver does; waits while the database is not reachable."""
-        return await patiently(lambda: _translated(self._reader.aget_tuple(config)))
+        """Read as LangGraph's saver does, waiting while the database is away; later checkpoints get greater ids."""
+        found: CheckpointTuple | None = await patiently(lambda: _translated(self._reader.aget_tuple(config)))
+        if found is not None:
+            self._newest = max(self._newest, found.checkpoint["id"])
+            number_after(found.checkpoint["id"])
+        return found
 
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
         """Read as LangGraph's saver does; waits while the database is not reachable."""
@@ -66,7 +74,10 @@ class RunSaver(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Buffer a checkpoint until `store`."""
+        """Buffer a checkpoint until `store`; raises CheckpointOrder when it would not be the newest."""
+        if checkpoint["id"] < self._newest:
+            raise CheckpointOrder(f"The checkpoint {checkpoint['id']} does not come after {self._newest}.")
+        self._newest = checkpoint["id"]
         self._held.append(("aput", (config, copy.copy(checkpoint), copy.copy(metadata), new_versions)))
         place = config["configurable"]
         return {
@@ -106,6 +117,21 @@ class RunSaver(BaseCheckpointSaver[Any]):
                 config, checkpoint, metadata, versions = arguments
                 arguments = (config, checkpoint, {**metadata, **marks}, versions)
             await getattr(writer, method)(*arguments)
+
+
+def number_after(checkpoint_id: str) -> None:
+    """Let the ids that LangGraph makes in this process be greater than one that it has read.
+
+    LangGraph takes ids from the clock of the process. Another process, or this one before its clock stepped back, may
+    have been ahead of it.
+    """
+    try:
+        seen = ids.UUID(checkpoint_id)
+    except ValueError:
+        return  # not made by LangGraph
+    if seen.version == 6:
+        made: int | None = ids._last_v6_timestamp
+        ids._last_v6_timestamp = max(made or 0, seen.time)  # type: ignore[assignment]  # None in the library's types
 
 
 async def _translated(reading: Any) -> Any:

@@ -23,6 +23,7 @@ from runs.drive.close import close_broken, close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
+from storage import clock
 from storage.checkpoints import RunSaver
 from storage.database import patiently
 from storage.tables import calls, messages, rules, sessions
@@ -182,6 +183,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
             session_rules=tuple(rule.rule for rule in remembered),
         ),
         used_calls=used_calls,
+        clock=clock.now,
         environment=session.environment,
         multi_agent=settings.multi_agent_mode,
         offer_all_calls=run.protocol_version >= 2,

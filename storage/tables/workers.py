@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+from storage import clock
 from storage.database import ADVISORY_NAMESPACE, Transaction
 from storage.tables.columns import read
 from storage.tables.runs import Run
@@ -19,8 +22,13 @@ async def enter(tx: Transaction, worker: int) -> None:
 
 
 async def renew_lease(tx: Transaction, worker: int) -> None:
-    """Keep the lease of this worker, and with it all its runs. PostgreSQL only: SQLite has the lock of its file."""
-    await tx.run("renew_lease", worker=worker, lease_s=LEASE_S)
+    """Keep the lease of this worker, and with it all its runs; sets `storage.clock` by the clock of the database.
+
+    PostgreSQL only: SQLite has the lock of its file.
+    """
+    asked_at = time.monotonic()
+    told: float = await tx.value("renew_lease", worker=worker, lease_s=LEASE_S)
+    clock.follow(told, asked_at, time.monotonic())
 
 
 async def end_lease(tx: Transaction, worker: int) -> None:

@@ -13,10 +13,6 @@ from runs where id = :run_id;
 -- The running runs of a worker, each with whether its cancel was requested.
 select id, cancel_requested from runs where worker = :worker and status = 'running';
 
--- name: last_run_status(session_id)$
--- How the newest run ended.
-select status from runs where session_id = :session_id order by created_at desc, id desc limit 1;
-
 -- name: close_run(run_id, attempt, status, error, now)$
 -- End or pause a run; nothing comes back when another worker has taken it.
 update runs set status = :status, error = :error, updated_at = :now

@@ -1,7 +1,8 @@
--- name: renew_lease(worker, lease_s)!
--- Keep the lease of a worker: one row, whatever its runs wait for.
+-- name: renew_lease(worker, lease_s)$
+-- Keep the lease of a worker: one row, whatever its runs wait for. The time of the database comes back.
 insert into workers (id, lease_until) values (:worker, extract(epoch from clock_timestamp()) + :lease_s)
-on conflict (id) do update set lease_until = excluded.lease_until;
+on conflict (id) do update set lease_until = excluded.lease_until
+returning cast(extract(epoch from clock_timestamp()) as double precision);
 
 -- name: end_lease(worker)^
 -- End the lease of a worker, and notify the others. A run whose row is locked goes with the lease alone.

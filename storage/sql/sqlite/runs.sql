@@ -6,6 +6,10 @@ values (:run_id, :session_id, :request_id, :input, 'running', :worker,
         (julianday('now') - 2440587.5) * 86400.0 + :lease_s, 1, :protocol_version, :now, :now)
 on conflict do nothing returning id;
 
+-- name: last_run_status(session_id)$
+-- How the newest run ended, in the order in which the database took them.
+select status from runs where session_id = :session_id order by rowid desc limit 1;
+
 -- name: resume_run(run_id, request_id, worker, lease_s, protocol_version, now)$
 -- The claim of a paused run: its next attempt, or nothing when it is not paused any more.
 update runs set status = 'running', request_id = :request_id, worker = :worker, attempt = attempt + 1,
