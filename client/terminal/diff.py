@@ -12,12 +12,14 @@ from rich.text import Text
 from client.terminal.text import counted, shown
 from client.workspace.edits import planned_edit
 from client.workspace.files import bytes_of
-from client.workspace.folder import Refusal, Workspace
+from client.workspace.folder import Located, Refusal, Workspace
+from client.workspace.judgement import holds_secret
 
 MAX_LINES = 120
 MAX_LINE_CHARS = 2_000
 # difflib needs quadratic time in the worst case.
 _MAX_COMPARED_LINES = 20_000
+_WITHHELD = "a secret file, whose content is not shown,"
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -50,9 +52,12 @@ class FileDiff:
 
 
 def diff_write(workspace: Workspace, path: str, content: str, encoding: str = "utf-8") -> FileDiff:
-    """Compare the file as it is now with what is to be written."""
+    """Compare the file as it is now with what is to be written; what a secret file holds is withheld."""
     try:
-        before = _read(workspace, path, encoding)
+        located = workspace.locate(path)
+        if holds_secret(located) and located.file is not None:
+            return FileDiff(f"replaces {_WITHHELD} by {_lines_of(content)}", tuple(_marked("+", content)))
+        before = _read(workspace, located, encoding)
     except (OSError, UnicodeError, LookupError, Refusal):
         return FileDiff("replaces something that cannot be read as text", tuple(_marked("+", content)))
     if before is None:
@@ -61,9 +66,12 @@ def diff_write(workspace: Workspace, path: str, content: str, encoding: str = "u
 
 
 def diff_edit(workspace: Workspace, arguments: dict[str, Any]) -> FileDiff:
-    """Compare the file as it is now with what an edit_file call makes of it."""
+    """Compare the file with what an edit_file call makes of it; of a secret file only what the call says."""
     try:
-        edit = planned_edit(workspace, arguments, workspace.locate(str(arguments.get("path", ""))))
+        located = workspace.locate(str(arguments.get("path", "")))
+        if holds_secret(located):
+            return FileDiff(f"replaces a piece of {_WITHHELD}", _removed_and_added(arguments))
+        edit = planned_edit(workspace, arguments, located)
     except (OSError, KeyError, Refusal) as error:
         return FileDiff(f"cannot be applied: {error}", _removed_and_added(arguments))
     return _changed(edit.before, edit.after)
@@ -107,8 +115,8 @@ def _with_ends(text: str) -> list[str]:
     return [line + "\n" for line in lines] + ([last] if last else [])
 
 
-def _read(workspace: Workspace, path: str, encoding: str) -> str | None:
-    content = bytes_of(workspace, workspace.locate(path))
+def _read(workspace: Workspace, located: Located, encoding: str) -> str | None:
+    content = bytes_of(workspace, located)
     return None if content is None else content.decode(encoding)
 
 

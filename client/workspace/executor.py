@@ -9,7 +9,7 @@ from client.workspace.edits import edit_file, planned_edit
 from client.workspace.files import bytes_of, create_directory, glob, list_files, read_file, write_file
 from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
-from client.workspace.judgement import judge_target, writes
+from client.workspace.judgement import holds_secret, judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
@@ -119,7 +119,8 @@ class WorkspaceExecutor:
             concerns += self._command_concerns(request, located)
             if request.precondition is not None and not is_command:
                 request.precondition.check(bytes_of(self._workspace, located))
-            if request.tool_name == EDIT_FILE.name:
+            # A refusal would tell what a secret holds; its edit is planned when it was approved.
+            if request.tool_name == EDIT_FILE.name and not holds_secret(located):
                 planned_edit(self._workspace, request.arguments, located)
         except Refusal as refusal:
             return Examination(request, refusal=str(refusal))

@@ -8,6 +8,7 @@ from agents.roster import ROSTER
 from client.workspace.folder import Located, Refusal
 from client.workspace.request import Concern, ToolRequest
 from policy.decide import Call, Environment, Facts, Rights, decide
+from policy.paths.classes import family_of
 from policy.rules import Rules, load_rules
 from tools.catalog import BY_NAME
 
@@ -41,6 +42,11 @@ def _rights(request: ToolRequest) -> Rights:
 @cache
 def _rules() -> Rules:
     return load_rules()
+
+
+def holds_secret(located: Located) -> bool:
+    """Whether a file or folder, under its resolved name, is of a class whose reading asks (docs/policy.md)."""
+    return family_of(located.parts, "read").read != "allow"
 
 
 def writes(tool_name: str) -> bool:

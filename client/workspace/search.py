@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from client.workspace.folder import Identity, Located, Refusal, Workspace
+from client.workspace.judgement import holds_secret
 from client.workspace.walk import walk
-from policy.paths.classes import family_of
 from policy.shell.operands import picks_secrets
 
 MAX_FILE_BYTES = 2_000_000
@@ -72,7 +72,7 @@ def _texts(workspace: Workspace, arguments: dict[str, Any], top: Located) -> Ite
     # The policy asks before a search that names secrets; one that merely passes by must not read them.
     may_read_secrets = not is_folder or (wanted is not None and picks_secrets(wanted))
     for located in _files(workspace, top) if is_folder else [top]:
-        if not may_read_secrets and family_of(located.parts, "read").read != "allow":
+        if not may_read_secrets and holds_secret(located):
             continue
         if wanted and not (fnmatch.fnmatch(located.parts[-1], wanted) or fnmatch.fnmatch(located.name, wanted)):
             continue

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from client.terminal.diff import MAX_LINES, diff_write
+from client.terminal.diff import MAX_LINES, diff_edit, diff_write
 from client.workspace.folder import Workspace
 
 
@@ -65,3 +65,22 @@ def test_what_cannot_be_read_is_said(workspace: Workspace) -> None:
 def test_huge_file_is_not_compared_line_by_line(workspace: Workspace) -> None:
     (workspace.root / "huge").write_text("a\n" * 15_000)
     assert diff_write(workspace, "huge", "b\n" * 15_000).summary == "replaces 15000 lines by 15000 lines"
+
+
+@pytest.mark.parametrize("path", [".env", "conf/prod.env.bak", "notes.txt"])
+def test_what_a_secret_file_holds_is_withheld(workspace: Workspace, path: str) -> None:
+    for name in (".env", "conf/prod.env.bak"):
+        (workspace.root / name).parent.mkdir(exist_ok=True)
+        (workspace.root / name).write_text("A=1\nKEY=canary\nB=2\n")
+    (workspace.root / "notes.txt").symlink_to(".env")
+    written = diff_write(workspace, path, "A=1\nnew\n")
+    assert written.lines == ("+A=1", "+new")
+    assert "not shown" in written.summary
+    for old in ("A=1", "no such text"):
+        edited = diff_edit(workspace, {"path": path, "old": old, "new": "A=2"})
+        assert edited.lines == (f"-{old}", "+A=2")
+        assert "canary" not in edited.summary
+
+
+def test_new_secret_file_is_shown(workspace: Workspace) -> None:
+    assert diff_write(workspace, ".env", "A=1\n").summary == "new file, 1 line"

@@ -162,3 +162,12 @@ def test_glob_names_files_below_its_folder(workspace: Workspace) -> None:
 )
 def test_glob_says_what_it_cannot_do(workspace: Workspace, arguments: dict[str, Any], sentence: str) -> None:
     assert sentence in (execute(workspace, "glob", arguments).error or "")
+
+
+@pytest.mark.parametrize("old", ["KEY=a", "KEY=b"])
+def test_examining_an_edit_of_a_secret_tells_nothing_about_it(workspace: Workspace, old: str) -> None:
+    (workspace.root / ".env").write_text("KEY=a\n")
+    arguments = {"path": ".env", "old": old, "new": "KEY=c"}
+    examination = WorkspaceExecutor(workspace).examine(ToolRequest("edit_file", arguments, is_asked=True))
+    assert (examination.refusal, examination.concerns) == (None, ())
+    assert (workspace.root / ".env").read_text() == "KEY=a\n"

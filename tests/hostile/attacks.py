@@ -166,6 +166,11 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack("git-elsewhere", "another repository", (run("git -C ../outside status"), run("cd ../outside && git log"))),
     Attack("private-key", "secrets", (read("../home/.ssh/id_rsa"), read("deploy/id_rsa"), run("cat ~/.ssh/id_rsa"))),
+    Attack(
+        "secret-overwritten",
+        "secrets",
+        (write(".env", "TOKEN=theirs\n"), write("deploy/id_rsa"), write(".ENV.bak", "x\n"), read(".env")),
+    ),
     Attack("dotenv", "secrets", (read(".env"), read("./.ENV"), run("cat .env"), run("head -5 .en*"))),
     Attack(
         "recursion",

@@ -48,7 +48,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_server: OpenAIS
 def assert_nothing_leaked(world: World, outcome: Outcome, stub: OpenAIStub) -> None:
     """No canary program ran, no key or secret reached the model or the screen, no control character either."""
     sent = sent_to_the_model(stub.requests)
-    assert SECRET not in sent
+    assert SECRET not in sent + outcome.screen
     assert STARTED not in sent + outcome.screen
     assert not (world.root / "started").exists(), (world.root / "started").read_text()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", outcome.screen)
