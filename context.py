@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from langgraph.runtime import Runtime
 from pydantic.json_schema import SkipJsonSchema
@@ -64,6 +64,8 @@ class Context:
     """The number of switches that agents may still make in this session."""
     reprompt: bool = True
     """Whether the model is reprompted once when a due tool call is missing; False only to measure the effect."""
+    prompt_size: Literal["auto", "guided", "concise"] = "auto"
+    """Which prompts the agents get; `auto` goes by the model's name (`prompts/size.py`)."""
     prompt_reload: bool = False
 
     def ms_since(self, started: datetime) -> int:

@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     switch_approval: Switch = False
     max_body_bytes: int = Field(8_388_608, ge=1024)
     max_tool_result_chars: int = Field(32_768, ge=100)
+    prompt_size: Literal["auto", "guided", "concise"] = "auto"
     prompt_reload: Switch = False
 
     @model_validator(mode="before")

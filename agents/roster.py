@@ -89,7 +89,7 @@ _LOCAL = frozenset(tool.name for tool in TOOLS if tool.runs == "local")
 _FINISHING = frozenset(tool.name for tool in TOOLS if tool.effect in ("complete", "question"))
 _PLANNING = frozenset(tool.name for tool in TOOLS if tool.effect == "plan")
 _SWITCHING = frozenset(tool.name for tool in TOOLS if tool.effect == "switch")
-_WORKING = _READING | _WRITING | _COMMANDS | _LOCAL | _FINISHING | _SWITCHING
+_WORKING = _READING | _WRITING | _COMMANDS | _FINISHING | _SWITCHING
 
 AGENTS: tuple[Agent, ...] = (
     Agent(
@@ -115,7 +115,7 @@ AGENTS: tuple[Agent, ...] = (
     Agent(
         name="debug",
         when="Investigates errors, crashes and failing tests, and finds their cause.",
-        tools=_READING | _COMMANDS | _LOCAL | _FINISHING | _SWITCHING,
+        tools=_READING | _COMMANDS | _FINISHING | _SWITCHING,
         only="analyze and suggest fixes",
     ),
     Agent(
@@ -128,7 +128,7 @@ AGENTS: tuple[Agent, ...] = (
     Agent(
         name="universal",
         when="Does every kind of work alone, when there is only one agent.",
-        tools=_WORKING,
+        tools=_WORKING | _LOCAL,
         writes="any",
         role="alone",
     ),

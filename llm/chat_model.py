@@ -120,6 +120,7 @@ class Models:
         temperature: float | None = None,
         json_schema: Mapping[str, Any] | None = None,
         tool_choice: Literal["auto", "required", "none"] | None = None,
+        several_calls: bool = False,
         text_calls: bool = True,
         may_be_empty: bool = False,
         on_text: Callable[[str], None] | None = None,
@@ -128,7 +129,8 @@ class Models:
         """Ask the model, again after a failure that allows it (docs/scenarios.md S25), never after text was shown.
 
         What the server refuses of the request's form is changed at once and remembered (`llm/request/fields.py`).
-        `text_calls`: whether a call at the end of the text counts. `may_be_empty`: whether an empty reply is one.
+        `several_calls`: whether the model may make more than one call. `text_calls`: whether a call at the end of the
+        text counts. `may_be_empty`: whether an empty reply is one.
         `on_text` gets text as it comes, `on_retry` speaks before each wait.
         Raises ModelUnavailable, ModelTimeout or ModelBadReply; ConfigurationError when remote models are forbidden.
         """
@@ -138,7 +140,7 @@ class Models:
         if self._client is None:
             await self.open()
         names = [tool.name for tool in tools]
-        options = self._options(tools, temperature, json_schema, tool_choice)
+        options = self._options(tools, temperature, json_schema, tool_choice, several_calls=several_calls)
         changes = Negotiation(self._changes)
         attempts = retries = 0
         while True:
@@ -213,12 +215,15 @@ class Models:
         temperature: float | None,
         json_schema: Mapping[str, Any] | None,
         tool_choice: str | None,
+        *,
+        several_calls: bool,
     ) -> dict[str, Any]:
         """Collect the optional fields of the request (docs/models.md)."""
         options: dict[str, Any] = {}
         if tools:
             options["tools"] = [tool.declaration for tool in tools]
-            options["parallel_tool_calls"] = False
+            if not several_calls:
+                options["parallel_tool_calls"] = False
             if tool_choice is not None:
                 options["tool_choice"] = tool_choice
         temperature = self._endpoint.temperature if temperature is None else temperature

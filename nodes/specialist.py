@@ -26,6 +26,7 @@ from llm.chat_model import BUILT_IN_MODEL, WrittenCall
 from llm.reply.extras import kept_extras
 from prompts.instructions import instruction_files
 from prompts.render import Prompt, agent_prompt
+from prompts.size import prompt_size
 from state import AgentState, Turn
 
 Next = Literal[
@@ -67,6 +68,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             message_id=message_id,
             needs_plan=bool(turn.get("planning")) and not turn.get("replaces"),
             spare_calls=context.max_model_calls - model_calls - 1,
+            several_calls=_may_call_several(context),
             text_calls=context.models.name not in state.get("native_callers", []),
         )
     except ModelError as error:
@@ -161,6 +163,11 @@ def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Any, ..
     return agent.offered(single=not context.multi_agent, in_plan=bool(state.get("plan")), declared=declared)
 
 
+def _may_call_several(context: Context) -> bool:
+    """Small models do best with one call at a time; clients of protocol version 1 are offered no more."""
+    return context.offer_all_calls and prompt_size(context.prompt_size, context.models.name) == "concise"
+
+
 def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
     plan, subtask = state.get("plan"), current_subtask(state)
     step = None
@@ -173,6 +180,8 @@ def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
     others = agents_of(multi_agent=True) if context.multi_agent and not plan else ()
     return agent_prompt(
         agent.name,
+        size=prompt_size(context.prompt_size, context.models.name),
+        several_calls=_may_call_several(context),
         tools=[(tool.name, tool.description) for tool in _offered(agent, state, context)],
         environment=context.environment,
         instructions=instruction_files(

@@ -10,8 +10,15 @@ from pathlib import Path
 from string import Template
 
 from errors import ConfigurationError
+from prompts.size import PromptSize
 
 _FOLDER = Path(__file__).parent
+_MAX_FACT_CHARS = 300
+_SEVERAL_CALLS = (
+    "Reads and searches that do not depend on each other go together in one reply; a call that changes something, or "
+    "needs a result, waits for the one before it."
+)
+_ONE_CALL = "One tool call per reply: wait for its result before the next."
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ def agent_prompt(
     /,
     *,
     tools: Iterable[tuple[str, str]],
+    size: PromptSize = "guided",
+    several_calls: bool = False,
     environment: Mapping[str, object] | None = None,
     other_agents: Iterable[tuple[str, str]] = (),
     instructions: str = "",
@@ -81,16 +90,21 @@ def agent_prompt(
 ) -> Prompt:
     """Build an agent's system prompt; `tools` are (name, description), `other_agents` (name, when to use it).
 
+    `size`: an agent without `prompts/concise/<name>.md` has its guided prompt in both sizes. `several_calls`: whether
+    a reply may hold several calls. A prompt uses the variables that it needs; tools are declared in the request anyway.
     `instructions` are the files of the project as `prompts.instructions` renders them.
     `subtask` = {"goal", "description", "results": [{"description", "result"}, …]} adds the addendum of a plan's step.
     """
-    prompt = render(
-        name,
-        reload=reload,
-        tools=_lines(tools) or "- none: answer with text",
-        environment=environment_lines(environment),
-        other_agents=_lines(other_agents) or "None: nobody to hand over to. Do the whole work yourself.",
-    )
+    concise = f"concise/{name}"
+    file = concise if size == "concise" and _exists(concise) else name
+    variables = {
+        "tools": _lines(tools) or "- none: answer with text",
+        "calls": _SEVERAL_CALLS if several_calls else _ONE_CALL,
+        "environment": environment_lines(environment),
+        "other_agents": _lines(other_agents) or "None: nobody to hand over to. Do the whole work yourself.",
+    }
+    used = _source(file, reload=reload).variables
+    prompt = render(file, reload=reload, **{key: text for key, text in variables.items() if key in used})
     if instructions:
         prompt = _joined(prompt, render("instructions", reload=reload, files=instructions))
     if subtask is None:
@@ -116,10 +130,25 @@ def classifier_prompt(agents: Iterable[tuple[str, str]], *, reload: bool = False
 
 
 def environment_lines(environment: Mapping[str, object] | None) -> str:
-    """Describe the client's machine, one line per fact; what the client did not declare is unknown."""
+    """Describe the client's machine, one line per fact; of the first three, what it did not declare is unknown."""
     known = environment or {}
     facts = {"os": "Operating system", "shell": "Shell", "workspace_root": "Workspace root"}
-    return "\n".join(f"- {title}: {known.get(key) or 'unknown'}" for key, title in facts.items())
+    lines = [f"- {title}: {_fact(known.get(key)) or 'unknown'}" for key, title in facts.items()]
+    if isinstance(known.get("has_git"), bool):
+        branch = _fact(known.get("git_branch"))
+        lines.append(f"- Git repository: {f'yes, on branch {branch}' if branch else _yes_or_no(known['has_git'])}")
+    if date := _fact(known.get("date")):
+        lines.append(f"- Date: {date}")
+    return "\n".join(lines)
+
+
+def _fact(value: object) -> str:
+    """One line of bounded length: names of folders and branches come from whoever made the repository."""
+    return " ".join(value.split())[:_MAX_FACT_CHARS] if isinstance(value, str) else ""
+
+
+def _yes_or_no(value: object) -> str:
+    return "yes" if value else "no"
 
 
 def _lines(pairs: Iterable[tuple[str, str]]) -> str:
@@ -133,6 +162,10 @@ def _result_blocks(results: object) -> str:
         if isinstance(item, Mapping)
     ]
     return "\n\n".join(blocks) or "None: this step depends on no other."
+
+
+def _exists(name: str) -> bool:
+    return name in _sources or (_FOLDER / f"{name}.md").is_file()
 
 
 def _source(name: str, *, reload: bool) -> _Source:

@@ -47,6 +47,8 @@ class EnvironmentDeclared(BaseModel):
     shell: Text | None = None
     workspace_root: Text | None = None
     has_git: bool | None = None
+    git_branch: Text | None = None
+    date: Text | None = None
     tools: list[Text] | None = None
     rules: Annotated[list[Any], AfterValidator(storable)] | None = None
     instructions: Annotated[list[InstructionFile], AfterValidator(_within_limit)] | None = None

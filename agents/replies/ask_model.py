@@ -78,11 +78,13 @@ async def ask(
     message_id: str,
     needs_plan: bool,
     spare_calls: int,
+    several_calls: bool,
     text_calls: bool,
 ) -> Said:
     """Ask the model; raises ModelError only where not even a text came.
 
-    `spare_calls`: how many more requests this reply may take. `text_calls`: whether calls in the text may count.
+    `spare_calls`: how many more requests this reply may take. `several_calls`: whether it may hold more than one call.
+    `text_calls`: whether calls in the text may count.
     """
     request = last_request(conversation)
     text_calls = text_calls and not asks_to_show_call(request)
@@ -109,6 +111,7 @@ async def ask(
         context,
         write,
         conversation,
+        several_calls=several_calls,
         text_calls=text_calls,
         may_be_empty=isinstance(conversation[-1], ToolMessage),
         on_text=shown,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -10,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,21 @@ OWN_FOLDER = CONFIG_DIRECTORY
 
 # Without dir_fd (Windows) the check before the open is all there is.
 HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+_BRANCH = re.compile(rb"ref: refs/heads/([A-Za-z0-9._/+-]{1,200})\n?")
 FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+def _checked_out_branch(root: Path) -> str | None:
+    """Read the branch from `.git/HEAD`: git itself would run what the repository's configuration names."""
+    head = root / ".git" / "HEAD"
+    try:
+        if not stat.S_ISREG(os.lstat(head).st_mode):
+            return None
+        with head.open("rb") as file:
+            found = _BRANCH.fullmatch(file.read(300))
+    except OSError:
+        return None  # a folder without a repository of its own has no branch
+    return found[1].decode() if found else None
 
 
 class Refusal(Exception):
@@ -81,7 +97,10 @@ class Workspace:
             "os": {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux"),
             "workspace_root": self.root.as_posix(),
             "has_git": (self.root / ".git").exists(),
+            "date": datetime.now().astimezone().date().isoformat(),
         }
+        branch = _checked_out_branch(self.root)
+        declared |= {"git_branch": branch} if branch else {}
         return declared | ({"shell": shell.name.removesuffix(".exe")} if shell else {})
 
     def shell(self) -> Path | None:

@@ -12,6 +12,7 @@ from llm.script.phrases import Phrases, block
 from llm.script.plan import plan_arguments
 from llm.script.request import Step
 from llm.script.verbs import BY_NAME
+from tools.calculator import CALCULATOR, evaluate
 
 _RUNNERS = {"py": "python", "sh": "bash", "js": "node", "dart": "dart run"}
 _CHANGING = frozenset({"create", "change", "run"})
@@ -144,8 +145,14 @@ def _run(worker: Worker, step: Step) -> Work:
 
 
 def _calculate(worker: Worker, step: Step) -> Work:
-    outcome = yield from worker.use(step, "calculator", expr=step.text.replace("^", "**"))
-    return f"{step.text} = {outcome.result}"
+    expression = step.text.replace("^", "**")
+    if CALCULATOR.name in worker.tools:
+        outcome = yield from worker.use(step, CALCULATOR.name, expr=expression)
+        return f"{step.text} = {outcome.result}"
+    try:
+        return f"{step.text} = {evaluate({'expr': expression})}"
+    except ValueError as error:
+        raise NotDone(worker.say("not_done", step.clause, str(error))) from error
 
 
 def _plan(worker: Worker, step: Step) -> Work:

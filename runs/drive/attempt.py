@@ -192,6 +192,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
         max_tool_result_chars=settings.max_tool_result_chars,
         context_tokens=settings.llm_context_tokens,
         switches_left=max(0, settings.max_switches - session.switch_count),
+        prompt_size=settings.prompt_size,
         prompt_reload=settings.prompt_reload,
     )
 

@@ -40,10 +40,13 @@ def http_client() -> httpx.AsyncClient:
 class SurvivingIde:
     """One session and its user, over any server of a cluster that answers."""
 
-    def __init__(self, cluster: Cluster, client: httpx.AsyncClient, session_id: str, seed: int) -> None:
+    def __init__(
+        self, cluster: Cluster, client: httpx.AsyncClient, session_id: str, seed: int, agent: str = "coder"
+    ) -> None:
         self.cluster = cluster
         self.client = client
         self.session_id = session_id
+        self.agent = agent
         self.random = random.Random(seed)
         self.reconnects = 0
         self.refused = 0
@@ -77,7 +80,7 @@ class SurvivingIde:
     async def ask(self, connection: psycopg.AsyncConnection[Any], content: str) -> None:
         """Send a user's message until it is in the history, once."""
         deadline = time.monotonic() + TURN_S
-        message = user_message(content, agent_type="coder")
+        message = user_message(content, agent_type=self.agent)
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
                 status, _ = await self.post(message)

@@ -35,9 +35,13 @@ def script(turn: int) -> str:
 
 async def kill_at_random(db_url: str, count: int, seed: int, sessions: int = SESSIONS) -> Report:
     """Kill `count` times; every turn must end as if nothing had happened."""
-    async with Cluster(db_url, INSTANCES, seed, max_messages=1_000_000) as cluster, http_client() as client:
+    settings = {"max_messages": 1_000_000, "multi_agent_mode": False}  # local tools are the universal agent's
+    async with Cluster(db_url, INSTANCES, seed, **settings) as cluster, http_client() as client:
         stopped = asyncio.Event()
-        ides = [SurvivingIde(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n) for n in range(sessions)]
+        ides = [
+            SurvivingIde(cluster, client, f"kill-{seed}-{n}", seed * 1000 + n, agent="universal")
+            for n in range(sessions)
+        ]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
         killing = asyncio.create_task(_kill(db_url, cluster, count))
         done, _ = await asyncio.wait([*work, killing], return_when=asyncio.FIRST_COMPLETED)

@@ -18,9 +18,13 @@ SESSIONS = 6
 
 async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
     """Restart `count` times; every turn must end as if nothing had happened."""
-    async with Cluster(db_url, 2, seed, max_messages=1_000_000) as cluster, http_client() as client:
+    settings = {"max_messages": 1_000_000, "multi_agent_mode": False}  # local tools are the universal agent's
+    async with Cluster(db_url, 2, seed, **settings) as cluster, http_client() as client:
         stopped = asyncio.Event()
-        ides = [SurvivingIde(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n) for n in range(SESSIONS)]
+        ides = [
+            SurvivingIde(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n, agent="universal")
+            for n in range(SESSIONS)
+        ]
         work = [asyncio.create_task(_work(db_url, ide, stopped)) for ide in ides]
         slowest = 0.0
         for number in range(count):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,33 @@ def test_environment_names_the_machine(workspace: Workspace) -> None:
     assert declared["has_git"] is True
     assert declared["os"] in ("linux", "macos", "windows")
     assert declared.get("shell") in ("bash", "sh", None)
+
+
+@pytest.mark.parametrize(
+    ("head", "branch"),
+    [
+        ("ref: refs/heads/main\n", "main"),
+        ("ref: refs/heads/topic/issue-1.2+x", "topic/issue-1.2+x"),
+        ("0123456789abcdef0123456789abcdef01234567\n", None),
+        ("ref: refs/heads/main\nand more\n", None),
+        ("ref: refs/heads/two words\n", None),
+        (f"ref: refs/heads/{'x' * 500}\n", None),
+        ("", None),
+    ],
+)
+def test_the_branch_is_declared_as_the_repository_names_it(tmp_path: Path, head: str, branch: str | None) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text(head)
+    declared = Workspace(tmp_path).environment()
+    assert declared.get("git_branch") == branch
+    assert date.fromisoformat(declared["date"]).year > 2000
+
+
+def test_a_head_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "elsewhere").write_text("ref: refs/heads/elsewhere\n")
+    (tmp_path / ".git" / "HEAD").symlink_to(tmp_path / "elsewhere")
+    assert "git_branch" not in Workspace(tmp_path).environment()
+    (tmp_path / ".git" / "HEAD").unlink()
+    os.mkfifo(tmp_path / ".git" / "HEAD")
+    assert "git_branch" not in Workspace(tmp_path).environment()

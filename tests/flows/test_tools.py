@@ -15,7 +15,7 @@ Serve = Callable[..., Ide]
 
 
 def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> None:
-    ide = serve()
+    ide = serve(multi_agent_mode=False)
     stub.script(
         [
             {"tool": "calculator", "args": {"expr": "6 * 7"}, "id": "c1"},
@@ -24,7 +24,7 @@ def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> N
             {"text": "42"},
         ]
     )
-    chunks = ide.say("compute", agent_type="coder")
+    chunks = ide.say("compute")
     assert of_type(chunks, "tool_call") == []
     assert answer_of(chunks) == "42"
     told = [m["content"] for m in ide.history() if m["role"] == "tool"]
@@ -33,7 +33,7 @@ def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> N
 
 
 def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> None:
-    ide = serve()
+    ide = serve(multi_agent_mode=False)
     calls = [
         {"tool": "echo", "args": {"text": "e"}, "id": "local"},
         {"tool": "read_file", "args": {"path": "a"}, "id": "read"},
@@ -42,7 +42,7 @@ def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> 
         {"tool": "attempt_completion", "args": {"result": "All done."}, "id": "finish"},
     ]
     stub.script([{"tools": calls}])
-    chunks = ide.say("do it all", agent_type="coder")
+    chunks = ide.say("do it all")
     assert [c["call_id"] for c in of_type(chunks, "tool_call")] == ["read", "write"]
     assert outcome_of(chunks) == "awaiting_approval"
     assert outcome_of(ide.send({"type": "hitl_decision", "call_id": "write", "decision": "approve"})) == "awaiting_tool"
@@ -77,9 +77,9 @@ def test_a_tool_that_was_not_offered_does_not_run(serve: Serve, stub: OpenAIStub
 
 
 def test_the_same_call_again_and_again_ends_the_turn(serve: Serve, stub: OpenAIStub) -> None:
-    ide = serve()
+    ide = serve(multi_agent_mode=False)
     stub.script([{"tool": "echo", "args": {"text": "again"}, "id": f"c{n}"} for n in range(9)])
-    chunks = ide.say("loop", agent_type="coder")
+    chunks = ide.say("loop")
     error = of_type(chunks, "error")[0]["metadata"]
     assert (error["code"], error["limit"]) == ("limit_reached", "repeated_call")
     assert stub.agent_calls == 5
@@ -89,9 +89,9 @@ def test_the_same_call_again_and_again_ends_the_turn(serve: Serve, stub: OpenAIS
 
 
 def test_model_calls_of_a_turn_are_bounded(serve: Serve, stub: OpenAIStub) -> None:
-    ide = serve(max_model_calls_per_turn=4)
+    ide = serve(max_model_calls_per_turn=4, multi_agent_mode=False)
     stub.script([{"tool": "echo", "args": {"text": str(n)}, "id": f"c{n}"} for n in range(9)])
-    error = of_type(ide.say("loop", agent_type="coder"), "error")[0]["metadata"]
+    error = of_type(ide.say("loop"), "error")[0]["metadata"]
     assert (error["code"], error["limit"]) == ("limit_reached", "max_model_calls_per_turn")
     assert stub.agent_calls == 4
 

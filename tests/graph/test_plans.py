@@ -226,7 +226,7 @@ def test_a_rejected_call_and_a_question_do_not_end_a_subtask(serve: Serve, stub:
 
 
 def test_a_limit_inside_a_subtask_fails_the_plan(serve: Serve, stub: OpenAIStub) -> None:
-    reads = [{"tool": "calculator", "args": {"expr": f"{n}+1"}} for n in range(10)]
+    reads = [{"tool": "read_file", "args": {"path": f"../{n}"}} for n in range(10)]
     stub.script([create_plan(subtask("Model"), subtask("Store", 0)), *reads])
     ide = Ide.opened(serve(max_model_calls_per_turn=5))
     chunks = ide.approve_plan(ide.say("Create a login app"))

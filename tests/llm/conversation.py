@@ -18,15 +18,16 @@ from tools.catalog import BY_NAME
 from tools.tool import Tool
 
 CODER = (  # as agents/roster.py has it, which lies above llm/
-    "echo calculator switch_mode read_file write_file list_files create_directory execute_command search_in_code "
+    "switch_mode read_file write_file list_files create_directory execute_command search_in_code "
     "attempt_completion ask_followup_question"
 )
 _READER = "switch_mode read_file list_files search_in_code attempt_completion ask_followup_question"
 AGENTS = {
     "coder": CODER,
     "architect": f"{_READER} write_file create_plan",
-    "debug": f"{_READER} execute_command calculator",
+    "debug": f"{_READER} execute_command",
     "ask": _READER,
+    "universal": f"echo calculator {CODER.replace('switch_mode ', '')}",
 }
 
 

@@ -146,13 +146,27 @@ async def test_a_command_is_run(chat: Conversation, text: str) -> None:
     assert "0" in answer
 
 
-@pytest.mark.parametrize(
-    ("text", "result"),
-    [("calculate 2+3*4", "14"), ("what is (2+3)*4?", "20"), ("сколько будет 15*7?", "105"), ("посчитай 2^10", "1024")],
-)
-async def test_arithmetic_goes_to_the_calculator(chat: Conversation, text: str, result: str) -> None:
+SUMS = [
+    ("calculate 2+3*4", "14"),
+    ("what is (2+3)*4?", "20"),
+    ("сколько будет 15*7?", "105"),
+    ("посчитай 2^10", "1024"),
+]
+
+
+@pytest.mark.parametrize(("text", "result"), SUMS)
+async def test_arithmetic_goes_to_the_calculator_where_it_is_offered(
+    chat: Conversation, text: str, result: str
+) -> None:
+    chat.agent = "universal"
     assert result in await chat.send(text)
     assert chat.tools() == ["calculator"]
+
+
+@pytest.mark.parametrize(("text", "result"), SUMS)
+async def test_arithmetic_without_a_calculator_is_answered_at_once(chat: Conversation, text: str, result: str) -> None:
+    assert result in await chat.send(text)
+    assert chat.tools() == []
 
 
 # chains

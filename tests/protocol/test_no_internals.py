@@ -44,8 +44,6 @@ FAILURES: list[dict[str, Any]] = [
     {"tool": "write_file", "args": "{not json", "id": "b1"},
     {"tool": "write_file", "args": {"surprise": 1}, "id": "b2"},
     {"tool": "no_such_tool", "args": {}, "id": "b3"},
-    {"tool": "calculator", "args": {"expr": "__import__('os').system('ls')"}, "id": "b4"},
-    {"tool": "calculator", "args": {"expr": "9**9**9"}, "id": "b5"},
     {"tool": "create_plan", "args": {"title": "t", "description": "d", "subtasks": []}, "id": "b6"},
 ]
 
@@ -96,6 +94,19 @@ def test_when_the_model_fails_in_every_way(client: httpx.Client, stub: OpenAIStu
         client.get(f"/events/metrics/session/{ide.session_id}")
     assert failed >= 15
     heard.assert_clean()
+
+
+def test_when_a_local_tool_fails(db_url: str, stub: OpenAIStub) -> None:
+    with talking(db_url, stub, multi_agent_mode=False) as client:
+        heard = Listener(client)
+        for number, expression in enumerate(["__import__('os').system('ls')", "9**9**9", "1/0"]):
+            ide = Ide(client)
+            stub.script([{"tool": "calculator", "args": {"expr": expression}, "id": f"b{number}"}, {"text": "No."}])
+            ide.say("Try")
+            [told] = ide.tool_messages().values()
+            assert told.startswith("Error: ")
+            ide.audit()
+        heard.assert_clean()
 
 
 def test_when_the_model_is_not_there(db_url: str) -> None:

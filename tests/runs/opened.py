@@ -29,10 +29,12 @@ class Client:
             return response.status_code, [response.json()]
         return 200, chunks_in(response.text)
 
-    async def play(self, replies: list[dict[str, Any]], session_id: str = "s") -> tuple[int, list[Chunk]]:
+    async def play(
+        self, replies: list[dict[str, Any]], session_id: str = "s", agent: str = "coder"
+    ) -> tuple[int, list[Chunk]]:
         """Let the scripted model say these replies."""
         content = f"#script\n{json.dumps(replies)}\nGo."
-        return await self.post(user_message(content, agent_type="coder"), session_id)
+        return await self.post(user_message(content, agent_type=agent), session_id)
 
     async def get(self, path: str) -> Any:
         """The body of a GET that must succeed."""

@@ -13,9 +13,9 @@ from tests.runs.opened import Client, opened
 from tests.runs.test_cancel import log_of, until
 
 
-async def started(client: Client, replies: list[dict[str, Any]], sign: str) -> asyncio.Task[Any]:
+async def started(client: Client, replies: list[dict[str, Any]], sign: str, agent: str = "coder") -> asyncio.Task[Any]:
     """Start a run and wait until the sign of it is in the log."""
-    asking = asyncio.create_task(client.play(replies))
+    asking = asyncio.create_task(client.play(replies, agent=agent))
 
     async def is_seen() -> bool:
         return sign in await log_of(client)
@@ -44,8 +44,10 @@ async def test_a_run_is_handed_over_at_its_next_boundary(postgres: PostgresServe
     step = {"tool": "calculator", "args": {"expr": "1 + 1"}, "text": "step", "sleep": 0.2}
     others = [{**step, "args": {"expr": f"{n} + 1"}} for n in range(2, 8)]
     with postgres.database() as url:
-        async with opened(url) as (one, client), opened(url) as (_, other):
-            asking = await started(client, [step, *others, {"text": "All is computed."}], "step")
+        alone = {"multi_agent_mode": False}
+        async with opened(url, **alone) as (one, client), opened(url, **alone) as (_, other):
+            replies: list[dict[str, Any]] = [step, *others, {"text": "All is computed."}]
+            asking = await started(client, replies, "step", agent="universal")
             await Worker(one).drain(within_s=0.8)
             assert not one.tasks
             chunks = await until_completed(other)

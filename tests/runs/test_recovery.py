@@ -92,8 +92,8 @@ async def test_text_of_dead_attempts_is_void_however_often_they_die(db_url: str)
 
 async def test_a_run_handed_over_at_a_boundary_goes_on_there(db_url: str) -> None:
     replies = '[{"text": "I compute.", "tool": "calculator", "args": {"expr": "1 + 1"}}, {"text": "It is two."}]'
-    async with opened(db_url) as (engine, client):
-        message = UserMessage(type="user_message", content=f"#script\n{replies}\nGo.", agent_type="coder")
+    async with opened(db_url, multi_agent_mode=False) as (engine, client):
+        message = UserMessage(type="user_message", content=f"#script\n{replies}\nGo.", agent_type="universal")
         await take(engine, Request("s", message, ""))
         [run_id] = engine.controls
         engine.controls[run_id].request_drain("test")

@@ -46,8 +46,8 @@ async def test_a_checkpoint_holds_messages_and_plain_data_only(db_url: str) -> N
                    {"tool": "write_file", "args": {"path": "b", "content": ""}, "id": "c2"}]},
         {"text": "Done."},
     ]  # fmt: skip
-    async with opened(db_url) as (engine, client):
-        await client.play(replies)
+    async with opened(db_url, multi_agent_mode=False) as (engine, client):
+        await client.play(replies, agent="universal")
         await client.post({"type": "tool_result", "call_id": "c1", "result": {"a": [1, None]}})
         await client.post({"type": "hitl_decision", "call_id": "c2", "decision": "reject"})
         stored = await _stored(engine)
