@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -29,14 +30,16 @@ from api.routes import (
     policy,
     sessions,
 )
+from errors import ConfigurationError
 from graph.builder import build_graph
+from llm.breaker import Breaker
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from policy.rules import load_rules
 from runs.broadcast import Broadcast
 from runs.engine import Engine
 from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
-from settings import Settings
+from settings import PREFIX, Settings
 from storage.checkpoints import Checkpoints
 from storage.connect import open_database
 from storage.schema import migrate
@@ -59,9 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database = await open_database(settings.db_url)
         checkpoints = Checkpoints(database)
         await checkpoints.open()
-        models = Models(
-            model=settings.llm_model, endpoint=_endpoint(settings, keys), max_retries=settings.llm_max_retries
-        )
+        models = _models(settings, keys)
         engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
@@ -117,8 +118,9 @@ def _started(settings: Settings) -> dict[str, object]:
     }
 
 
-def _endpoint(settings: Settings, keys: Keys) -> Endpoint:
-    return Endpoint(
+def _models(settings: Settings, keys: Keys) -> Models:
+    """Create the chat model client; the fallback has its own breaker and, when it has an address, its own key."""
+    endpoint = Endpoint(
         proxy_url=settings.llm_proxy_url,
         current_keys=keys.outgoing,
         headers=settings.llm_headers,
@@ -128,3 +130,19 @@ def _endpoint(settings: Settings, keys: Keys) -> Endpoint:
         timeout_s=settings.llm_timeout_seconds,
         idle_timeout_s=settings.llm_idle_timeout_seconds,
     )
+    other = endpoint
+    if settings.llm_fallback_url is not None:
+        key = settings.llm_fallback_api_key
+        other = replace(endpoint, proxy_url=settings.llm_fallback_url, api_key=key, current_keys=None, headers={})
+    elif settings.llm_fallback_api_key is not None:
+        raise ConfigurationError(f"{PREFIX}LLM_FALLBACK_API_KEY needs {PREFIX}LLM_FALLBACK_URL.")
+
+    def models(name: str, place: Endpoint, fallback: Models | None = None) -> Models:
+        breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_seconds)
+        return Models(
+            model=name, endpoint=place, max_retries=settings.llm_max_retries, breaker=breaker, fallback=fallback
+        )
+
+    if settings.llm_fallback_model is None:
+        return models(settings.llm_model, endpoint)
+    return models(settings.llm_model, endpoint, models(settings.llm_fallback_model, other))

@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     llm_temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     llm_headers: Headers = Field(default_factory=dict)
     llm_extra_body: JsonObject = Field(default_factory=dict)
+    llm_breaker_failures: int = Field(10, ge=0)
+    llm_breaker_seconds: Seconds = 15
+    llm_fallback_model: str | None = None
+    llm_fallback_url: Annotated[str, AfterValidator(_check_url)] | None = None
+    llm_fallback_api_key: Key | None = None
     policy_file: Path | None = None
     policy_profile: Literal["standard", "strict"] = "standard"
     gateway_url: str | None = None
@@ -194,12 +199,16 @@ class Settings(BaseSettings):
         return next(iter(self.principals), None)
 
     @cached_property
+    def _model_keys(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.llm_api_key, self.llm_fallback_api_key)))
+
+    @cached_property
     def secrets(self) -> frozenset[str]:
         """Every configured value that must not appear in a log line; `api.keys` adds those of key files."""
         address, _, query = self.db_url.partition("?")
         userinfo = address.partition("://")[2].rpartition("@")[0]
         passwords = [userinfo.partition(":")[2], *parse_qs(query).get("password", ())]
-        given = (*self.principals, self.llm_api_key, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
+        given = (*self.principals, *self._model_keys, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
         return frozenset(filter(None, given))
 
     @cached_property

@@ -18,6 +18,7 @@ from api.openapi import CHUNKS  # noqa: E402
 from server import create_app  # noqa: E402
 from settings import Settings  # noqa: E402
 from tools.catalog import TOOLS  # noqa: E402
+from wire.origins import ORIGINS  # noqa: E402
 from wire.protocol import MESSAGES, Chunk, ErrorCode, MessageRequest  # noqa: E402
 
 PAGE = ROOT / "docs" / "protocol.md"
@@ -76,7 +77,7 @@ def request() -> str:
 def codes() -> str:
     """Every code, where it is found and what it says."""
     raised = {error.code: error for error in reversed(_tree(errors.AgentRuntimeError)) if "code" in vars(error)}
-    rows = ["| code | where | retryable | meaning |", "|---|---|---|---|"]
+    rows = ["| code | where | origin | retryable | meaning |", "|---|---|---|---|---|"]
     for code in get_args(ErrorCode):
         error = raised.get(code)
         if code in SAID_BETTER:
@@ -86,7 +87,7 @@ def codes() -> str:
             where = "chunk" if code.startswith("llm_") else str(error.status)
             meaning = (error.__doc__ or "").strip().splitlines()[0]
         is_retryable = code == "internal" or (error is not None and error.retryable)
-        rows.append(f"| `{code}` | {where} | {'yes' if is_retryable else ''} | {meaning} |")
+        rows.append(f"| `{code}` | {where} | {ORIGINS[code]} | {'yes' if is_retryable else ''} | {meaning} |")
     return "\n".join(rows)
 
 

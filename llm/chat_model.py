@@ -16,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from errors import ConfigurationError
+from llm.breaker import Breaker
 from llm.endpoint import Endpoint
 from llm.failure import Failure, too_slow
 from llm.reply.incoming import Incoming, Reply, Usage
@@ -71,13 +72,20 @@ class Models:
         model: str = BUILT_IN_MODEL,
         endpoint: Endpoint | None = None,
         max_retries: int = 2,
+        breaker: Breaker | None = None,
+        fallback: Models | None = None,
     ) -> None:
         self.name = model
         """The configured name of the model."""
         self.counts: Counter[tuple[str, str]] = Counter()
         """What happened to this model's requests and replies, by kind and name: `change`, `repair`, `tokens`."""
+        self.breaker = breaker or Breaker()
+        """Leaves the endpoint alone after failures in a row."""
+        self.fallback = fallback
+        """Asked instead when this endpoint fails before any text was shown."""
         self._endpoint = endpoint or Endpoint()
-        self._max_attempts = 1 + max(0, max_retries)
+        self.max_attempts = 1 + max(0, max_retries)
+        """How many requests are sent for one reply at most, changes of their form not counted."""
         self._server: ModelServer | None = None
         self._client: BaseChatModel | None = None
         self._opening = asyncio.Lock()
@@ -111,6 +119,8 @@ class Models:
         server, self._server, self._client = self._server, None, None
         if server is not None:
             await server.aclose()
+        if self.fallback is not None:
+            await self.fallback.aclose()
 
     async def reply(
         self,
@@ -148,21 +158,41 @@ class Models:
             text = ReplyText(names, on_text, text_calls=text_calls)
             incoming = Incoming(text, Thoughts(inside=self._begins_inside))
             try:
-                try:
-                    async with asyncio.timeout(self._endpoint.timeout_s):
-                        await self._listen(messages, options, changes.names, incoming)
-                except TimeoutError as error:
-                    raise too_slow() from error
-                reply = incoming.settle(tools, may_be_empty=may_be_empty)
+                with self.breaker.attempt():
+                    try:
+                        async with asyncio.timeout(self._endpoint.timeout_s):
+                            await self._listen(messages, options, changes.names, incoming)
+                    except TimeoutError as error:
+                        raise too_slow() from error
+                    reply = incoming.settle(tools, may_be_empty=may_be_empty)
             except Failure as failure:
                 if not text.is_shown and changes.learn(failure):
                     _log.info("request is changed", extra={"action": "model_request_changed", "change": changes.last})
                     continue
                 failure = changes.cause or failure
                 retries += 1
-                if not failure.again or text.is_shown or retries >= self._max_attempts:
+                may_retry = failure.again and not text.is_shown and not self.breaker.wait_s
+                if not may_retry or retries >= self.max_attempts:
                     failure.error.details["attempts"] = attempts
-                    raise failure.error from failure
+                    failure.error.details["retry_after_s"] = max(self.breaker.wait_s, failure.retry_after_s or 0.0)
+                    if self.fallback is None or not failure.is_outage or text.is_shown:
+                        raise failure.error from failure
+                    code = failure.error.code
+                    _log.warning("the fallback model is asked", extra={"action": "model_fallback", "code": code})
+                    if on_retry is not None:
+                        on_retry(Retry(attempts + 1, attempts + self.fallback.max_attempts, 0.0, code))
+                    instead = await self.fallback.reply(
+                        messages,
+                        tools=tools,
+                        temperature=temperature,
+                        json_schema=json_schema,
+                        tool_choice=tool_choice,
+                        text_calls=text_calls,
+                        may_be_empty=may_be_empty,
+                        on_text=on_text,
+                        on_retry=on_retry,
+                    )
+                    return _foreign(instead)
                 await self._wait(failure, attempts, retries, on_retry)
             else:
                 self._remember(changes, incoming, reply)
@@ -179,7 +209,7 @@ class Models:
         fields = {"action": "model_retry", "code": code, "attempt": attempts}
         _log.warning("model call fails and is tried again: %s, %s", code, reason, extra=fields)
         if on_retry is not None:
-            on_retry(Retry(retries + 1, self._max_attempts, delay_s, code))
+            on_retry(Retry(retries + 1, self.max_attempts, delay_s, code))
         await asyncio.sleep(delay_s)
 
     async def _listen(
@@ -251,6 +281,11 @@ def _endpoint_chat(model: str, server: ModelServer) -> BaseChatModel:
     from llm.client import EndpointChat
 
     return EndpointChat(model=model, server=server)
+
+
+def _foreign(reply: Reply) -> Reply:
+    """Drop what a provider wrote beside a reply: it would be returned to another model's server."""
+    return replace(reply, extras={}, calls=tuple(replace(call, extras={}) for call in reply.calls))
 
 
 def _delay_s(retry: int, *, is_busy: bool) -> float:

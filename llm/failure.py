@@ -58,12 +58,20 @@ class Failure(Exception):
     """One failed attempt: the error to raise in the end, and what another attempt may hope for."""
 
     def __init__(
-        self, error: ModelError, *, again: bool, retry_after_s: float | None = None, refusal: str | None = None
+        self,
+        error: ModelError,
+        *,
+        again: bool,
+        retry_after_s: float | None = None,
+        refusal: str | None = None,
+        outage: bool | None = None,
     ) -> None:
         super().__init__(error.message)
         self.error = error
         self.again = again
         """Whether the same request may be sent once more (docs/scenarios.md S25)."""
+        self.is_outage = again and error.details.get("status") != 429 if outage is None else outage
+        """Whether the server could not be reached, failed or talked nonsense, rather than refused this request."""
         self.retry_after_s = retry_after_s
         self.refusal = refusal
         """The words of a refusal that may be about the form of the request, else None."""

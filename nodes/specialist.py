@@ -73,9 +73,8 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         )
     except ModelError as error:
         recompacted = await recompact(state, agent, context, write) if isinstance(error, ContextTooLong) else None
-        return recompacted or _fail(
-            state, write, error.code, error.message, retryable=error.retryable, agent=agent.name
-        )
+        told: dict[str, Any] = {"retryable": error.retryable, "retry_after_s": error.details.get("retry_after_s")}
+        return recompacted or _fail(state, write, error.code, error.message, agent=agent.name, **told)
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
     sent_chars = prompt_chars + size_of(seen)
     if is_cut_by_server(sent_chars, said.prompt_tokens) and context.models.name != BUILT_IN_MODEL:

@@ -38,6 +38,7 @@ class Servers:
             self._running[key] = self._start(**settings)
         engine, url = self._running[key]
         engine.routes = Routes()
+        engine.models.breaker.reset()
         with api_client(url, **{"X-End-User": f"u-{uuid.uuid4().hex[:12]}"}) as client:
             try:
                 yield client

@@ -13,7 +13,6 @@ from wire.protocol import (
     AssistantMessage,
     Chunk,
     Done,
-    Error,
     ExecutionCompleted,
     Outcome,
     PlanApprovalRequired,
@@ -23,6 +22,7 @@ from wire.protocol import (
     Status,
     SubtaskCompleted,
     ToolCall,
+    error_chunk,
 )
 
 PLAN_APPROVAL = "plan-approval-"
@@ -52,7 +52,7 @@ def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
             )
             return [Status(content=sentence, metadata={"status": "context_cut", **metadata})]
         case "failed":
-            return [Error(content=event["content"], error=event["content"], metadata=metadata)]
+            return [error_chunk(metadata.pop("code"), event["content"], **metadata)]
         case "subtask_started":
             return [Status(content=f"Subtask {metadata['progress']}: {event['content']}", metadata=metadata)]
         case "subtask_completed":

@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from errors import BadRequest
 from wire.environment import EnvironmentDeclared
+from wire.origins import cause
 from wire.text import Text, quoted
 
 ErrorCode = Literal[
@@ -357,6 +358,9 @@ Outcome = Literal[
 ]
 
 
-def error_chunk(code: str, message: str, *, retryable: bool = False, **metadata: Any) -> Error:
-    """Build the error chunk for a wire code (docs/protocol.md, Error codes)."""
-    return Error(content=message, error=message, metadata={"code": code, "retryable": retryable, **metadata})
+def error_chunk(
+    code: str, message: str, *, retryable: bool = False, retry_after_s: float | None = None, **metadata: Any
+) -> Error:
+    """Build the error chunk for a wire code (docs/protocol.md, error codes)."""
+    told = {**cause(code, retryable=retryable, retry_after_s=retry_after_s), **metadata}
+    return Error(content=message, error=message, metadata=told)

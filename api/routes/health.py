@@ -24,14 +24,16 @@ async def health(engine: OpenEngine) -> Health:
 
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(engine: OpenEngine, response: Response) -> Readiness:
-    """Report whether sessions can be read and written now, and threads be read."""
+    """Report whether sessions can be read and written now, threads be read, and the model be asked."""
     database, checkpointer = await asyncio.gather(
         _state_of("database", engine.database.check()), _state_of("checkpointer", engine.checkpoints.check())
     )
-    checks = {"database": database, "checkpointer": checkpointer, "llm": "closed"}
+    checks = {"database": database, "checkpointer": checkpointer, "llm": engine.models.breaker.state}
     is_ready = checks["database"] == checks["checkpointer"] == "ok" and not engine.is_draining
     response.status_code = 200 if is_ready else 503
-    return Readiness(status="ready" if is_ready else "not_ready", checks=checks)
+    if not is_ready:
+        return Readiness(status="not_ready", checks=checks)
+    return Readiness(status="ready" if checks["llm"] == "closed" else "degraded", checks=checks)
 
 
 async def _state_of(name: str, asking: Awaitable[None]) -> str:

@@ -32,7 +32,7 @@ async def make_models(stub: OpenAIStub) -> AsyncIterator[MakeModels]:
     made: list[Models] = []
 
     def make(**settings: Any) -> Models:
-        own = {name: settings.pop(name) for name in ("model", "max_retries") if name in settings}
+        own = {name: settings.pop(name) for name in ("model", "max_retries", "breaker", "fallback") if name in settings}
         endpoint = Endpoint(**{"proxy_url": stub.url, "internal_key": "key", **settings})
         made.append(Models(**{"model": "m", **own}, endpoint=endpoint))
         return made[-1]
