@@ -26,8 +26,10 @@ from llm.chat_model import Models
 from policy.decide import Call, Facts, decide
 from policy.rules import load_rules
 from prompts.render import agent_prompt, classifier_prompt
+from runs.decision.view import View
+from tests.runs.views import decided
 from tools.catalog import BY_NAME
-from wire.protocol import ToolCall
+from wire.protocol import ToolCall, UserMessage
 
 RULES = load_rules()
 
@@ -79,6 +81,7 @@ def facts() -> dict[str, Any]:
     classified = read_classification(json.dumps({"agent": agent, "confidence": "high", "reasoning": "asked"}))
     switch = {"tool": "switch_mode", "args": {"mode": agent}, "id": "s1"}
     delete = {"tool": tool, "args": {"path": "a.py"}, "id": "d1"}
+    started = decided(View(None), UserMessage(content="Read\nit"))
     return {
         "ordinary": judged(tool, {"path": "lib/a.py"}),
         "git": judged(tool, {"path": ".git/config"}),
@@ -102,6 +105,8 @@ def facts() -> dict[str, Any]:
         "trial": asyncio.run(evaluated(tool, agent)),
         "rule": judged("write_file", {"path": "generated/a.py", "content": "x"}),
         "rule_elsewhere": judged("write_file", {"path": "lib/a.py", "content": "x"}),
+        "title": started.activity.title if started.activity else None,
+        "nodes": sorted(build_graph().get_graph().nodes),
         "changed_prompt": agent_prompt("ask", tools=[]).text.splitlines()[0],
     }
 

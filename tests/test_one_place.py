@@ -44,6 +44,21 @@ why = "Run the generator."
 match = [{ path = "generated/a.py" }]
 not_match = [{ path = "lib/a.py" }]
 """
+PROOFS = {
+    "add a tool": "tests/test_one_place.py::test_a_new_tool_asks_and_its_paths_are_guarded",
+    "add an agent, give it a tool": "tests/test_one_place.py::test_a_new_agent_is_classified_switched_to_and_planned",
+    "change what may run": "tests/test_one_place.py::test_one_rule_changes_what_may_run",
+    "change a prompt": "tests/test_one_place.py::test_a_prompt_is_its_file",
+    "add a chunk kind": "tests/test_one_place.py::test_a_chunk_of_the_new_kind_is_made_of_its_event",
+    "change what a message means for its session": "tests/test_one_place.py::test_a_changed_decision_needs_no_database",
+    "add a setting": (
+        "tests/test_one_place.py::test_a_setting_and_a_chunk_kind_are_asked_for_until_they_are_documented"
+    ),
+    "add a column": "tests/storage/test_columns.py::test_a_column_is_added_in_two_files",
+    "see the graph": "tests/test_one_place.py::test_a_new_node_is_drawn",
+    "watch a run without a model": "tests/test_readme.py::test_the_first_command_finishes_real_work",
+}
+"""The test of each row of the one-place table of ARCHITECTURE.md."""
 CHUNK = '''class Reviewed(Chunk):
     """A review has ended."""
 
@@ -109,6 +124,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(
         folder, "settings.py", lambda text: re.sub(r"(\n    port: )", r'\n    colour: str = "blue"\1', text, count=1)
     )
+    replace(folder, "runs/decision/turn.py", lambda text: text.replace("[:TITLE_CHARS]", "[:TITLE_CHARS].upper()"))
+    node = '    builder.add_node("review", wait_for_answer)\n'
+    replace(folder, "graph/builder.py", inserted('    builder.add_edge(START, "router")', node))
     replace(folder, "wire/protocol.py", lambda text: text.replace("AnyChunk = Annotated[", CHUNK))
     replace(folder, "wire/protocol.py", inserted("    | Done,\n", "    | Reviewed\n"))
     reviewed = '        case "reviewed":\n            return [Reviewed(content=event["content"])]\n'
@@ -197,9 +215,30 @@ def test_a_chunk_of_the_new_kind_is_made_of_its_event(copy: Path) -> None:
     assert run(copy, "-c", code).stdout.strip() == "reviewed"
 
 
-def test_the_table_of_the_architecture_names_these_places() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    table = text.partition("## One-place changes")[2]
-    places = re.findall(r"\]\(([\w./]+)\)", table)
+def test_a_changed_decision_needs_no_database(facts: dict[str, Any]) -> None:
+    assert facts["title"] == "READ"
+
+
+def test_a_new_node_is_drawn(facts: dict[str, Any]) -> None:
+    assert "review" in facts["nodes"]
+
+
+def table() -> dict[str, str]:
+    """The one-place table: the place of each wish."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## One-place changes")[2]
+    rows = dict(re.findall(r"^\| ([^|]+?) \| (.+) \|$", text, re.MULTILINE))
+    del rows["wish"]
+    return rows
+
+
+def test_every_row_of_the_table_has_its_test() -> None:
+    assert set(table()) == set(PROOFS)
+    for proof in PROOFS.values():
+        path, _, name = proof.partition("::")
+        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), proof
+
+
+def test_the_table_names_places_that_exist() -> None:
+    places = [place for cell in table().values() for place in re.findall(r"\]\(([\w./]+)\)", cell)]
     assert places
     assert [place for place in places if not (ROOT / place).exists()] == []
