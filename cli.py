@@ -135,6 +135,23 @@ def chat(
 
 
 @app.command()
+def acp(
+    url: Annotated[str | None, typer.Option(help="A running server; without it one is started here.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key for --url; the setting INTERNAL_API_KEY otherwise.")] = None,
+    db: Annotated[str | None, typer.Option(help="File or URL of the database of the server started here.")] = None,
+    network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
+) -> None:
+    """Serve an editor that speaks the Agent Client Protocol, over standard input and output."""
+    from client.editor.servers import Servers
+
+    servers = Servers(url, key, db)
+    # Imported after the options are known to be usable.
+    from client.editor.run import serve_editor
+
+    serve_editor(servers, network=network)
+
+
+@app.command()
 def migrate(env_file: EnvFile = None) -> None:
     """Bring the schema of the database up to date."""
     import asyncio

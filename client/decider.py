@@ -11,8 +11,12 @@ MAX_FIRST_SUGGESTIONS = 5
 _TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
 
 
+class TaskCancelled(Exception):
+    """The person ended the task instead of deciding."""
+
+
 class Decider(Protocol):
-    """Decides the calls and plans that wait for approval, and answers questions.
+    """Decides the calls and plans that wait for approval, and answers questions. TaskCancelled ends the task.
 
     A decider that waits for a person does so inside `question.open(...)`, which follows the session meanwhile and
     raises QuestionClosed when another client settles the question.

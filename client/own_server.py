@@ -60,7 +60,10 @@ def own_server(db_url: str) -> Iterator[Address]:
 
 @contextlib.contextmanager
 def _log_file(file: Path) -> Iterator[None]:
-    """Send the log to a file: the terminal belongs to the chat."""
+    """Send the log to a file, once for all servers of this process: the output belongs to the client."""
+    if any(getattr(known, "baseFilename", None) == str(file.absolute()) for known in logging.getLogger().handlers):
+        yield
+        return
     handler = RotatingFileHandler(file, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)

@@ -4,43 +4,57 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from errors import ConfigurationError
 
 MAX_WINDOWS = 20
+MAX_TITLE_CHARS = 80
+FILE_NAME = "sessions.jsonl"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A session and where it is kept: the address of a server, or the URL of a database of the chat's own."""
+    """A session and where it is kept: the address of a server, or the URL of a database of the client's own."""
 
     session: str
     server: str
+    workspace: str = ""
+    title: str = ""
+    """The first line of its first request."""
+    at: str = ""
+    """When it was last used, as an ISO 8601 time in UTC."""
 
 
 class SessionIndex:
-    """The lines of one workspace, the newest last."""
+    """The sessions of one workspace: a line for each use of one, the newest last."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file = folder / "sessions.jsonl"
+        self._file = folder / FILE_NAME
 
-    def note(self, place: Place) -> None:
-        """Make a session the newest one."""
-        if self._places()[-1:] != [place]:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(vars(place)) + "\n")
+    def note(self, place: Place, request: str = "") -> None:
+        """Make a session the newest one; its first request gives it its title."""
+        known = self.find(place.session, place.server)
+        title = place.title or (known.title if known else "") or title_of(request)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(vars(replace(place, title=title, at=now))) + "\n")
 
     def newest(self, server: str | None) -> Place | None:
         """The newest session of a server, or of any."""
-        return next((place for place in reversed(self._places()) if server in (None, place.server)), None)
+        return next(iter(self.sessions(server)), None)
 
     def find(self, session: str, server: str | None) -> Place | None:
         """Where a session is kept; None for one that this workspace never had."""
-        found = (place for place in reversed(self._places()) if place.session == session)
-        return next((place for place in found if server in (None, place.server)), None)
+        return next((place for place in self.sessions(server) if place.session == session), None)
+
+    def sessions(self, server: str | None = None) -> list[Place]:
+        """The sessions of a server, or of all, the newest first."""
+        return _newest_first(place for place in _read(self._file) if server in (None, place.server))
 
     def free_database(self) -> Path:
         """A database file that no other window serves: one process at a time serves a SQLite file."""
@@ -50,14 +64,37 @@ class SessionIndex:
                 return file
         raise ConfigurationError(f"{MAX_WINDOWS} chats are open in this workspace: close one, or give a --db.")
 
-    def _places(self) -> list[Place]:
-        if not self._file.exists():
-            return []
-        try:
-            rows = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line]
-            return [Place(str(row["session"]), str(row["server"])) for row in rows]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(f"The file {self._file} cannot be read; remove it.") from error
+
+def sessions_below(folder: Path, server: str | None) -> list[Place]:
+    """The sessions of all workspaces that have a folder below `folder`, the newest first."""
+    places = [place for file in folder.glob(f"*/{FILE_NAME}") for place in _read(file) if place.workspace]
+    return _newest_first(place for place in sorted(places, key=lambda p: p.at) if server in (None, place.server))
+
+
+def title_of(request: str) -> str:
+    """Make a title of a request: its first line that says something."""
+    return next((line.strip()[:MAX_TITLE_CHARS] for line in request.splitlines() if line.strip()), "")
+
+
+def _newest_first(places: Iterable[Place]) -> list[Place]:
+    last: dict[tuple[str, str], Place] = {}
+    for place in places:
+        last.pop((place.session, place.server), None)
+        last[place.session, place.server] = place
+    return list(reversed(last.values()))
+
+
+def _read(file: Path) -> list[Place]:
+    if not file.exists():
+        return []
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        return [Place(*(str(row.get(name, "")) for name in _FIELDS)) for row in rows]
+    except (ValueError, AttributeError) as error:
+        raise ConfigurationError(f"The file {file} cannot be read; remove it.") from error
+
+
+_FIELDS = tuple(Place.__dataclass_fields__)
 
 
 def is_served(database: Path) -> bool:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from client.decider import Decider, hitl_decision
+from client.decider import Decider, TaskCancelled, hitl_decision
 from client.question import ENDS, Question, QuestionClosed, Standing
 from client.session import ServerRefused, Session
 from client.time_limit import TimeUp
@@ -36,6 +36,7 @@ class TurnLoop:
         self._view = view
         self._executor = executor
         self._declared: dict[str, Any] | None = None
+        self._is_cancelled = False
         self._begin_task()
 
     def _begin_task(self) -> None:
@@ -43,7 +44,6 @@ class TurnLoop:
         self._plan: Chunk | None = None
         self._suggestions: list[str] = []
         self._summary = TaskSummary()
-        self._is_cancelled = False
 
     @property
     def session_id(self) -> str:
@@ -99,13 +99,15 @@ class TurnLoop:
         self._session.time_limit.restart()
         started = time.monotonic()
         try:
-            if message is not None:
+            if message is not None and not self._is_cancelled:
                 self._send(message)
                 self._declared = message.get("environment", self._declared)
             while self._settle_next():
                 pass
         except (KeyboardInterrupt, EOFError):
             self._cancel("Cancelling; Ctrl-C again leaves at once.")
+        except TaskCancelled:
+            self._cancel("Cancelling.")
         except TimeUp as error:
             self._cancel(error.message)
         if self._is_cancelled:
@@ -120,8 +122,15 @@ class TurnLoop:
         self._session.time_limit.restart()
         self._send({"type": "switch_agent", "agent_type": agent, "content": ""})
 
+    def expect_task(self) -> None:
+        """Begin to hear `cancel` for the next task, before the thread that carries it has started."""
+        self._is_cancelled = False
+
     def cancel(self) -> None:
-        """Cancel the task from another thread: a running command ends, an open question closes."""
+        """Cancel the task from another thread: a running command ends, an open question closes.
+
+        May be repeated until the task has ended: a command can start at the same moment.
+        """
         self._is_cancelled = True
         self._executor.stop()
         self._session.cancel()
@@ -300,7 +309,12 @@ class TurnLoop:
         """Send one message, show what comes, and keep what is to be settled."""
         chunks: list[Chunk] = []
         self._summary.outcome = "failed"
+        was_cancelled = False
         for chunk in self._session.send(message):
+            if self._is_cancelled and not was_cancelled:
+                # The server may not have known of this run when `cancel` was called.
+                was_cancelled = True
+                self._session.cancel()
             self._take(chunk)
             chunks.append(chunk)
         self._view.reply_ended()

@@ -10,8 +10,8 @@ from typing import Any
 from rich.text import Text
 
 from client.terminal.text import counted, shown
+from client.workspace.content.reading import bytes_of
 from client.workspace.edits import planned_edit
-from client.workspace.files import bytes_of
 from client.workspace.folder import Located, Refusal, Workspace
 from client.workspace.judgement import holds_secret
 

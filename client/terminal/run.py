@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,10 @@ from rich.console import Console
 from client.configuration import client_settings, data_folder, workspace_folder
 from client.decider import ApproveAll, Decider, RejectAll
 from client.granted import Granting, Grants
-from client.own_server import Address, own_server, sqlite_url
+from client.own_server import Address, own_server
+from client.placement import check_free, found_place, is_address, named_server, new_place
 from client.session import ServerRefused, Session
-from client.session_index import Place, SessionIndex, is_served
+from client.session_index import Place, SessionIndex
 from client.terminal.commands import HINT, Commands
 from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
@@ -91,40 +92,29 @@ def run_chat(options: ChatOptions, console: Console) -> int:
                 display.line(history_lines(session.get(f"/sessions/{session.id}/history")))
                 session.catch_up()
             if options.message is not None or keyboard is None:
-                index.note(Place(session.id, place.server))
+                index.note(Place(session.id, place.server, str(workspace.root)), options.message or "")
                 return 0 if loop.run_task(options.message or "", options.agent) == "completed" else 1
             if place.session:
                 loop.take_up()
-            _converse(Commands(session, loop, display), loop, display, keyboard, options.agent, index, place.server)
+            kept = Place("", place.server, str(workspace.root))
+            _converse(Commands(session, loop, display), loop, display, keyboard, options.agent, index, kept)
             return 0
 
 
 def _place(options: ChatOptions, settings: Settings, index: SessionIndex) -> Place:
     """Find the server and the session; an unknown session is an error before anything starts."""
-    server = options.url
-    if options.db:
-        server = options.db if "://" in options.db else sqlite_url(Path(options.db))
-    elif server is None and "db_url" in settings.model_fields_set:
-        server = settings.db_url
+    server = named_server(options.url, options.db, settings)
     if options.session:
-        # A server that was named is asked itself: sessions of other clients are not in the index.
-        found = Place(options.session, server) if server else index.find(options.session, None)
+        found = found_place(options.session, server, index)
         if found is None:
             raise ConfigurationError(f"This workspace has no session '{options.session}'.")
-        return _free(found)
+        return check_free(found)
     if options.goes_on:
         newest = index.newest(server)
         if newest is None:
             raise ConfigurationError("There is no session to continue in this workspace.")
-        return _free(newest)
-    return Place("", server or sqlite_url(index.free_database()))
-
-
-def _free(place: Place) -> Place:
-    file = Path(place.server.removeprefix("sqlite:///"))
-    if place.server.startswith("sqlite:///") and is_served(file):
-        raise ConfigurationError(f"The session {place.session} is kept by a chat that is open in another window.")
-    return place
+        return check_free(newest)
+    return new_place(server, index)
 
 
 def _decider(
@@ -141,7 +131,7 @@ def _decider(
 
 @contextlib.contextmanager
 def _address(options: ChatOptions, settings: Settings, place: Place) -> Iterator[Address]:
-    if options.url or place.server.startswith(("http://", "https://")):
+    if is_address(place.server):
         yield Address(place.server, options.key or settings.first_key)
         return
     with own_server(place.server) as address:
@@ -155,7 +145,7 @@ def _converse(
     keyboard: Keyboard,
     agent: str | None,
     index: SessionIndex,
-    server: str,
+    kept: Place,
 ) -> None:
     """Read requests from the person until they leave; a refusal of the server does not end the conversation."""
     display.note(HINT)
@@ -170,7 +160,7 @@ def _converse(
                 if not commands.run(text):
                     return
             elif text:
-                index.note(Place(loop.session_id, server))
+                index.note(replace(kept, session=loop.session_id), text)
                 loop.run_task(text, agent)
                 agent = None
         except ServerRefused as refusal:

@@ -6,7 +6,8 @@ import codecs
 from dataclasses import dataclass
 from typing import Any
 
-from client.workspace.files import bytes_of, replace_file
+from client.workspace.content.reading import bytes_of
+from client.workspace.files import replace_file
 from client.workspace.folder import Located, Refusal, Workspace
 from client.workspace.precondition import Precondition, sha256_of
 from tools.edit_file import edited

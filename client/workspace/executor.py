@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from client.workspace.content.reading import bytes_of
 from client.workspace.edits import edit_file, planned_edit
-from client.workspace.files import bytes_of, create_directory, glob, list_files, read_file, write_file
+from client.workspace.files import create_directory, glob, list_files, read_file, write_file
 from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import holds_secret, judge_target, writes

@@ -14,6 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from client.workspace.content.reading import bytes_of, facts_at, opened, written_by_editor
 from client.workspace.folder import Located, Refusal, Workspace, check_regular, check_unchanged
 from client.workspace.precondition import Precondition, sha256_of
 from client.workspace.walk import Entry, Extent, walk
@@ -34,7 +35,7 @@ def read_file(workspace: Workspace, arguments: dict[str, Any], located: Located)
         raise Refusal(f"end_line {end} lies before start_line {start}.")
     lines: list[str] = []
     size = 0
-    with os.fdopen(workspace.open_file(located), "rb", buffering=0) as raw:
+    with opened(workspace, located) as raw:
         file = _Hashed(raw)
         try:
             # newline="" keeps CR and LF as they are: a later write must not change the line ends.
@@ -58,7 +59,7 @@ def read_file(workspace: Workspace, arguments: dict[str, Any], located: Located)
 class _Hashed(io.RawIOBase):
     """A file that is read once: for its text and for the digest of its bytes."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.FileIO | io.BytesIO) -> None:
         self._file = file
         self._digest = hashlib.sha256()
 
@@ -111,19 +112,10 @@ def replace_file(
     backup = None
     if before is not None and before != content:
         backup = _keep_backup(workspace, located, before)
-    _replace(workspace, located, content, create_dirs=create_dirs)
+    if not written_by_editor(workspace, located, content, create_dirs=create_dirs):
+        _replace(workspace, located, content, create_dirs=create_dirs)
     workspace.note_change(located)
     return backup
-
-
-def bytes_of(workspace: Workspace, located: Located) -> bytes | None:
-    """Read a located file whole; None where there is none."""
-    try:
-        with os.fdopen(workspace.open_file(located), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        check_unchanged(located, None)
-        return None
 
 
 def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
@@ -143,25 +135,18 @@ def _replace(workspace: Workspace, located: Located, content: bytes, *, create_d
         draft = str(Path(name).with_name(f".{token_hex(8)}.tmp"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            before = _facts_at(name, folder)
+            before = facts_at(name, folder)
             if before is not None:
                 check_regular(located, before)
             with os.fdopen(os.open(draft, flags, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
                 if before is not None and hasattr(os, "fchmod"):
                     os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
-            check_unchanged(located, _facts_at(name, folder))
+            check_unchanged(located, facts_at(name, folder))
             os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             _remove_quietly(draft, folder)
             raise
-
-
-def _facts_at(name: str, folder: int | None) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
 
 
 def _remove_quietly(name: str, folder: int | None) -> None:

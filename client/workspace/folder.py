@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from client.workspace.content.buffers import Buffers
 from client.workspace.variables import path_outside
 from policy.paths.classes import CONFIG_DIRECTORY
 
@@ -83,10 +84,12 @@ class Located:
 class Workspace:
     """A folder, and the rules by which paths in tool calls reach into it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, buffers: Buffers | None = None) -> None:
         self.root = root.resolve(strict=True)
         if not self.root.is_dir():
             raise NotADirectoryError(str(root))
+        self.buffers = buffers
+        """The editor's files, where an editor is the client."""
         self.changed: list[str] = []
         """What the tool calls wrote or created, in order, without repeats."""
 
@@ -210,6 +213,13 @@ def check_unchanged(located: Located, facts: os.stat_result | None) -> None:
     """Refuse a file that is not the one that was located; `facts` is None where there is none now."""
     found = Identity.of(facts) if facts is not None else None
     if HAS_FOLDER_HANDLES and found != located.file:
+        raise _changed(located)
+
+
+def check_same(workspace: Workspace, located: Located) -> None:
+    """Refuse a name that does not lead to what was located any more."""
+    now = workspace.locate(located.written)
+    if (now.target, now.file) != (located.target, located.file):
         raise _changed(located)
 
 

@@ -134,10 +134,12 @@ def test_index_gives_the_newest_session_of_a_server(tmp_path: Path) -> None:
     index = SessionIndex(tmp_path)
     assert index.newest(None) is None
     for place in (Place("s1", "http://one"), Place("s2", "http://two"), Place("s1", "http://one")):
-        index.note(place)
-    assert index.newest(None) == Place("s1", "http://one")
-    assert index.newest("http://two") == Place("s2", "http://two")
-    assert index.find("s2", "http://one") is None
+        index.note(place, f"\nask {place.session}\nmore")
+    index.note(Place("s1", "http://one"), "a later request")
+    newest, other = index.sessions()
+    assert (newest.session, newest.server, newest.title) == ("s1", "http://one", "ask s1")
+    assert (index.newest(None), index.newest("http://two"), index.find("s2", "http://one")) == (newest, other, None)
+    assert newest.at >= other.at > "2026"
     (tmp_path / "sessions.jsonl").write_text("nonsense\n")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         index.newest(None)
