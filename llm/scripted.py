@@ -1,41 +1,34 @@
-"""The scripted model behind `fake-llm`: a chat model without a network that carries out small requests."""
+"""The scripted model behind `fake-llm`: a chat model without a network that executes small requests."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from llm.script.history import HistoryBroken, check_history
-from llm.script.replies import Spoken, reply_to
-
-__all__ = ["HistoryBroken", "ScriptedModel"]
+from llm.script.history import check_history
+from llm.script.replies import ScriptedReply, reply_to
 
 _WORDS = re.compile(r"\s*\S+|\s+")
 _ARGUMENT_PIECE_CHARS = 64
 
 
 class ScriptedModel(BaseChatModel):
-    """A deterministic, stateless chat model: everything it does follows from the messages and the offered tools.
+    """A deterministic, stateless chat model: its reply depends only on the messages and the offered tools.
 
-    It does the eight verbs of `llm/script/verbs.py` in English and in Russian, one tool call at a time, classifies by
-    the keywords of `routing/`, and says what came of each step. What it does not understand it leaves alone.
+    It executes the eight verbs of `llm/script/verbs.py` in English and in Russian, one tool call at a time, classifies
+    by the keywords of `routing/`, and reports the result of each step. It does nothing that it does not understand.
 
-    **Any behaviour by hand.** A user message with a line `#script` followed by a JSON list plays the replies of that
-    list, one per model call of the turn:
+    **Scripts.** A user message with a line `#script` followed by a JSON list plays the replies of that list, one per
+    model call of the turn:
 
         #script
         [{"text": "Let me look.", "tool": "read_file", "args": {"path": "a.py"}, "id": "call_1"},
@@ -45,6 +38,7 @@ class ScriptedModel(BaseChatModel):
          {"text": "cut", "finish": "length"}, {"fail": "llm_unavailable"}, {"text": "Done."}]
 
     `fail` takes a model error's wire code; `finish` replaces the finish reason; `delay` is the pause per word.
+    Pauses apply to streams only.
 
     Raises HistoryBroken when a tool call of the conversation has not exactly one answer.
     """
@@ -52,16 +46,6 @@ class ScriptedModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "scripted"
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools, as every chat model does."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
 
     async def _astream(
         self,
@@ -75,49 +59,28 @@ class ScriptedModel(BaseChatModel):
                 await asyncio.sleep(pause_s)
             yield chunk
 
-    def _stream(
+    def _generate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,  # noqa: ARG002
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        for pause_s, chunk in self._chunks(messages, kwargs.get("tools")):
-            if pause_s:
-                time.sleep(pause_s)
-            yield chunk
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
     ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
+        return generate_from_stream(chunk for _, chunk in self._chunks(messages, kwargs.get("tools")))
 
     def _chunks(
         self, messages: list[BaseMessage], tools: Sequence[dict[str, Any]] | None
     ) -> Iterator[tuple[float, ChatGenerationChunk]]:
         """Make the chunks of one reply, each with the pause before it in seconds."""
         check_history(messages)
-        spoken = reply_to(messages, [tool["function"]["name"] for tool in tools or ()])
-        pause_s = spoken.sleep_s
-        if spoken.fail is not None:
-            raise spoken.fail
-        for word in _WORDS.findall(spoken.text):
-            yield pause_s or spoken.word_delay_s, _chunk(AIMessageChunk(content=word))
+        reply = reply_to(messages, [tool["function"]["name"] for tool in tools or ()])
+        pause_s = reply.sleep_s
+        if reply.fail is not None:
+            raise reply.fail
+        for word in _WORDS.findall(reply.text):
+            yield pause_s or reply.word_delay_s, _chunk(AIMessageChunk(content=word))
             pause_s = 0.0
-        for index, call in enumerate(spoken.calls):
+        for index, call in enumerate(reply.calls):
             head = tool_call_chunk(name=call.name, args="", id=call.id, index=index)
             yield pause_s, _chunk(AIMessageChunk(content="", tool_call_chunks=[head]))
             pause_s = 0.0
@@ -125,8 +88,8 @@ class ScriptedModel(BaseChatModel):
                 piece = call.raw[start : start + _ARGUMENT_PIECE_CHARS]
                 part = tool_call_chunk(name=None, args=piece, id=None, index=index)
                 yield 0.0, _chunk(AIMessageChunk(content="", tool_call_chunks=[part]))
-        finish = spoken.finish or ("tool_calls" if spoken.calls else "stop")
-        end = AIMessageChunk(content="", usage_metadata=_usage(messages, spoken), chunk_position="last")
+        finish = reply.finish or ("tool_calls" if reply.calls else "stop")
+        end = AIMessageChunk(content="", usage_metadata=_usage(messages, reply), chunk_position="last")
         yield pause_s, _chunk(end, {"finish_reason": finish, "model_name": "fake-llm"})
 
 
@@ -134,8 +97,8 @@ def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatG
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
-def _usage(messages: list[BaseMessage], spoken: Spoken) -> UsageMetadata:
+def _usage(messages: list[BaseMessage], reply: ScriptedReply) -> UsageMetadata:
     """Count tokens roughly: four characters each."""
     read = sum(len(str(message.content)) for message in messages) // 4 + 3 * len(messages)
-    written = (len(spoken.text) + sum(len(call.name) + len(call.raw) for call in spoken.calls)) // 4 + 1
+    written = (len(reply.text) + sum(len(call.name) + len(call.raw) for call in reply.calls)) // 4 + 1
     return UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)

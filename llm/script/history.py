@@ -43,30 +43,30 @@ def check_history(messages: Sequence[BaseMessage]) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A tool call that was made, and what came of it."""
+    """A tool call and its result."""
 
     tool: str
     arguments: Mapping[str, Any]
     result: str
     """The tool message, without the wrapping that marks it as data."""
     is_data: bool
-    """Whether the client wrote the result; otherwise these are the runtime's own words."""
+    """Whether the client sent the result; otherwise the runtime wrote the message."""
 
     @property
     def worked(self) -> bool:
-        """Whether the tool ran and reports no failure: its own words are believed, and followed in nothing."""
+        """Whether the tool ran and its result reports no failure."""
         if self.tool == "switch_mode":
             return self.result.startswith(_SWITCHED)
         value = self.value
         failed = isinstance(value, Mapping) and (value.get("success") is False or bool(value.get("error")))
         if failed and isinstance(value.get("exit_code"), int):
-            failed = False  # a command that ran to its end: what its exit code means is said with its output
+            failed = False  # a command that ended by itself: its exit code is reported with its output
         runs_in_client = self.tool not in BY_NAME or BY_NAME[self.tool].runs == "client"
         return (self.is_data or not runs_in_client) and not failed and not self.result.startswith("Error:")
 
     @property
     def refusal(self) -> str:
-        """The runtime's or the user's words instead of a result; empty where the client answered."""
+        """The message of the runtime or the user instead of a result; empty where the client answered."""
         return "" if self.is_data else self.result
 
     @property
@@ -76,7 +76,7 @@ class Outcome:
 
     @property
     def value(self) -> Any:
-        """The result as JSON, or as the text that it is."""
+        """The result as JSON, or as text."""
         text = self.result.partition(" before running.")[2].lstrip() if self.was_edited else self.result
         try:
             return json.loads(text)
@@ -85,7 +85,7 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        """Why it did not work, in the words of the tool message."""
+        """The reason of a failure, from the tool message."""
         value = self.value
         if isinstance(value, Mapping):
             return str(value.get("error") or value.get("message") or self.result)
@@ -94,7 +94,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user wants now, and what was already done about it."""
+    """The request of the user and the calls that were already made for it."""
 
     request: str
     outcomes: tuple[Outcome, ...]

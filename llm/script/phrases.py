@@ -1,4 +1,4 @@
-"""What the scripted model says: one table of sentences in English and in Russian."""
+"""The sentences of the scripted model: one table in English and in Russian."""
 
 from __future__ import annotations
 
@@ -68,21 +68,21 @@ class Phrases:
 
     @classmethod
     def of(cls, request: str) -> Phrases:
-        """Take the language of the user, by the letters outside of quotes."""
+        """Choose the language of the request, by its letters outside of quotes."""
         plain = re.sub(r"```.*?```|`[^`]*`|\"[^\"]*\"|«[^»]*»", "", request, flags=re.DOTALL)
         return cls(re.search(r"[а-яё]", plain, re.IGNORECASE) is not None)
 
     def __call__(self, name: str, *values: object) -> str:
-        """Say a sentence of the table."""
+        """Return a sentence of the table."""
         return _SENTENCES[name][self.is_russian].format(*values).rstrip()
 
     def abilities(self, clause: str) -> str:
-        """Say what this model can do and, unless it is a greeting, which clause it did not understand."""
+        """Return what this model can do and, unless it is a greeting, which clause it did not understand."""
         said = [] if _GREETING.fullmatch(clause) else [self("not_understood", " ".join(clause.split())[:80])]
         return " ".join([*said, self("introduction"), self("abilities")])
 
     def file(self, path: str, content: str) -> str:
-        """Sum a file up by its length, its headings or definitions, and how it begins."""
+        """Summarise a file: its length, its headings or definitions, and its first lines."""
         said = self("file", path, len(content.splitlines()))
         if found := [match["heading"] or match["definition"] for match in _OUTLINE.finditer(content)]:
             said += " " + self("contents", ", ".join(found[:_LINES_SHOWN]))
@@ -95,5 +95,5 @@ class Phrases:
 
 
 def block(text: str) -> str:
-    """Show the beginning of a text as a block of its own."""
+    """Return the beginning of a text as a fenced block."""
     return f"\n\n```\n{text.strip()[:_CHARS_SHOWN]}\n```" if text.strip() else ""

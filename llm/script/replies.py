@@ -1,4 +1,4 @@
-"""What the scripted model says next: a reply of a `#script`, a classification, or the next step of the work."""
+"""The next reply of the scripted model: a reply of a `#script`, a classification, or the next step of the work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, SystemMessage
 
@@ -22,9 +22,8 @@ _FAILURES: Mapping[str, type[ModelError]] = {
 }
 
 
-@dataclass(frozen=True)
-class SpokenCall:
-    """A tool call that the scripted model makes."""
+class ScriptedCall(NamedTuple):
+    """A tool call of the scripted model; `raw` are its arguments as text."""
 
     id: str
     name: str
@@ -32,18 +31,18 @@ class SpokenCall:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class ScriptedReply:
     """One reply of the scripted model."""
 
     text: str = ""
-    calls: tuple[SpokenCall, ...] = ()
+    calls: tuple[ScriptedCall, ...] = ()
     finish: str | None = None
     sleep_s: float = 0.0
     word_delay_s: float = 0.0
     fail: Exception | None = None
 
 
-def reply_to(messages: Sequence[BaseMessage], tool_names: Collection[str]) -> Spoken:
+def reply_to(messages: Sequence[BaseMessage], tool_names: Collection[str]) -> ScriptedReply:
     """Decide the next reply from the conversation and the offered tools alone."""
     turn = read_turn(messages)
     script = _script(turn.request)
@@ -51,16 +50,16 @@ def reply_to(messages: Sequence[BaseMessage], tool_names: Collection[str]) -> Sp
         return _play(script, turn.replies, len(messages))
     instructions = "\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
     if not tool_names and '"is_atomic"' in instructions:
-        return Spoken(text=_classification(turn.request))
+        return ScriptedReply(text=_classification(turn.request))
     step = _next_step(turn, tool_names)
     if isinstance(step, Call):
         raw = json.dumps(step.arguments, ensure_ascii=False)
-        return Spoken(calls=(SpokenCall(_call_id(len(messages), 0, step.tool, raw), step.tool, raw),))
-    return Spoken(text=step)
+        return ScriptedReply(calls=(ScriptedCall(_call_id(len(messages), 0, step.tool, raw), step.tool, raw),))
+    return ScriptedReply(text=step)
 
 
 def _script(request: str) -> list[Any] | None:
-    """Find the JSON list after a `#script` line; a broken one is told to the user as the only reply."""
+    """Find the JSON list after a `#script` line; a malformed one gives one reply that says so."""
     lines = request.splitlines()
     at = next((index for index, line in enumerate(lines) if line.strip().startswith(_DIRECTIVE)), None)
     if at is None:
@@ -75,18 +74,18 @@ def _script(request: str) -> list[Any] | None:
     return value
 
 
-def _play(script: list[Any], played: int, position: int) -> Spoken:
+def _play(script: list[Any], played: int, position: int) -> ScriptedReply:
     if played >= len(script):
-        return Spoken(text="The script has no more replies.")
+        return ScriptedReply(text="The script has no more replies.")
     reply = script[played]
     calls = []
     for index, call in enumerate(reply.get("tools") or ([reply] if "tool" in reply else [])):
         arguments = call.get("args", {})
         raw = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         name = str(call.get("tool", ""))
-        calls.append(SpokenCall(str(call.get("id", _call_id(position, index, name, raw))), name, raw))
+        calls.append(ScriptedCall(str(call.get("id", _call_id(position, index, name, raw))), name, raw))
     failure = _FAILURES.get(str(reply.get("fail")))
-    return Spoken(
+    return ScriptedReply(
         text=str(reply.get("text", "")) + str(reply.get("repeat", "")) * int(reply.get("times", 1)),
         calls=tuple(calls),
         finish=reply.get("finish"),
@@ -104,10 +103,10 @@ def _classification(text: str) -> str:
 
 
 def _next_step(turn: Turn, tool_names: Collection[str]) -> Call | str:
-    """Say the next call of the turn or, when all is done, the answer.
+    """Return the next call of the turn or, when all is done, the answer.
 
-    The model keeps no state: the work of the turn starts afresh for every reply and is fed the outcomes that the
-    conversation already holds; the first call without an outcome is the next reply.
+    The model keeps no state: for every reply the work of the turn is repeated with the outcomes that the
+    conversation holds; the first call without an outcome is the next reply.
     """
     worker = Worker(tool_names, Phrases.of(turn.request))
     try:
@@ -134,12 +133,12 @@ def _next_step(turn: Turn, tool_names: Collection[str]) -> Call | str:
 
 
 def _find(outcomes: list[Outcome], call: Call) -> int | None:
-    """Find a call among those made, whose texts are stored without U+0000."""
+    """Find a call among the outcomes, whose texts are stored without U+0000."""
     wanted = json.loads(json.dumps(call.arguments).replace("\\u0000", "\\ufffd"))
     return next((n for n, o in enumerate(outcomes) if o.tool == call.tool and o.arguments == wanted), None)
 
 
 def _call_id(position: int, index: int, name: str, raw: str) -> str:
-    """Make an id that is the same for the same place in the same conversation."""
+    """Make an id that depends only on the position in the conversation and the call."""
     seed = f"{position}/{index}/{name}/{raw}"
     return f"call_{hashlib.sha256(seed.encode('utf-8', 'replace')).hexdigest()[:16]}"

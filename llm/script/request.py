@@ -1,4 +1,4 @@
-"""A request as the steps that it asks for; one clause that is not understood, and nothing of it is done."""
+"""A request as a list of steps; when one clause is not understood, there are none."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _POLITE = re.compile(
 _POLITE_END = re.compile(r"[\s,]*(?:\b(?:please|for me|пожалуйста))?[\s?!.:,]*$", re.IGNORECASE)
 _MAX_CHARS = 4_000
 _MAX_CLAUSE_CHARS = 500
-"""Both without what is quoted: a longer text is no chain of small orders, and patterns slow down on it."""
+"""Both without quoted parts: a longer text is no chain of short orders, and the patterns are slow on it."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One clause that was understood."""
+    """One clause of the request, understood."""
 
     verb: Verb
     clause: str
-    """As the user wrote it, without courtesies."""
+    """The clause as written, without polite phrases."""
     path: str = ""
     text: str = ""
     """What to write, find, replace, run, compute or plan."""
@@ -48,7 +48,7 @@ class Step:
 
 
 class NotUnderstood(Exception):
-    """A clause that no verb reads; the message is the clause."""
+    """A clause that matches no verb; the message is the clause."""
 
 
 class _Masked:
@@ -69,7 +69,7 @@ class _Masked:
 
 
 def read_request(request: str) -> list[Step]:
-    """List the steps of a request, in order; raises NotUnderstood with the first clause that no verb reads."""
+    """List the steps of a request, in order; raises NotUnderstood with the first clause that matches no verb."""
     masked = _Masked(request)
     if planned := BY_NAME["plan"].read(_bare(masked.text)):
         return [Step(BY_NAME["plan"], request.strip(), text=masked.open(planned["text"], quotes=True))]
@@ -109,7 +109,7 @@ def _steps(masked: _Masked) -> list[Step]:
 
 
 def _clauses(text: str) -> list[str]:
-    """Cut a chain into its clauses; "read and explain a.py" is one."""
+    """Split a chain into its clauses; "read and explain a.py" is one."""
     clauses: list[str] = []
     for part in map(_bare, _JOINTS.split(text)):
         if clauses and re.fullmatch(rf"\s*{MARK}\s*", part):  # a block of code belongs to the line before it
@@ -122,7 +122,7 @@ def _clauses(text: str) -> list[str]:
 
 
 def _bare(part: str) -> str:
-    """Take the courtesies and the number of a list off a clause."""
+    """Remove polite phrases and list numbers from a clause."""
     start = _POLITE.match(part.strip())
     return _POLITE_END.sub("", part.strip()[start.end() if start else 0 :])
 

@@ -1,4 +1,4 @@
-"""The eight verbs of the scripted model: one table of what people write, in English and in Russian."""
+"""The eight verbs of the scripted model: one table of their phrases, in English and in Russian."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Verb:
     tool: str
     """The tool that does it."""
     agent: str
-    """The agent that surely has the tool: a switch goes there."""
+    """An agent that has the tool: the target of a switch."""
     words: str
-    """The verbs themselves, as alternatives of a pattern."""
+    """The verb and its synonyms, as alternatives of a pattern."""
     forms: tuple[str, ...]
     """Whole clauses; `{…}` are the slots above, and `{verb}` is one of the words."""
 
@@ -156,4 +156,4 @@ ALREADY_SAID = re.compile(
     r"|(?:скажи|расскажи|объясни|покажи)(?: мне)?,? (?:как|что|почему|сколько|чем|где|вывод|результат).*",
     re.IGNORECASE,
 )
-"""What may follow a clause and asks for nothing that the report of that clause does not say."""
+"""A clause that only asks for what the report of the clause before says anyway."""

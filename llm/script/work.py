@@ -1,4 +1,4 @@
-"""The work on a request: each verb as a generator that asks for tool calls and reports what came of them."""
+"""The work on a request: each verb as a generator of tool calls that returns a report of their results."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import Any
 
 from llm.script.history import Outcome
 from llm.script.phrases import Phrases, block
-from llm.script.plan import plan_arguments
-from llm.script.request import Step
+from llm.script.request import NotUnderstood, Step, read_request
 from llm.script.verbs import BY_NAME
 from tools.calculator import CALCULATOR, evaluate
 
 _RUNNERS = {"py": "python", "sh": "bash", "js": "node", "dart": "dart run"}
+_PLAN_PATH = "docs/plan.md"
+_TITLE_CHARS = 80
 _CHANGING = frozenset({"create", "change", "run"})
 _CUT = re.compile(r"\n\[\.\.\. \d+ characters left out \.\.\.\]\n|^\[This result was cleared")
 
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call that a step wants."""
+    """A tool call that a step needs."""
 
     tool: str
     arguments: Mapping[str, Any]
 
 
 class NotDone(Exception):
-    """A step came to no good end; the message is the reason in the user's language."""
+    """A step failed; the message is the reason in the user's language."""
 
 
 Work = Generator[Call, Outcome, str]
@@ -59,7 +60,7 @@ class Worker:
         return text
 
     def use(self, step: Step, tool: str, **arguments: Any) -> Generator[Call, Outcome, Outcome]:
-        """Make a call that must work, after a switch to the verb's agent where this one lacks the tool or the right."""
+        """Make a call that must succeed, after a switch to the verb's agent where this one lacks the tool or right."""
         may_switch = "switch_mode" in self.tools and step.verb.agent not in self.switched_to
         outcome = None
         if tool in self.tools:
@@ -74,7 +75,7 @@ class Worker:
         raise NotDone(self.say("not_done", step.clause, reason))
 
     def content_of(self, step: Step, **lines: int) -> Generator[Call, Outcome, tuple[str, bool]]:
-        """Read a file; the second value says whether all of it is here."""
+        """Read a file; the second value says whether the content is complete."""
         outcome = yield from self.use(step, "read_file", path=step.path, **lines)
         value = outcome.value
         content = value.get("content") if isinstance(value, Mapping) else value
@@ -158,7 +159,7 @@ def _calculate(worker: Worker, step: Step) -> Work:
 def _plan(worker: Worker, step: Step) -> Work:
     feedback = ""
     while True:
-        outcome = yield from worker.use(step, "create_plan", **plan_arguments(step.text, feedback, worker.say))
+        outcome = yield from worker.use(step, "create_plan", **_plan_arguments(step.text, feedback, worker.say))
         value = outcome.value if isinstance(outcome.value, Mapping) else {}
         status, said = str(value.get("status", "")), str(value.get("feedback") or "")
         if status != "modification_requested" or not said or said in feedback:
@@ -167,8 +168,42 @@ def _plan(worker: Worker, step: Step) -> Work:
         feedback = f"{feedback}\n{said}".strip()
 
 
+def _plan_arguments(goal: str, feedback: str, say: Phrases) -> dict[str, Any]:
+    """Make the arguments of create_plan; `feedback` is what the user said about an earlier plan."""
+    subtasks = _steps_of(goal) if not feedback else []
+    if not subtasks:
+        text = f"# {goal}\n{feedback}".strip().replace("```", "'''")
+        subtasks = [
+            (say("plan_write"), f"{say('plan_create', _PLAN_PATH)} ```\n{text}\n```", "coder"),
+            (say("plan_read"), say("plan_explain", _PLAN_PATH), "ask"),
+        ]
+    return {
+        "title": " ".join(goal.split())[:_TITLE_CHARS],
+        "description": f"{goal}\n{feedback}".strip(),
+        "subtasks": [
+            {
+                "title": title,
+                "description": description,
+                "agent": agent,
+                "estimated_time_minutes": 5,
+                "dependencies": [number - 1] if number else [],
+            }
+            for number, (title, description, agent) in enumerate(subtasks)
+        ],
+    }
+
+
+def _steps_of(goal: str) -> list[tuple[str, str, str]]:
+    """Take the goal's own steps when every one of them is understood."""
+    try:
+        steps = read_request(goal)
+    except NotUnderstood:
+        return []
+    return [(s.clause[:_TITLE_CHARS], s.clause, s.verb.agent) for s in steps if s.verb.name != "plan"]
+
+
 def _entries(value: Any, *keys: str) -> list[str]:
-    """Name the entries of a list result in any of the shapes that clients give it."""
+    """Return the entries of a list result in any of the forms that clients send."""
     found = next((value[key] for key in keys if key in value), []) if isinstance(value, Mapping) else value
     if isinstance(found, str):
         return [line for line in found.splitlines() if line.strip()]

@@ -18,8 +18,7 @@ from agents.thread.compaction import (
     transcript,
 )
 from agents.thread.conversation import hidden_message
-from llm.script.history import check_history
-from llm.scripted import HistoryBroken
+from llm.script.history import HistoryBroken, check_history
 from state import tool_message
 
 

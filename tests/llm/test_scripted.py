@@ -10,7 +10,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from errors import ModelBadReply, ModelTimeout, ModelUnavailable
 from llm.chat_model import Endpoint, Models
-from llm.scripted import HistoryBroken, ScriptedModel
+from llm.script.history import HistoryBroken
+from llm.scripted import ScriptedModel
 from prompts.render import classifier_prompt
 from routing.keywords import best_agent
 from tools.catalog import TOOLS
@@ -37,7 +38,7 @@ async def test_words_are_streamed_and_blanks_are_kept() -> None:
 
 async def test_arguments_are_streamed_in_pieces() -> None:
     arguments = {"path": "a.py", "content": "x" * 500}
-    model = ScriptedModel().bind_tools([tool.declaration for tool in TOOLS])
+    model = ScriptedModel().bind(tools=[tool.declaration for tool in TOOLS])
     messages = [script({"tool": "write_file", "args": arguments, "id": "c"})]
     chunks = [chunk async for chunk in model.astream(messages)]
     parts = [part for chunk in chunks for part in getattr(chunk, "tool_call_chunks", [])]
