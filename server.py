@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from agents.roster import agents_of, check_roster
-from api import openapi, responses
+from api import offline_docs, openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
+from api.cookies import ConsoleLogin
 from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import BodyLimit, RateLimit
@@ -21,6 +22,7 @@ from api.routes import (
     agents,
     approvals,
     calls,
+    console,
     conversation,
     health,
     messages,
@@ -85,11 +87,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="CodeLab agent runtime",
         version=settings.version,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         default_response_class=responses.JSONReply,
         middleware=[
             Middleware(AccessLog),
             Middleware(responses.Unexpected),
             Middleware(HostCheck, allowed=settings.hosts),
+            Middleware(ConsoleLogin, keys=keys),
             Middleware(Authentication, keys=keys),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),
@@ -97,9 +102,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     responses.install(app)
     of_sessions = (messages, sessions, conversation, pending, approvals, calls)
-    for module in (*of_sessions, agents, policy, metric_views, metrics, health):
+    for module in (*of_sessions, agents, policy, metric_views, metrics, health, console):
         app.include_router(module.router)
+    app.state.keys = keys
     openapi.install(app)
+    offline_docs.install(app)
     return app
 
 

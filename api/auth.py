@@ -8,11 +8,13 @@ import re
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.cookies import is_page
 from api.keys import Keys
 from api.responses import JSONReply
 from errors import BadRequest
 
 EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico"})
+_OPEN_FOLDERS = ("/docs/static/",)
 _END_USER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -25,7 +27,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its owner in `scope["state"]`."""
-        if scope["type"] != "http" or scope["path"] in EXEMPT:
+        if scope["type"] != "http" or is_exempt(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -48,6 +50,11 @@ class Authentication:
             if hmac.compare_digest(known.encode(), key):
                 found = name
         return found
+
+
+def is_exempt(path: str) -> bool:
+    """Whether a path needs no key: the health probes, the documentation, and the console with its login."""
+    return path in EXEMPT or path.startswith(_OPEN_FOLDERS) or is_page(path)
 
 
 def owner_of(request: Request) -> str:

@@ -16,6 +16,8 @@ from wire.text import SESSION_ID
 
 WINDOW_S = 60.0
 MAX_KEYS = 50_000
+FILES = ("/console/static/", "/docs/static/")
+"""Files of our pages: not counted, a page has many."""
 DRAINED_BODIES = 8
 _SESSION_PATH = re.compile(r"/(?:sessions|agents|events/metrics/session)/([^/]+)(?:/|$)")
 
@@ -92,7 +94,8 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request, or answer 429 with the true wait."""
-        if scope["type"] != "http" or not self._per_minute or scope["path"] == "/health":
+        is_uncounted = scope["type"] == "http" and (scope["path"] == "/health" or scope["path"].startswith(FILES))
+        if scope["type"] != "http" or not self._per_minute or is_uncounted:
             await self._app(scope, receive, send)
             return
         now = self._clock()

@@ -15,6 +15,7 @@ from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.columns import columns_of, names_of
 from storage.tables.llm_calls import LlmCall
+from storage.tables.logins import Login
 from storage.tables.messages import MessageRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.rules import SessionRule
@@ -30,6 +31,7 @@ RECORDS: Mapping[str, type] = {
     "session_rules": SessionRule,
     "audit_log": AuditEntry,
     "llm_calls": LlmCall,
+    "console_logins": Login,
 }
 """The record that lists the columns of each table."""
 _SQL = Path(__file__).parent / "sql"

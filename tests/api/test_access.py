@@ -40,7 +40,7 @@ def test_a_missing_and_a_wrong_key_look_the_same(url: str) -> None:
         for method, path in (("GET", "/sessions"), ("POST", "/agent/message/stream"), ("GET", "/nothing")):
             response = call(url, method, path, key)
             assert (response.status_code, response.text) == (401, '{"detail":"unauthorized"}'), (key, path)
-    for path in ("/metrics", "/console", "/health/", "/docs/oauth2-redirect", "//health"):
+    for path in ("/metrics", "/consoles", "/health/", "/docs/oauth2-redirect", "//health"):
         assert call(url, "GET", path, None).status_code == 401, path
 
 

@@ -1,0 +1,99 @@
+"""Logins of the console: a cookie stands for a key, and is good for requests of the console's own pages only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.keys import Keys
+from api.responses import JSONReply
+from runs.engine import Engine
+from storage.clock import stamp_in
+from storage.tables import logins
+from storage.tables.logins import Login
+
+COOKIE = "agent_runtime_console"
+LOGIN_HOURS = 12.0
+PAGE = "/console"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class ConsoleLogin:
+    """Gives a request with the console's cookie the key that it stands for; refuses writes from other sites."""
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; a key in the header wins over a cookie."""
+        if scope["type"] != "http" or b"x-internal-auth" in dict(scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        headers = MutableHeaders(scope=scope)
+        token = _token(headers.get("cookie", ""))
+        is_write = scope["method"] not in _SAFE
+        if is_write and (token or is_page(scope["path"])) and not _is_same_site(headers):
+            await JSONReply({"detail": "This request came from another site."}, 403)(scope, receive, send)
+            return
+        if token:
+            login = await self._login(scope, token)
+            if login is not None:
+                headers["x-internal-auth"] = self._key(login.key_hash) or ""
+                headers["x-end-user"] = login.end_user
+                scope.setdefault("state", {})["login"] = login
+        await self._app(scope, receive, send)
+
+    async def _login(self, scope: Scope, token: str) -> Login | None:
+        engine: Engine = scope["app"].state.engine
+        async with engine.database.autocommit() as tx:
+            found = await logins.find(tx, _hash(token))
+        return found if found is not None and self._key(found.key_hash) is not None else None
+
+    def _key(self, key_hash: str) -> str | None:
+        return next((key for key in self._keys.accepted if _hash(key) == key_hash), None)
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is the console's own: its files, login and logout need no key."""
+    return path == PAGE or path.startswith(PAGE + "/")
+
+
+def new_login(keys: Keys, key: str, end_user: str) -> tuple[str, Login] | None:
+    """Make the token of a cookie and the row that remembers it; None for a wrong key."""
+    right = None
+    accepted = keys.accepted
+    for known in accepted:
+        if hmac.compare_digest(known.encode(), key.encode()):
+            right = known
+    if right is None:
+        return None
+    token = secrets.token_urlsafe(32)
+    return token, Login(_hash(token), _hash(right), accepted[right], end_user, stamp_in(LOGIN_HOURS))
+
+
+def _token(header: str) -> str:
+    try:
+        cookie = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _is_same_site(headers: MutableHeaders) -> bool:
+    """Whether a browser says that our own page made the request; an old browser names the origin at least."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
