@@ -6,11 +6,13 @@ Scenarios such as S19: docs/scenarios.md.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from agents.roster import ALONE, BY_LABEL, PLANNER, ROSTER, SPECIALISTS, WRITER, Agent
-from routing.keywords import best_agent
+from routing.keywords import best_choice
+from routing.terse import Spoken
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -31,7 +33,7 @@ class Classification:
     reason: str
     method: Literal["llm", "keywords"]
     is_atomic: bool = True
-    """False when the model said that the request has several steps: then its answer is a plan (S19)."""
+    """False when the request has several steps: then its answer is a plan (S19)."""
 
 
 CLASSIFICATION_SCHEMA: dict[str, Any] = {
@@ -57,15 +59,19 @@ def read_classification(text: str) -> Classification | None:
     return None
 
 
-def classify_by_keywords(text: str) -> Classification:
-    """Choose an agent without a model, from the words and the form of the request."""
-    agent = ROSTER[best_agent(text)]
+def classify_by_keywords(text: str, earlier: Sequence[Spoken] = ()) -> Classification:
+    """Choose an agent without a model, from the words and the form of the request.
+
+    A short request such as "fix it" is read with what was said `earlier`, the oldest first.
+    """
+    chosen = best_choice(text, earlier)
+    agent = ROSTER[chosen.agent]
     reason = (
         "Keyword-based: Complex task detected, requires planning"
         if agent is PLANNER
         else f"Keyword-based: Atomic task for {_label_of(agent)} agent"
     )
-    return Classification(agent.name, "low", reason, "keywords")
+    return Classification(agent.name, "low", reason, "keywords", is_atomic=not chosen.has_steps)
 
 
 def _label_of(agent: Agent) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -17,7 +17,7 @@ from agents.classification import CLASSIFICATION_SCHEMA, Classification, classif
 from agents.classification_cache import Routes
 from agents.model_call import Writer, call_model
 from agents.roster import ALONE, BY_LABEL, ROUTER
-from agents.thread.conversation import is_said_by_user, last_request
+from agents.thread.conversation import last_request, spoken
 from agents.thread.entry import enter
 from context import Context, context_of
 from errors import ModelError
@@ -54,6 +54,7 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
 async def classify(messages: Sequence[BaseMessage], context: Context, write: Writer) -> Classification:
     """Ask the model; when it fails or its reply cannot be read, use the keywords."""
     request, conversation = last_request(messages), conversation_text(messages)
+    earlier = spoken(messages)[:-1]
     prompt = classifier_prompt([(label, a.when) for label, a in BY_LABEL.items()], reload=context.prompt_reload)
     routes = cast(Routes | None, context.routes)
     known = routes.find(prompt.text, conversation) if routes is not None else None
@@ -71,8 +72,8 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
             json_schema=CLASSIFICATION_SCHEMA,
         )
     except ModelError:
-        return classify_by_keywords(request)
-    chosen = read_classification(reply.text) or classify_by_keywords(request)
+        return classify_by_keywords(request, earlier)
+    chosen = read_classification(reply.text) or classify_by_keywords(request, earlier)
     if routes is not None:
         routes.keep(prompt.text, conversation, chosen)
     return chosen
@@ -80,15 +81,9 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
 
 def conversation_text(messages: Sequence[BaseMessage]) -> str:
     """The last turns as the classifier reads them, the request last and in full."""
-    spoken = [m for m in messages if _is_spoken(m)]
-    names = {"human": "User", "ai": "Assistant"}
-    earlier = [f"{names[m.type]}: {str(m.text)[:CHARS_SHOWN]}" for m in spoken[-TURNS_SHOWN - 1 : -1]]
+    turns = spoken(messages)[-TURNS_SHOWN - 1 : -1]
+    earlier = [f"{'User' if turn.by_user else 'Assistant'}: {turn.text[:CHARS_SHOWN]}" for turn in turns]
     request = last_request(messages)
     if not earlier:
         return request
     return "Earlier in this conversation:\n" + "\n".join(earlier) + f"\n\nThe request to classify:\n{request}"
-
-
-def _is_spoken(message: BaseMessage) -> bool:
-    is_agent = isinstance(message, AIMessage)
-    return bool(str(message.text).strip()) and (is_agent or is_said_by_user(message))

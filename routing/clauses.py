@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from routing.lexicon import Lexicon
+from routing.places import behind_place
 
 MAX_CHARS = 4000
 
@@ -52,7 +53,7 @@ def plain(text: str) -> str:
     text = _LONG.sub("¤", text[:MAX_CHARS]).replace("’", "'")
     text = _QUOTED.sub(" ¤ ", _CODE.sub(" ¤ ", text))
     text = _NAMED.sub(lambda found: " ¤md " if found["md"] else " ¤ ", text)
-    return re.sub(r"[^\S\n]+", " ", text.lower().replace("ё", "е"))
+    return re.sub(r"[^\S\n]+", " ", text.lower().replace("ё", "е").replace("ъ", "ь"))
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -82,6 +83,10 @@ def _clause(said: str, rest: str, words: Lexicon, *, joined: bool) -> Clause:
         taken.add(kind)
         match = words.phrases[kind].match(text)
         text = text[match.end() if match else 0 :].lstrip(" ,!")
+    order = behind_place(text, words)
+    if order is not None:
+        place = text[: -len(order)].strip()
+        text, rest, taken = f"{order} {place}", f"{rest} {place}", {*taken, "place"}
     return Clause(
         text=text,
         said=said,

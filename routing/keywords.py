@@ -7,10 +7,13 @@ one agent, and the cue with the highest weight wins. The words and the weights a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from routing.clauses import MAX_CHARS, Clause, clauses, plain, sentences
 from routing.lexicon import Lexicon, lexicon
 from routing.orders import order_cues, thing_cue
+from routing.terse import Spoken, terse_cues
 
 _GENERIC = re.compile(
     r"\b(?:we|you|people|developers|should|better|prefer|recommend\w*|considered|needed|need|important|in general)\b"
@@ -19,19 +22,40 @@ _GENERIC = re.compile(
 _SPECIFIC = re.compile(r"\b(?:the|my|our|this|it|i|these|that|¤)\b|¤|[а-я]")
 _HELPING = re.compile(r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|am|may)\b")
 _SHOULD = re.compile(r"\b(?:should|must|has to|have to)\b|должн")
+_STEPS = frozenset({"system"})
+"""The cues of requests that need several files or components."""
 _STATEMENT_WORDS = 3
 _FRAGMENT_WORDS = 5
 _ORDERS_FIRST = frozenset({"design", "system", "cause", "write", "fix", "small_fix", "run", "wish", "order"})
 
 
-def best_agent(text: str) -> str:
+@dataclass(frozen=True)
+class Choice:
+    """The agent for a request, and whether the request has several steps, so that a plan is due."""
+
+    agent: str
+    has_steps: bool
+
+
+def best_choice(text: str, earlier: Sequence[Spoken] = ()) -> Choice:
     """Choose an agent from the words and the form of a request, by the cue with the highest weight."""
-    words = lexicon()
-    return words.cues[max(find_cues(text), key=lambda name: words.cues[name].weight)].agent
+    cues = lexicon().cues
+    best = max(find_cues(text, earlier), key=lambda name: cues[name].weight)
+    return Choice(cues[best].agent, best in _STEPS)
 
 
-def find_cues(text: str) -> frozenset[str]:
+def best_agent(text: str) -> str:
+    """Choose an agent for a request that stands alone."""
+    return best_choice(text).agent
+
+
+def find_cues(text: str, earlier: Sequence[Spoken] = ()) -> frozenset[str]:
     """Return the cues of `routing/keywords.toml` that a request matches; there is always one."""
+    cues = terse_cues(text, earlier, _own_cues)
+    return (cues or frozenset({"smalltalk"})) if cues is not None else _own_cues(text)
+
+
+def _own_cues(text: str) -> frozenset[str]:
     words = lexicon()
     body = plain(text)
     cues: set[str] = set()

@@ -39,6 +39,10 @@ class Lexicon:
         """Whether a phrase of this kind occurs in the text, at the start of a word."""
         return self.phrases[phrase].search(text) is not None
 
+    def whole(self, phrase: str, text: str) -> bool:
+        """Whether the text is a phrase of this kind and nothing else."""
+        return self.phrases[phrase].fullmatch(text) is not None
+
     def starts(self, phrase: str, text: str) -> bool:
         """Whether the text begins with a phrase of this kind."""
         return self.phrases[phrase].match(text) is not None
@@ -47,8 +51,8 @@ class Lexicon:
 @cache
 def lexicon() -> Lexicon:
     """Load the words, once per process."""
-    with _FILE.open("rb") as file:
-        data = tomllib.load(file)
+    # "обьясни" is a common spelling of "объясни": the two signs count as one, here and in `clauses.plain`.
+    data = tomllib.loads(_FILE.read_text(encoding="utf-8").replace("ъ", "ь"))
     try:
         return Lexicon(
             cues={name: Cue(str(cue["agent"]), int(cue["weight"])) for name, cue in data["cues"].items()},

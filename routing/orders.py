@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from routing.clauses import Clause
 from routing.lexicon import Lexicon
+from routing.places import starts_with_infinitive
 
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:to|in|into|for|from|with|on|at|within|under|against|using|via|в|во|на|для|к|ко|из|с|со|по|под|через)(?![\w-])"
@@ -21,7 +22,7 @@ _ADJECTIVE = re.compile(
 )
 _DEFINITE = re.compile(r"(?:me |us )?(?:the|this|that|our|my|its|existing|current|эт\w+|наш\w*|текущ\w+)\b")
 _BUILDING = re.compile(
-    r"creat|build|mak|develop|writ|implement|generat|scaffold|созда|постро|сдела|реализ|напи|собер|собра|сгенер"
+    r"creat|build|mak|develop|writ|implement|generat|scaffold|созда|постро|сдела|реализ|напи|собер|собра|сгенер|разраб"
 )
 _CARRYING_OUT = re.compile(r"implement|реализ|сверст")
 _WAYS = re.compile(r"\b(?:how|when|where|why|what|whether|ways?)\b.*\bto \w+")
@@ -37,6 +38,7 @@ _UNKNOWN_RUSSIAN = re.compile(
     r"|^(?!\w*(?:[кгхи]и|ости|тели|модели|недели|или|если|при|почти|эти|свои|мои)\b)[а-я]{3,}и(?:те)?(?= )"
     r"(?! не )(?! \w+(?:[юуая]т|[еи]т|тся|нуты|аны|яты|ли|лись|шие)\b)"
 )
+_INFINITIVE_WORD = re.compile(r"\w+")
 _OWN_WORD_CHARS = 100
 
 
@@ -61,6 +63,8 @@ def _unknown_cues(clause: Clause, words: Lexicon, *, first: bool, anywhere: bool
     """Recognise an order by its form alone: an English verb before its object, or a Russian imperative's ending."""
     found = _UNKNOWN.match(clause.text) if first and not words.starts("not_order", clause.text) else None
     found = found or (_UNKNOWN_RUSSIAN.search(clause.text) if anywhere else None)
+    if not found and anywhere and starts_with_infinitive(clause.text):
+        found = _INFINITIVE_WORD.match(clause.text)
     if not found:
         return set()
     return {thing_cue(clause.text[found.end() :].lstrip(), words, building=False) or "order"}

@@ -12,7 +12,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from agents.roster import ALONE, ROSTER, Agent
+from routing.terse import Spoken
 from state import AgentState
+from tools.catalog import BY_NAME
 
 _FENCE_END = re.compile(r"<\s*/\s*(?=tool_result)", re.IGNORECASE)
 """How a result could seem to end its own fence, also in spellings that only a model takes for the end."""
@@ -79,6 +81,28 @@ def is_said_by_user(message: BaseMessage) -> bool:
 def last_request(messages: Sequence[BaseMessage]) -> str:
     """The text of the newest message of the user."""
     return next((str(m.text) for m in reversed(messages) if is_said_by_user(m)), "")
+
+
+def spoken(messages: Sequence[BaseMessage]) -> list[Spoken]:
+    """What users and agents said to each other, completions and questions included."""
+    said = [
+        Spoken(is_said_by_user(m), str(m.text) if not isinstance(m, AIMessage) else _said_by_agent(m))
+        for m in messages
+        if isinstance(m, AIMessage) or is_said_by_user(m)
+    ]
+    return [one for one in said if one.text.strip()]
+
+
+def _said_by_agent(message: AIMessage) -> str:
+    """The text of a message, and what its finishing calls show to the user."""
+    shown = {"complete": "result", "question": "question"}
+    texts = [str(message.text)]
+    for call in message.tool_calls:
+        tool = BY_NAME.get(call["name"])
+        argument = shown.get(tool.effect) if tool is not None and tool.effect is not None else None
+        text = call["args"].get(argument) if argument else None
+        texts += [text] if isinstance(text, str) else []
+    return "\n".join(text for text in texts if text.strip())
 
 
 def answered_tools(messages: Sequence[BaseMessage]) -> set[str]:

@@ -22,6 +22,7 @@ from agents.classification import (
 from agents.roster import ROSTER
 from routing.keywords import find_cues
 from routing.lexicon import lexicon
+from routing.terse import Spoken
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 ASKED = ("coder", "debug", "ask", "architect")
@@ -124,7 +125,6 @@ def test_schema_accepts_what_the_reader_reads() -> None:
         "Create an app for walking dogs",
         "build system",
         "implement feature",
-        "design system",
         "several components",
         "создай приложение",
         "мобильное приложение с логином",
@@ -134,10 +134,36 @@ def test_schema_accepts_what_the_reader_reads() -> None:
         "Create a login app with form, validation and backend",
     ],
 )
-def test_complex_tasks_go_to_the_architect(text: str) -> None:
+def test_tasks_of_several_steps_go_to_the_architect_and_owe_a_plan(text: str) -> None:
+    assert classify_by_keywords(text) == Classification(
+        "architect", "low", "Keyword-based: Complex task detected, requires planning", "keywords", is_atomic=False
+    )
+
+
+@pytest.mark.parametrize("text", ["design system", "Write an ADR about SQLite", "Опиши архитектуру в docs/arch.md"])
+def test_a_document_or_a_design_owes_no_plan(text: str) -> None:
     assert classify_by_keywords(text) == Classification(
         "architect", "low", "Keyword-based: Complex task detected, requires planning", "keywords"
     )
+
+
+def test_short_requests_are_read_with_the_conversation(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (CORPORA / "routing_conversations.jsonl").read_text(encoding="utf-8").splitlines()
+    right: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    harm: list[str] = []
+    for row in map(json.loads, lines):
+        earlier = [Spoken(said["role"] == "user", said["text"]) for said in row.get("earlier", [])]
+        chosen = classify_by_keywords(row["text"], earlier)
+        rows[row["kind"]] += 1
+        owes_as_expected = row.get("plan") in (None, not chosen.is_atomic)
+        right[row["kind"]] += chosen.agent == row["expect"] and owes_as_expected
+        if row["expect"] in HARMLESS and chosen.agent == "coder":
+            harm.append(row["text"])
+    with capsys.disabled():
+        print("\nrouting_conversations.jsonl: " + ", ".join(f"{kind} {right[kind]}/{n}" for kind, n in rows.items()))
+    assert all(right[kind] / n >= 0.95 for kind, n in rows.items()), dict(right)
+    assert len(harm) / rows.total() <= 0.05, harm
 
 
 @pytest.mark.parametrize(
