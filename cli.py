@@ -255,6 +255,9 @@ def check(
     tool: Annotated[str, typer.Argument(help="Name of the tool, such as execute_command.")],
     arguments: Annotated[str, typer.Argument(help='Its arguments as JSON, such as \'{"command": "ls"}\'.')],
     agent: Annotated[str, typer.Option(help="The agent that would make the call.")] = "coder",
+    workspace: Annotated[
+        Path, typer.Option("--workspace", "-w", help="The folder whose project rules count.")
+    ] = Path(),
     shell: Annotated[str | None, typer.Option(help="The shell that a client declares, or none.")] = "bash",
     workspace_root: Annotated[str | None, typer.Option(help="The workspace that a client declares.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
@@ -262,8 +265,9 @@ def check(
     """Show the policy's verdict on a call, with its reasons; nothing runs."""
     from client.terminal.policy_check import check_call, print_verdict
 
-    declared = {"shell": None if shell == "none" else shell, "workspace_root": workspace_root}
-    verdict = check_call(tool, arguments, agent, {name: value for name, value in declared.items() if value})
+    declared = {"shell": "" if shell == "none" else shell, "workspace_root": workspace_root}
+    given = {name: value for name, value in declared.items() if value is not None}
+    verdict = check_call(tool, arguments, agent, workspace, given)
     print_verdict(verdict, as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -10,7 +11,9 @@ from rich.text import Text
 from agents.roster import ROSTER
 from client.configuration import client_settings
 from client.terminal.text import shown
-from errors import AgentUnknown, BadRequest
+from client.workspace.folder import Workspace
+from client.workspace.project.rules import ProjectRules
+from errors import AgentUnknown, BadRequest, ConfigurationError
 from policy.decide import Call, Environment, Facts, decide
 from policy.rules import load_rules
 from policy.verdicts.verdict import Verdict
@@ -18,8 +21,11 @@ from policy.verdicts.verdict import Verdict
 _STYLES = {"allow": "bold green", "ask": "bold yellow", "deny": "bold red"}
 
 
-def check_call(tool: str, arguments: str, agent: str, environment: dict[str, str]) -> Verdict:
-    """Judge a call exactly as the server would, with the operator's rules of the settings."""
+def check_call(tool: str, arguments: str, agent: str, workspace: Path, declared: dict[str, str]) -> Verdict:
+    """Judge a call as for `chat` in this workspace: the settings' rules, and the project's, which only restrict.
+
+    `declared` wins over what the machine is; a note about the project's rules goes to stderr.
+    """
     entry = ROSTER.get(agent)
     if entry is None:
         raise AgentUnknown(f"There is no agent '{agent}'; the agents are {', '.join(ROSTER)}.")
@@ -31,7 +37,14 @@ def check_call(tool: str, arguments: str, agent: str, environment: dict[str, str
         raise BadRequest("The arguments are not a JSON object.")
     settings = client_settings()
     rules = load_rules(settings.policy_file, settings.policy_profile)
-    facts = Facts(environment=Environment.read(environment))
+    try:
+        folder = Workspace(workspace)
+    except OSError as error:
+        raise ConfigurationError(f"There is no folder '{workspace}'.") from error
+    project = ProjectRules.read(folder)
+    for note in project.notes:
+        Console(stderr=True).print(shown(note, "yellow"))
+    facts = Facts(environment=Environment.read(folder.environment() | {"rules": project.declared} | declared))
     return decide(Call(tool, parsed), entry.rights(entry.tools), facts, rules)
 
 

@@ -85,6 +85,22 @@ def test_project_denies_and_asks_through_the_terminal_client_and_permits_nothing
     assert not (root / "frozen.txt").exists()
 
 
+def test_policy_check_reads_the_project_rules_as_a_chat_does(tmp_path: Path) -> None:
+    restricting = rule("deny", "execute_command", "ls", identity="listing", why="No listing here.")
+    workspace_with(tmp_path, "version = 1\n" + restricting + rule("allow", "execute_command", "make all"))
+
+    def checked(command: str, *more: str, cwd: Path = tmp_path) -> str:
+        finished = agent_runtime("policy", "check", "execute_command", json.dumps({"command": command}), *more, cwd=cwd)
+        assert "rule 'r' permits something and does not count" in " ".join(finished.stderr.split())
+        return finished.stdout
+
+    assert checked("ls").startswith("deny")
+    assert "No listing here." in checked("ls", "--workspace", str(tmp_path), cwd=Path("/"))
+    assert checked("make all").startswith("ask")
+    missing = agent_runtime("policy", "check", "read_file", "{}", "-w", str(tmp_path / "none"))
+    assert (missing.returncode, "There is no folder" in missing.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("tool", ["write_file", "execute_command"])
 def test_rule_that_permits_is_left_out_with_a_note(tmp_path: Path, tool: str) -> None:
     text = "version = 1\n" + rule("allow", tool, "rm", identity="wide") + rule("deny", tool, "no", identity="narrow")
