@@ -53,6 +53,8 @@ class Context:
     environment: Annotated[Any, SkipJsonSchema()] = None
     """What the client declared of its machine, for the prompt; a dict or None."""
     multi_agent: bool = True
+    edits_are_judged: bool = False
+    """Whether edited arguments were judged where they were decided, as the server does; else `approval` judges them."""
     offer_all_calls: bool = True
     """Whether every call of a reply is offered (protocol version 2) or the first alone (version 1)."""
     switch_approval: bool = False

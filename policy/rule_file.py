@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _Token = Annotated[str, Field(min_length=1, max_length=200)]
 _Sentence = Annotated[str, Field(min_length=1, max_length=300)]
@@ -35,8 +35,15 @@ class ProjectRule(_Strict):
 class WrittenRule(ProjectRule):
     """A rule of a file, with examples that are checked when it is loaded."""
 
-    match: Annotated[list[Example], Field(min_length=1)]
-    not_match: Annotated[list[Example], Field(min_length=1)]
+    match: list[Example] = Field(default_factory=list)
+    not_match: list[Example] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_examples(self) -> Self:
+        """A rule about all calls of a tool has nothing that an example could show not to match."""
+        if (self.path or self.command) and not (self.match and self.not_match):
+            raise ValueError("a rule with a path or a command needs match and not_match, one example each at least")
+        return self
 
 
 class RuleFile(_Strict):

@@ -14,6 +14,9 @@ from client.workspace.operands import SimpleCommand
 from client.workspace.request import Concern
 
 READ_TIMEOUT_S = 5
+MAX_NAMES = 100_000
+_UNREAD = frozenset({"hooks", "modules", "lfs", "annex"})
+"""Parts of .git that no command of the read-only list looks into: submodules are not entered."""
 
 # Keys of a repository that start nothing and lead nowhere. Whatever is not here asks: git has new ones every year.
 _INERT = re.compile(
@@ -65,10 +68,24 @@ def _repository_concern(root: Path, folder: Path) -> Concern | None:
         for name in ("commondir", "objects/info/alternates", "config.worktree"):
             if os.path.lexists(own / name):
                 return Concern(f"The repository reads a further place or configuration (.git/{name}).")
-        if any(os.path.islink(own / name) for name in ("config", "objects", "refs", "HEAD", "index", "info")):
-            return Concern("A part of .git is a link: the repository lies elsewhere.")
-        return None
+        return _link_concern(own)
     return Concern("The workspace holds no repository of its own; git would use one of the folders above it.")
+
+
+def _link_concern(own: Path) -> Concern | None:
+    """A link in .git leads git to objects, names or settings of another place; of hooks no read takes notice."""
+    left = MAX_NAMES
+    for folder, names, files in os.walk(own):
+        if Path(folder) == own:
+            names[:] = [name for name in names if name not in _UNREAD]
+        left -= len(names) + len(files)
+        if left < 0:
+            return Concern(f"The repository has more than {MAX_NAMES} files; they cannot all be checked for links.")
+        link = next((name for name in (*names, *files) if os.path.islink(os.path.join(folder, name))), None)
+        if link is not None and link not in _UNREAD:
+            place = Path(folder, link).relative_to(own.parent).as_posix()
+            return Concern(f"A part of .git is a link ({place}): the repository lies elsewhere.")
+    return None
 
 
 def _is_bare(folder: Path) -> bool:

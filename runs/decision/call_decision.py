@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agents.roster import ROSTER
+from agents.replies.edited_call import refusal_of_edit
 from errors import ApprovalNotRequired, CallSettled, CallUnknown, DecisionInvalid, DigestMismatch
-from json_text import has_large_integer, storable
-from policy.decide import Call, Environment, Facts
-from policy.decide import decide as judge
+from json_text import storable
+from policy.decide import Environment, Facts
 from runs.decision.effects import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms, View
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord, CallState
 from storage.tables.rules import SessionRule
 from storage.tables.sessions import Session
-from tools.catalog import BY_NAME
 from wire.protocol import HitlDecision, Status, error_chunk
 
 _STATES: dict[str, CallState] = {"approve": "approved", "edit": "edited", "reject": "rejected"}
@@ -44,7 +42,9 @@ def take_decision(
     decision = message.decision or ""
     edited = storable(message.modified_arguments) if decision == "edit" else None
     if decision == "edit":
-        refused = _refused_edit(session, record, message.modified_arguments or {}, terms)
+        facts = Facts(environment=Environment.read(session.environment))
+        arguments = message.modified_arguments or {}
+        refused = refusal_of_edit(record.tool_name, record.agent, arguments, facts, terms.rules)
         if refused is not None:
             return _keep_pending(request, record, refused, now)
     rule = _remembered(record, request, message, now) if decision == "approve" else None
@@ -89,21 +89,6 @@ def _repeated(view: View, request: Request, record: CallRecord, message: HitlDec
         raise settled_error(record)
     answer = answered(request, [_status(record, is_final=True)], waits_for(view.open_calls))
     return replace(answer, confirmation=_confirmation(record))
-
-
-def _refused_edit(session: Session, record: CallRecord, arguments: dict[str, Any], terms: Terms) -> str | None:
-    """Why edited arguments are refused: they pass the schema and the whole policy again, an ask is satisfied (S7)."""
-    misfit = BY_NAME[record.tool_name].misfit(arguments)
-    if has_large_integer(arguments):
-        misfit = "an integer has more than 64 bits; write it as a string"
-    if misfit:
-        return f"The edited arguments do not fit the tool: {misfit}"
-    agent = ROSTER[record.agent]
-    facts = Facts(environment=Environment.read(session.environment))
-    verdict = judge(Call(record.tool_name, arguments), agent.rights(agent.tools), facts, terms.rules)
-    if verdict.decision == "deny":
-        return f"The edited arguments are not allowed: {verdict.reasons[0].text}"
-    return None
 
 
 def _keep_pending(request: Request, record: CallRecord, reason: str, now: str) -> Effects:

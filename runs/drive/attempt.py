@@ -175,6 +175,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
         return await patiently(look)
 
     return Context(
+        edits_are_judged=True,
         models=engine.models,
         rules=engine.rules,
         routes=engine.routes,

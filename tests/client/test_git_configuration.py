@@ -113,3 +113,69 @@ def test_repository_outside_the_workspace_asks(root: Path, tmp_path: Path) -> No
     assert "folders above" in examine(inner).concerns[0].text
     assert "lies elsewhere" in examine(linked).concerns[0].text
     assert "folders above" in examine(empty, boundary=find_boundary()).concerns[0].text
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Another repository, outside the workspace."""
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q", "-b", "main")
+    (other / "private.txt").write_text("private\n")
+    git(other, "add", ".")
+    git(other, "commit", "-q", "-m", "theirs")
+    return other
+
+
+def commit_of(root: Path) -> str:
+    return subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "main"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def shows(root: Path, revision: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), "show", revision], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@pytest.mark.parametrize("way", ["commondir", "alternates", "objects", "objects/pack", "packed-refs", "refs/heads"])
+def test_repository_that_takes_parts_of_another_asks(root: Path, elsewhere: Path, way: str) -> None:
+    theirs = commit_of(elsewhere)
+    git(elsewhere, "pack-refs", "--all")
+    git(elsewhere, "repack", "-q", "-a", "-d")
+    own = root / ".git"
+    assert "private" not in shows(root, theirs)
+    if way == "commondir":
+        (own / "commondir").write_text(f"{elsewhere}/.git\n")
+    elif way == "alternates":
+        (own / "objects/info/alternates").write_text(f"{elsewhere}/.git/objects\n")
+    else:
+        moved = own / way
+        if moved.exists():
+            moved.rename(root / "kept")
+        moved.symlink_to(elsewhere / ".git" / way)
+        if way == "packed-refs":
+            (own / "refs/heads/main").unlink()
+    if way not in {"packed-refs", "refs/heads"}:
+        assert "private" in shows(root, theirs), "git does not read there: the test proves nothing"
+    for boundary in (NoBoundary(), find_boundary()):
+        (concern,) = examine(root, "git log", boundary).concerns
+        assert "elsewhere" in concern.text or "further place" in concern.text
+
+
+def test_configuration_of_a_worktree_and_a_linked_configuration_ask(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("[gpg]\n\tprogram = x\n")
+    worktree = root / ".git/config.worktree"
+    worktree.write_text("[gpg]\n\tprogram = x\n")
+    assert "further place" in examine(root).concerns[0].text
+    worktree.unlink()
+    (root / ".git/config").rename(root / "config")
+    (root / ".git/config").symlink_to(tmp_path / "theirs")
+    assert ".git/config" in examine(root).concerns[0].text
+
+
+def test_links_among_hooks_and_submodules_do_not_ask(root: Path) -> None:
+    (root / "scripts").mkdir()
+    (root / ".git/hooks/pre-commit").symlink_to("../../scripts/pre-commit")
+    (root / ".git/modules").symlink_to(root / "scripts")
+    assert examine(root, "git log").concerns == ()

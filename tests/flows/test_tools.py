@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,15 @@ from tests.openai_stub import OpenAIStub
 from tools.catalog import BY_NAME
 
 Serve = Callable[..., Ide]
+ASKS_ABOUT_ECHO = """
+version = 1
+
+[[rule]]
+id = "no-echo"
+tool = "echo"
+decision = "ask"
+why = "Say it yourself."
+"""
 
 
 def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> None:
@@ -30,6 +40,19 @@ def test_local_tools_never_reach_the_client(serve: Serve, stub: OpenAIStub) -> N
     told = [m["content"] for m in ide.history() if m["role"] == "tool"]
     assert told[:2] == ["42", "привет"]
     assert told[2].startswith("Error: ")
+
+
+def test_a_rule_that_asks_about_a_local_tool_is_a_denial(serve: Serve, stub: OpenAIStub, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(ASKS_ABOUT_ECHO)
+    ide = serve(policy_file=rules, multi_agent_mode=False)
+    calls = [{"tool": "echo", "args": {"text": "said"}, "id": "c1"}, {"tool": "calculator", "args": {"expr": "6 * 7"}}]
+    stub.script([{"tools": calls}, {"text": "done"}])
+    chunks = ide.say("say it")
+    assert (of_type(chunks, "tool_call"), answer_of(chunks)) == ([], "done")
+    told = {m["tool_call_id"]: m["content"] for m in ide.history() if m["role"] == "tool"}
+    assert "nobody is asked about a tool that the runtime carries out (Say it yourself.)" in told.pop("c1")
+    assert list(told.values()) == ["42"]
 
 
 def test_a_mixed_round_is_answered_once_each(serve: Serve, stub: OpenAIStub) -> None:

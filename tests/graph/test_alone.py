@@ -107,6 +107,30 @@ async def test_what_is_not_clearly_an_approval_is_a_rejection(graph: Graph, answ
     assert "success" not in told[0].text
 
 
+@pytest.mark.parametrize(
+    ("edited", "why"),
+    [
+        ({"path": ".git/hooks/pre-commit", "content": "x"}, "not allowed"),
+        ({"path": "../x", "content": "x"}, "not allowed"),
+        ({"path": "notes.txt"}, "do not fit the tool"),
+    ],
+)
+async def test_edited_arguments_are_judged_again(graph: Graph, edited: dict[str, Any], why: str) -> None:
+    await say(graph, CREATE)
+    values = await resume(graph, {"decision": "edit", "arguments": edited, "result": {"success": True}})
+    [told] = [m for m in values["messages"] if m.type == "tool" and m.name == "write_file"]
+    assert told.text.startswith("The user rejected this call: The edited arguments")
+    assert why in told.text
+    assert "success" not in told.text
+
+
+async def test_edit_that_only_asks_is_answered_by_the_person_who_made_it(graph: Graph) -> None:
+    await say(graph, CREATE)
+    edited = {"path": "other.txt", "content": "hello"}
+    values = await resume(graph, {"decision": "edit", "arguments": edited, "result": {"success": True}})
+    assert any("The user changed the arguments" in m.text for m in values["messages"] if m.type == "tool")
+
+
 async def test_feedback_of_a_rejection_is_read(graph: Graph) -> None:
     await say(graph, CREATE)
     values = await resume(graph, "not in this folder")

@@ -103,6 +103,21 @@ def test_a_rule_that_does_not_prove_itself_stops_the_start(tmp_path: Path, rules
         assert name in caught.value.message, caught.value.message
 
 
+def test_a_rule_about_a_whole_tool_needs_no_examples(tmp_path: Path) -> None:
+    rules = _load(tmp_path, _rule(tool='"read_file"', path="", decision='"ask"', match="", not_match=""))
+    assert judge("coder", "read_file", {"path": "a"}, rules=rules).decision == "ask"
+    assert judge("coder", "list_files", {"path": "a"}, rules=rules).decision == "allow"
+
+
+@pytest.mark.parametrize("tool", ["echo", "calculator", "switch_mode", "attempt_completion"])
+def test_a_question_about_a_tool_of_the_runtime_is_a_denial(tmp_path: Path, tool: str) -> None:
+    rules = _load(tmp_path, _rule(tool=f'"{tool}"', path="", decision='"ask"', match="", not_match=""))
+    verdict = judge("universal", tool, {}, rules=rules)
+    assert verdict.decision == "deny"
+    assert verdict.reasons[0].code == "human.absent"
+    assert "nobody is asked about a tool that the runtime carries out (Because.)" in verdict.reasons[0].text
+
+
 @pytest.mark.parametrize("text", ["version = 2", "nonsense", "", "version = 1\nextra = 1", 'version = 1\nrule = "x"'])
 def test_a_file_of_the_wrong_form_stops_the_start(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"own\.toml"):
