@@ -139,6 +139,10 @@ class RunLost(AgentRuntimeError):
     """Another worker has taken this run over; this one must not write any more."""
 
 
+class StorageRefused(AgentRuntimeError):
+    """The database serves others but not what this run has to store or read."""
+
+
 class CheckpointOrder(AgentRuntimeError):
     """A checkpoint would be stored as older than the one it follows."""
 

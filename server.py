@@ -30,6 +30,7 @@ from api.routes import (
     metrics,
     pending,
     policy,
+    runs,
     sessions,
 )
 from errors import ConfigurationError
@@ -102,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     responses.install(app)
     of_sessions = (messages, sessions, conversation, pending, approvals, calls)
-    for module in (*of_sessions, agents, policy, metric_views, metrics, health, console):
+    for module in (*of_sessions, runs, agents, policy, metric_views, metrics, health, console):
         app.include_router(module.router)
     app.state.keys = keys
     openapi.install(app)

@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     version: str = Field(default_factory=lambda: version_of("codelab-agent-runtime"))
     approval_mode: Literal["ide", "strict"] = "ide"
     approval_expiry_hours: Hours = 24
+    run_max_attempts: int = Field(5, ge=1, le=50)
     session_wait_seconds: float = Field(30, ge=0, lt=60, allow_inf_nan=False)
     session_max_age_hours: Hours = 24
     rate_limit_per_minute: int = Field(300, ge=0)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from errors import SessionRefusal
 from json_text import to_json
+from runs.decision.effects import NO_USAGE
 from runs.engine import Engine
-from runs.requests import Taken
+from runs.requests import Taken, has_ended
 from storage.tables.events import Event
+from wire.chunks import done_chunk
 from wire.frames import frame, is_done
 from wire.protocol import error_chunk
 
 KEEP_ALIVE_S = 15
+NOT_STORED = "The server could not store this answer. Please send the message again."
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -30,9 +34,10 @@ def stream(frames: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
 
 
 async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
-    """The chunks of one request, up to its end of turn."""
+    """The chunks of one request, up to its end of turn; where the run could store none, one without a number."""
     request = taken.request
-    async for event in engine.broadcast.follow(request.session_id, taken.after):
+    is_over = partial(has_ended, engine, taken)
+    async for event in engine.broadcast.follow(request.session_id, taken.after, is_over=is_over):
         if event.request_id != request.request_id:
             continue
         shown = framed(event, request.version)
@@ -40,6 +45,9 @@ async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
             yield shown
         if is_done(event.packed):
             return
+    if not engine.is_halted and await is_over():
+        for chunk in (error_chunk("internal", NOT_STORED, retryable=True), done_chunk("failed", NO_USAGE)):
+            yield {"data": to_json(chunk.model_dump())}
 
 
 async def refused(refusal: SessionRefusal) -> AsyncIterator[dict[str, str]]:

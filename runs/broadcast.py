@@ -115,16 +115,20 @@ class Broadcast:
         self._is_closed = True
         self.invalidate_all()
 
-    async def follow(self, session_id: str, after: int, *, live: bool = True) -> AsyncIterator[Event]:
+    async def follow(
+        self, session_id: str, after: int, *, live: bool = True, is_over: Callable[[], Awaitable[bool]] | None = None
+    ) -> AsyncIterator[Event]:
         """Every event after a number, then those to come; without `live` it ends with the log.
 
-        A reader holds one batch at a time, however slow it is; while the database is away it waits.
+        A reader holds one batch at a time, however slow it is; while the database is away it waits. When no event comes
+        for a while, `is_over` tells whether more can come.
         """
         with self.watch(session_id) as feed:
             is_polling = not live
             while not self._is_closed:
                 change = feed.next_change()
                 found = None if is_polling else feed.after(after)
+                was_over = is_polling and is_over is not None and await patiently(is_over)
                 if found is None:
                     found = await patiently(partial(_undisturbed, self._read, session_id, after))
                     if found is None:
@@ -134,7 +138,7 @@ class Broadcast:
                     yield event
                 if found:
                     continue
-                if not live:
+                if not live or was_over:
                     return
                 is_polling = False
                 try:

@@ -47,6 +47,8 @@ class Engine:
     """Stops each run at its next superstep, by run id."""
     cancelling: set[str] = field(default_factory=set)
     """Runs whose task was cancelled on request."""
+    unwritable: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Runs whose take-over could not be written: how often, and when (of the loop's clock) it is tried again."""
     is_draining: bool = False
     """Whether no run is started or taken over any more."""
     is_halted: bool = False

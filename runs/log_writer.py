@@ -11,7 +11,7 @@ from typing import Any
 from errors import NotReady
 from runs.broadcast import Broadcast
 from runs.run_log import RunLog
-from storage.database import RETRY_S, Database
+from storage.database import RETRY_S, Database, Patience
 from storage.tables import events, sessions
 from storage.tables.events import Addition, Event
 from storage.tables.runs import Run
@@ -111,23 +111,24 @@ class LogWriter:
 
     async def _append_alone(self, log: RunLog, addition: Addition) -> None:
         """Append until it is stored or cannot be; a locked session holds no connection while it waits."""
-        loop = asyncio.get_running_loop()
-        while True:
-            stored: list[Event] = []
-            try:
+        loop, patience = asyncio.get_running_loop(), Patience(self._database)
+        try:
+            while True:
+                stored: list[Event] = []
+                refusal: NotReady | None = None
                 async with self._alone:
                     began = loop.time()
-                    stored = await self._append_held(addition)
-            except NotReady:
-                pass
-            except Exception as error:  # noqa: BLE001 it becomes the outcome of that run
-                log.fail(error)
-                return
-            log.is_alone = loop.time() - began > BATCH_LIMIT_S
-            if stored:
-                self._settle(log, stored)
-                return
-            await asyncio.sleep(RETRY_S)
+                    try:
+                        stored = await self._append_held(addition)
+                    except NotReady as error:
+                        refusal = error
+                log.is_alone = loop.time() - began > BATCH_LIMIT_S
+                if stored:
+                    self._settle(log, stored)
+                    return
+                await patience.wait(refusal)
+        except Exception as error:  # noqa: BLE001 it becomes the outcome of that run
+            log.fail(error)
 
     async def _append_held(self, addition: Addition) -> list[Event]:
         """Hold the session, then look whether an answer got lost, then append; empty while the session is locked."""

@@ -13,7 +13,7 @@ from errors import AgentRuntimeError, SessionBusy
 from runs.apply import Applied, apply, read_view
 from runs.broadcast import Feed
 from runs.decision.decide import decide
-from runs.decision.effects import Effects
+from runs.decision.effects import Effects, ResumeRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
@@ -100,6 +100,17 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
     if refusal is not None:
         raise refusal
     return Taken(request, view, effects)
+
+
+async def has_ended(engine: Engine, taken: Taken) -> bool:
+    """Whether the run that goes on because of a request answers it no more: it is closed, or gone with its session."""
+    claims = taken.effects.claims
+    if claims is None:
+        return True
+    run_id = taken.view.run.id if isinstance(claims, ResumeRun) and taken.view.run else taken.request.run_id
+    async with engine.database.autocommit() as tx:
+        run = await runs.find(tx, run_id)
+    return run is None or run.status != "running" or run.request_id != taken.request.request_id
 
 
 def _drive(engine: Engine, applied: Applied) -> None:

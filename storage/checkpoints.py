@@ -46,16 +46,19 @@ class RunSaver(BaseCheckpointSaver[Any]):
     or not at all, and the fence of that transaction guards both: a worker that lost its run stores no checkpoint.
     """
 
-    def __init__(self, reader: BaseCheckpointSaver[Any]) -> None:
+    def __init__(self, reader: BaseCheckpointSaver[Any], database: Database) -> None:
         super().__init__(serde=reader.serde)
         self._reader = reader
+        self._database = database
         self._held: list[tuple[str, tuple[Any, ...]]] = []
         self._newest = ""
         """The greatest id that was read or held: the stock saver takes the greatest as the newest."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read as LangGraph's saver does, waiting while the database is away; later checkpoints get greater ids."""
-        found: CheckpointTuple | None = await patiently(lambda: _translated(self._reader.aget_tuple(config)))
+        found: CheckpointTuple | None = await patiently(
+            lambda: _translated(self._reader.aget_tuple(config)), self._database
+        )
         if found is not None:
             self._newest = max(self._newest, found.checkpoint["id"])
             number_after(found.checkpoint["id"])
@@ -64,7 +67,8 @@ class RunSaver(BaseCheckpointSaver[Any]):
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
         """Read as LangGraph's saver does; waits while the database is not reachable."""
         return await patiently(
-            lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels))
+            lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels)),
+            self._database,
         )
 
     async def aput(
@@ -173,6 +177,11 @@ def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
     return writer
 
 
+async def delete_thread(tx: Transaction, session_id: str) -> None:
+    """Remove the thread of a session as part of a transaction."""
+    await _writer_in(tx, StrictSerializer()).adelete_thread(session_id)
+
+
 class Checkpoints:
     """Makes the savers of runs."""
 
@@ -193,17 +202,13 @@ class Checkpoints:
 
     def saver(self) -> RunSaver:
         """A saver for one attempt of a run, or to read a thread; on PostgreSQL each has a lock of its own."""
-        return RunSaver(self._stock())
+        return RunSaver(self._stock(), self._database)
 
     def _stock(self) -> BaseCheckpointSaver[Any]:
         if isinstance(self._database, PostgresDatabase):
             return AsyncPostgresSaver(self._database.pool, serde=StrictSerializer())
         saver: BaseCheckpointSaver[Any] = self._sqlite
         return saver
-
-    async def delete(self, session_id: str) -> None:
-        """Remove the thread of a session; raises NotReady without a database."""
-        await _translated(self._stock().adelete_thread(session_id))
 
     async def close(self) -> None:
         """Close SQLite's second connection."""

@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
-from errors import NotReady
+from errors import NotReady, StorageRefused
 
 Dialect = Literal["sqlite", "postgresql"]
 ADVISORY_NAMESPACE = 0x41524E54
 """The first key of every advisory lock of the runtime; the second is a worker's number or MIGRATION_LOCK."""
 MIGRATION_LOCK = 1
 RETRY_S = 0.2
+REFUSED_S = 20.0
+"""A step of a run that is refused for so long, by a database that serves others, has failed: a lock, a slow trigger."""
 
 Found = TypeVar("Found")
 
 
-async def patiently(step: Callable[[], Awaitable[Found]]) -> Found:
-    """Repeat a step while the database is not reachable: the work of a run waits and continues."""
+async def patiently(step: Callable[[], Awaitable[Found]], database: Database | None = None) -> Found:
+    """Repeat a step while the database is not reachable: the work of a run waits and continues.
+
+    With `database` raises StorageRefused when others are served and this step is not (see `Patience`).
+    """
+    patience = Patience(database) if database is not None else None
     while True:
         try:
             return await step()
+        except NotReady as error:
+            await (patience.wait(error) if patience is not None else asyncio.sleep(RETRY_S))
+
+
+class Patience:
+    """How long what belongs to one run is tried again: without end in an outage, REFUSED_S while others are served."""
+
+    def __init__(self, database: Database, refused_s: float = REFUSED_S) -> None:
+        self._database = database
+        self._limit_s = refused_s
+        self._refused_since: float | None = None
+
+    async def wait(self, error: NotReady | None = None) -> None:
+        """Pause before the next try; raises StorageRefused when it was refused for too long."""
+        await asyncio.sleep(RETRY_S)
+        try:
+            await self._database.check()
         except NotReady:
-            await asyncio.sleep(RETRY_S)
+            self._refused_since = None
+            return
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        elif now - self._refused_since > self._limit_s:
+            raise StorageRefused from error
 
 
 class Transaction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from api.json_body import JsonRoute
 from api.routes.conversation import stored_message
 from api.streaming import log, stream
-from errors import BadRequest, SessionExists, SessionUnknown
+from errors import BadRequest, NotReady, SessionBusy, SessionExists, SessionUnknown
 from runs import cancel as cancelling
 from storage.tables import messages, sessions
 from storage.tables.messages import MessageRecord
@@ -92,10 +93,10 @@ async def delete_session(session_id: SessionId, engine: OpenEngine, owner: Owner
     if not is_known:
         raise SessionUnknown.named(session_id)
     if session is not None and session.deleted_at is None:
-        await cancelling.cancel(engine, session_id, owner)
-    if hard:
-        await engine.checkpoints.delete(session_id)
-    async with engine.database.transaction() as tx:
+        # A run that cannot be stopped does not keep a hard delete: without its rows it can write nothing more.
+        with contextlib.suppress(*((SessionBusy, NotReady) if hard else ())):
+            await cancelling.cancel(engine, session_id, owner)
+    async with engine.database.transaction(long=hard) as tx:
         if hard:
             await sessions.hard_delete(tx, session_id)
         else:

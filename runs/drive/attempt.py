@@ -19,19 +19,21 @@ from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
 from runs import thread
-from runs.drive.close import close_broken, close_run, hand_over, internal_error
+from runs.drive.close import close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
+from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from storage import clock
 from storage.checkpoints import RunSaver
 from storage.database import patiently
-from storage.tables import calls, messages, rules, sessions
+from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
 from wire.protocol import Chunk
 
 RECURSION_LIMIT = 400
 """Supersteps an attempt, far above what the limits of a turn allow: a net, not a limit of its own."""
+REASON_CHARS = 500
 _log = logging.getLogger("runs.drive")
 
 
@@ -50,15 +52,25 @@ Closing = Callable[[Engine, Run, Recorder, list[Chunk], RunSaver], Awaitable[Non
 def start_driving(engine: Engine, run: Run, prepare: Prepare) -> None:
     """Drive a claimed run in the background, from where `prepare` says; a client that leaves does not stop it."""
     engine.controls[run.id] = RunControl()
+    _start(engine, run, drive(engine, run, prepare))
+
+
+def start_ending(engine: Engine, run: Run, ending: Ending) -> None:
+    """End a claimed run in the background without driving it."""
+    _start(engine, run, end_surely(engine, run, ending))
+
+
+def _start(engine: Engine, run: Run, step: Coroutine[Any, Any, None]) -> None:
     with logs.bound(session=run.session_id, run=run.id):
-        task = asyncio.create_task(drive(engine, run, prepare), name=f"run {run.id}")
+        task = asyncio.create_task(step, name=f"run {run.id}")
     engine.tasks[run.id] = task
     task.add_done_callback(partial(_forget, engine, run))
 
 
 def _forget(engine: Engine, run: Run, task: asyncio.Task[None]) -> None:
     if engine.tasks.get(run.id) is task:
-        del engine.tasks[run.id], engine.controls[run.id]
+        del engine.tasks[run.id]
+        engine.controls.pop(run.id, None)
         engine.cancelling.discard(run.id)
     if not task.cancelled() and task.exception() is not None:
         fields = {"action": "run_task_failed", "session": run.session_id, "run": run.id}
@@ -91,16 +103,16 @@ async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
         # Perhaps it was closed here and the answer to the commit got lost: its readers look into the table.
         engine.broadcast.invalidate(run.session_id)
-    except Exception:  # noqa: BLE001 the session must be free again, whatever could not be stored
-        await _whole(engine, _close_broken(engine, run, _log_failure(run)))
+    except Exception as error:  # noqa: BLE001 the session must be free again, whatever could not be stored
+        await _whole(engine, _end_broken(engine, run, error))
     finally:
         recorder.log.abandon()
 
 
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
-    start = await patiently(prepare)
+    start = await patiently(prepare, engine.database)
     recorder.log.open(start.written_to, asyncio.current_task())
-    context = await patiently(partial(build_context, engine, run))
+    context = await patiently(partial(build_context, engine, run), engine.database)
     graph = engine.graph.copy({"checkpointer": saver})
     stream = graph.astream(
         start.graph_input,
@@ -117,14 +129,23 @@ async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, s
 
 async def _close(engine: Engine, run: Run, recorder: Recorder, saver: RunSaver, closing: Closing) -> None:
     chunks = await recorder.log.close()
-    await patiently(partial(closing, engine, run, recorder, chunks, saver))
+    await patiently(partial(closing, engine, run, recorder, chunks, saver), engine.database)
 
 
-async def _close_broken(engine: Engine, run: Run, error_id: str) -> None:
+async def _end_broken(engine: Engine, run: Run, error: Exception) -> None:
+    """End a run whose closing failed; where not even that is stored the next attempt tries, but not after a cancel."""
+    error_id = _log_failure(run)
+    if run.id in engine.cancelling:
+        await end_surely(engine, run, cancelled())
+        return
     try:
-        await patiently(partial(close_broken, engine, run, error_id))
+        await patiently(partial(end_run, engine, run, broken(error_id)), engine.database)
     except RunLost:
         _log.warning("run lost", extra={"action": "run_lost", "session": run.session_id, "run": run.id})
+    except Exception:  # noqa: BLE001 recorded; the run is taken over after a pause
+        _log_failure(run)
+        async with engine.database.autocommit() as tx:
+            await runs.note_reason(tx, run, f"{type(error).__name__}: {error}"[:REASON_CHARS])
 
 
 async def _whole(engine: Engine, ending: Coroutine[Any, Any, None]) -> None:
@@ -172,7 +193,7 @@ async def build_context(engine: Engine, run: Run) -> Context:
             async with engine.database.autocommit() as tx:
                 return await calls.used(tx, run.session_id, wanted)
 
-        return await patiently(look)
+        return await patiently(look, engine.database)
 
     return Context(
         edits_are_judged=True,

@@ -62,16 +62,6 @@ async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
     engine.broadcast.publish(run.session_id, stored)
 
 
-async def close_broken(engine: Engine, run: Run, error_id: str) -> None:
-    """End a run that cannot be closed as it should: an error, so that the session is free."""
-    chunks = [pack(internal_error(error_id)), pack(done_chunk("failed", Recorder(engine, run).usage()))]
-    async with engine.database.transaction(long=True) as tx:
-        stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
-        await store_settled(tx, run)
-        await runs.close(tx, run, "failed", "internal")
-    engine.broadcast.publish(run.session_id, stored)
-
-
 def internal_error(error_id: str) -> Chunk:
     """Our fault, in words for people; the id is in the log."""
     sentence = "Something went wrong on our side. Please try again."

@@ -7,19 +7,24 @@ boundary at which an earlier worker handed it over.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from runs import thread
-from runs.drive.attempt import Start, new_turn_input, start_driving, thread_config
+from runs.drive.attempt import Start, new_turn_input, start_driving, start_ending, thread_config
+from runs.drive.ending import cancelled, given_up
 from runs.engine import Engine
 from storage.tables import calls, events, runs, workers
 from storage.tables.runs import Run
 from wire.frames import pack
 from wire.protocol import Status
 
+PAUSE_S = 0.5
+MAX_PAUSE_S = 60.0
+"""The first and the longest pause after a take-over that could not be written."""
+MAX_UNWRITABLE = 1000
 _log = logging.getLogger("runs.recovery")
 
 
@@ -27,29 +32,43 @@ async def take_over_orphans(engine: Engine) -> int:
     """Claim every run whose worker is gone and go on with it in the background; returns how many were taken."""
     async with engine.database.autocommit() as tx:
         orphans = await workers.orphans(tx, engine.worker)
-    return sum([await _try_take_over(engine, orphan) for orphan in orphans])
+    return sum([await try_take_over(engine, orphan) for orphan in orphans])
 
 
-async def _try_take_over(engine: Engine, orphan: Run) -> bool:
-    """Take one run over; a row that cannot be written stops no other run's recovery."""
+async def try_take_over(engine: Engine, orphan: Run) -> bool:
+    """Take one run over; a row that cannot be written stops no other run's recovery, and is tried less and less."""
+    failures, not_before = engine.unwritable.get(orphan.id, (0, 0.0))
+    now = asyncio.get_running_loop().time()
+    if now < not_before:
+        return False
     try:
-        return await take_over(engine, orphan)
+        is_taken = await take_over(engine, orphan)
     except Exception:  # noqa: BLE001 recorded; the next round tries again
         fields = {"action": "take_over_failed", "session": orphan.session_id, "run": orphan.id}
         _log.exception("a run could not be taken over", extra=fields)
+        if len(engine.unwritable) >= MAX_UNWRITABLE:
+            engine.unwritable.clear()
+        engine.unwritable[orphan.id] = (failures + 1, now + min(MAX_PAUSE_S, PAUSE_S * 2**failures))
         return False
+    engine.unwritable.pop(orphan.id, None)
+    return is_taken
 
 
 async def take_over(engine: Engine, orphan: Run) -> bool:
     """Claim one run again and continue it; False when another worker was first or its row is locked."""
     async with engine.database.transaction() as tx:
-        attempt = await runs.take_over(tx, orphan, engine.worker)
-    if attempt is None:
+        run = await runs.take_over(tx, orphan, engine.worker)
+    if run is None:
         return False
-    run = replace(orphan, worker=engine.worker, attempt=attempt)
-    fields = {"action": "run_taken_over", "session": run.session_id, "run": run.id, "attempt": attempt}
+    fields = {"action": "run_taken_over", "session": run.session_id, "run": run.id, "attempt": run.attempt}
     _log.info("run taken over", extra=fields)
-    start_driving(engine, run, partial(find_start, engine, run))
+    if run.cancel_requested:
+        start_ending(engine, run, cancelled())
+    elif run.tries >= engine.settings.run_max_attempts:
+        _log.error("run given up", extra={**fields, "action": "run_given_up", "reason": run.reason})
+        start_ending(engine, run, given_up(run))
+    else:
+        start_driving(engine, run, partial(find_start, engine, run))
     return True
 
 

@@ -5,12 +5,16 @@ Scenarios such as S27: docs/scenarios.md.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable
+
 from runs.decision.view import Expire, Request
 from runs.engine import Engine
 from runs.requests import take
 from storage.clock import stamp_in
 from storage.tables import calls, events, sessions
 
+_log = logging.getLogger("runs.housekeeping")
 PURGE_AFTER_HOURS = 24 * 30
 LOG_KEEP = 100_000
 """Events kept per session; a reader that wants older ones is told to resync."""
@@ -29,9 +33,8 @@ async def expire_approvals(engine: Engine) -> int:
     """Expire undecided approvals and plans; a session that waits for nothing else is free again (S27)."""
     async with engine.database.autocommit() as tx:
         due = await calls.sessions_with_expired(tx)
-    for session_id in due:
-        await take(engine, Request(session_id, Expire(), owner=None))
-    return len(due)
+    requests = [Request(session_id, Expire(), owner=None) for session_id in due]
+    return sum([await _alone(take(engine, request), request.session_id) for request in requests])
 
 
 async def sweep_idle(engine: Engine) -> int:
@@ -47,8 +50,19 @@ async def purge_deleted(engine: Engine) -> int:
     """Remove everything of sessions that were deleted long ago, their threads first."""
     async with engine.database.autocommit() as tx:
         old = await sessions.purgeable(tx, stamp_in(-PURGE_AFTER_HOURS))
-    for session_id in old:
-        await engine.checkpoints.delete(session_id)
-        async with engine.database.transaction(long=True) as tx:
-            await sessions.hard_delete(tx, session_id)
-    return len(old)
+    return sum([await _alone(_purge(engine, session_id), session_id) for session_id in old])
+
+
+async def _purge(engine: Engine, session_id: str) -> None:
+    async with engine.database.transaction(long=True) as tx:
+        await sessions.hard_delete(tx, session_id)
+
+
+async def _alone(step: Awaitable[object], session_id: str) -> bool:
+    """Do a step for one session; when it fails the others still get theirs. Returns whether it went well."""
+    try:
+        await step
+    except Exception:  # noqa: BLE001 recorded; the next round tries it again
+        _log.exception("housekeeping failed", extra={"action": "housekeeping_failed", "session": session_id})
+        return False
+    return True

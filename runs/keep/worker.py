@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from errors import NotReady
-from runs.drive.recovery import take_over, take_over_orphans
+from runs.drive.recovery import take_over_orphans, try_take_over
 from runs.engine import Engine
 from runs.keep import housekeeping
 from runs.keep.listener import HEARTBEAT_S, Listener
@@ -106,12 +106,12 @@ class Worker:
             task.cancel()
 
     async def _adopt(self, without_task: set[str]) -> None:
-        """Drive runs of our own that have had no task for a whole heartbeat: their claim lost its answer."""
+        """Drive runs of our own without a task for a whole heartbeat: a claim lost its answer, or an attempt failed."""
         for run_id in without_task & self._without_task:
             async with self._engine.database.autocommit() as tx:
                 run = await runs.find(tx, run_id)
             if run is not None and run.worker == self._engine.worker and run_id not in self._engine.tasks:
-                await take_over(self._engine, run)
+                await try_take_over(self._engine, run)
         self._without_task = without_task
 
 

@@ -12,6 +12,8 @@ from storage.database import Transaction
 from storage.tables.columns import read
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
+RETRY_PAUSE_S = 0.5
+"""Between the take-over of a run and the next one of it; twice as long each time."""
 EARLIER_LEASE_S = 3600.0
 """Written to `lease_until`: so long do workers of earlier versions leave a run alone."""
 
@@ -30,6 +32,10 @@ class Run:
     protocol_version: int
     cancel_requested: bool
     error: str | None
+    tries: int = 0
+    """How many attempts failed since the claim; one that was handed over has not."""
+    reason: str | None = None
+    """Why the last attempt failed, for the operator."""
 
 
 async def active(tx: Transaction, session_id: str) -> Run | None:
@@ -80,12 +86,38 @@ async def resume(tx: Transaction, run: Run, *, request_id: str, worker: int, pro
     return attempt
 
 
-async def take_over(tx: Transaction, run: Run, worker: int) -> int | None:
-    """Claim a run whose worker is gone: its new attempt, or None when another worker was first."""
-    attempt: int | None = await tx.value(
-        "take_over_run", run_id=run.id, seen_attempt=run.attempt, worker=worker, lease_s=EARLIER_LEASE_S, now=stamp()
+async def take_over(tx: Transaction, run: Run, worker: int) -> Run | None:
+    """Claim a run whose worker is gone; None when another worker was first, its row is locked or its pause not over."""
+    row = await tx.row(
+        "take_over_run",
+        run_id=run.id,
+        seen_attempt=run.attempt,
+        worker=worker,
+        lease_s=EARLIER_LEASE_S,
+        pause_s=RETRY_PAUSE_S,
+        now=stamp(),
     )
-    return attempt
+    return read(Run, row) if row else None
+
+
+async def note_reason(tx: Transaction, run: Run, reason: str) -> None:
+    """Note why an attempt failed."""
+    await tx.run("note_reason", run_id=run.id, attempt=run.attempt, reason=reason)
+
+
+async def given_up(tx: Transaction, owner: str, limit: int) -> list[dict[str, Any]]:
+    """The owner's runs that no attempt could finish: {run_id, session_id, reason, attempts, started_at, ended_at}."""
+    return [
+        {
+            "run_id": row.id,
+            "session_id": row.session_id,
+            "reason": row.reason,
+            "attempts": row.tries,
+            "started_at": row.created_at,
+            "ended_at": row.updated_at,
+        }
+        for row in await tx.rows("given_up_runs", owner=owner, limit=limit)
+    ]
 
 
 async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None = None) -> None:

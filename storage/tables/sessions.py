@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from errors import SessionUnknown
+from storage.checkpoints import delete_thread
 from storage.clock import stamp
 from storage.database import Transaction
 from storage.tables.columns import COMPUTED, read
@@ -76,7 +77,9 @@ async def soft_delete(tx: Transaction, session_id: str) -> bool:
 
 
 async def hard_delete(tx: Transaction, session_id: str) -> None:
-    """Remove a session with all its rows; its thread is removed with `Checkpoints.delete`."""
+    """Remove a session with its thread and all its rows, held first: nothing of it is written meanwhile."""
+    await find_any(tx, session_id, lock=True)
+    await delete_thread(tx, session_id)
     await tx.run("hard_delete_session", session_id=session_id)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from errors import RunLost
 from runs.decision.view import Request
-from runs.drive.close import close_broken, close_run, hand_over
+from runs.drive.close import close_run, hand_over
+from runs.drive.ending import broken, end_run
 from runs.drive.recorder import Recorder
 from runs.drive.recovery import take_over
 from runs.engine import Engine
@@ -147,7 +148,9 @@ async def test_a_worker_that_lost_its_run_writes_nothing(db_url: str, closing: A
         run = await claimed_but_not_driven(engine)
         engine.is_draining = True  # so that the heartbeat leaves the run alone
         async with engine.database.transaction() as tx:
-            assert await runs.take_over(tx, run, worker=1) == run.attempt + 1
+            taken = await runs.take_over(tx, run, worker=1)
+        assert taken is not None
+        assert taken.attempt == run.attempt + 1
         before = await _counts(engine)
         recorder, saver = Recorder(engine, run), engine.checkpoints.saver()
         recorder.messages.append(messages.MessageRecord("m", "assistant", "stale"))
@@ -164,7 +167,7 @@ async def test_a_worker_that_lost_its_run_writes_nothing(db_url: str, closing: A
         with pytest.raises(RunLost):
             await closing(engine, run, recorder, [AssistantMessage(token="stale")], saver)
         with pytest.raises(RunLost):
-            await close_broken(engine, run, "e")
+            await end_run(engine, run, broken("e"))
         async with engine.database.transaction() as tx:
             with pytest.raises(RunLost):
                 await events.append(tx, "s", run.request_id, [pack(AssistantMessage(token="stale"))], run=run)
@@ -199,6 +202,6 @@ async def test_only_one_of_two_takes_an_orphan(db_url: str) -> None:
 async def test_a_run_that_cannot_be_closed_fails_and_frees_its_session(db_url: str) -> None:
     async with opened(db_url) as (engine, client):
         run = await claimed_but_not_driven(engine)
-        await close_broken(engine, run, "error-1")
+        await end_run(engine, run, broken("error-1"))
         status, chunks = await client.play([{"text": "Next."}])
         assert (status, chunks[-1]["metadata"]["outcome"]) == (200, "completed")

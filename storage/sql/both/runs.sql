@@ -18,6 +18,16 @@ select id, cancel_requested from runs where worker = :worker and status = 'runni
 update runs set status = :status, error = :error, updated_at = :now
 where id = :run_id and attempt = :attempt and status = 'running' returning id;
 
+-- name: note_reason(run_id, attempt, reason)!
+-- Why an attempt failed; the next one may end well.
+update runs set reason = :reason where id = :run_id and attempt = :attempt and status = 'running';
+
+-- name: given_up_runs(owner, limit)
+-- The owner's runs that no attempt could finish, the newest first.
+select r.id, r.session_id, r.reason, r.tries, r.created_at, r.updated_at
+from runs r join sessions s on s.id = r.session_id
+where r.error = 'given_up' and s.owner = :owner order by r.updated_at desc limit :limit;
+
 -- name: end_paused_run(session_id, status, now)$
 -- End the paused run of a session without driving it on.
 update runs set status = :status, updated_at = :now

@@ -14,22 +14,28 @@ select status from runs where session_id = :session_id order by number desc limi
 -- The claim of a paused run: its next attempt, or nothing when it is not paused any more.
 update runs set status = 'running', request_id = :request_id, worker = :worker, attempt = attempt + 1,
        lease_until = extract(epoch from clock_timestamp()) + :lease_s,
-       protocol_version = :protocol_version, cancel_requested = 0, updated_at = :now
+       protocol_version = :protocol_version, cancel_requested = 0, tries = 0, retry_at = 0, reason = null,
+       updated_at = :now
 where id = :run_id and status = 'paused' returning attempt;
 
--- name: take_over_run(run_id, seen_attempt, worker, lease_s, now)$
--- The claim of a run whose worker is gone: its next attempt, or nothing when another worker was first. A locked run is
--- left for the next round: it delays no other.
+-- name: take_over_run(run_id, seen_attempt, worker, lease_s, pause_s, now)^
+-- The claim of a run whose worker is gone: its next attempt, or nothing when another worker was first or the pause after
+-- the last attempt is not over. A locked run is left for the next round: it delays no other. A run that was handed over
+-- has failed no try. (`worker` on the right is that of the last attempt.)
 update runs set worker = :worker, attempt = attempt + 1,
+       tries = case when worker = 0 then tries else tries + 1 end,
+       retry_at = case when worker = 0 then 0 else extract(epoch from clock_timestamp()) + :pause_s * power(2, tries) end,
        lease_until = extract(epoch from clock_timestamp()) + :lease_s, updated_at = :now
 where id = (select id from runs
-            where id = :run_id and attempt = :seen_attempt and status = 'running' for update skip locked)
-returning attempt;
+            where id = :run_id and attempt = :seen_attempt and status = 'running'
+              and (retry_at <= extract(epoch from clock_timestamp()) or cancel_requested = 1)
+            for update skip locked)
+returning {{runs}};
 
 -- name: release_run(run_id, attempt)^
 -- Hand one running run over; nothing comes back when another worker has it.
 with released as (
-    update runs set lease_until = 0, worker = 0
+    update runs set lease_until = 0, worker = 0, retry_at = 0
     where id = :run_id and attempt = :attempt and status = 'running' returning id
 )
 select id, pg_notify('agent_runtime', 'orphans ' || current_setting('application_name')) from released;

@@ -9,7 +9,7 @@ returning cast(extract(epoch from clock_timestamp()) as double precision);
 with ended as (
     update workers set lease_until = 0 where id = :worker
 ), released as (
-    update runs set lease_until = 0, worker = 0
+    update runs set lease_until = 0, worker = 0, retry_at = 0
     where id in (select id from runs where worker = :worker and status = 'running' for update skip locked)
 )
 select pg_notify('agent_runtime', 'orphans ' || current_setting('application_name'));
@@ -35,5 +35,6 @@ where (r.lease_end < extract(epoch from clock_timestamp())
                              and l.objid = cast(r.worker as oid)
                              and l.database = (select oid from pg_database where datname = current_database()))))
   and (r.lease_end = 0 or pg_postmaster_start_time() < clock_timestamp() - interval '3 seconds')
+  and (r.retry_at <= extract(epoch from clock_timestamp()) or r.cancel_requested = 1)
 order by r.updated_at
 limit 100;
