@@ -46,6 +46,8 @@ from settings import PREFIX, Settings
 from storage.checkpoints import Checkpoints
 from storage.connect import open_database
 from storage.schema import migrate
+from telemetry import tracing
+from telemetry.tracing import otlp_provider
 
 DRAIN_S = 8.0
 """Less than the ten seconds after which a container runtime sends SIGKILL."""
@@ -66,6 +68,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checkpoints = Checkpoints(database)
         await checkpoints.open()
         models = _models(settings, keys)
+        traces = otlp_provider(settings.otel_endpoint, settings.version) if settings.otel_endpoint else None
+        if traces is not None:
+            tracing.enable(traces)
         engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
@@ -81,6 +86,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await worker.stop(DRAIN_S)
             await engine.log_writer.close()
             await models.aclose()
+            if traces is not None:
+                tracing.enable(None)
+                traces.shutdown()
             await checkpoints.close()
             await database.close()
 

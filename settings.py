@@ -139,6 +139,7 @@ class Settings(BaseSettings):
     multi_agent_mode: Switch = True
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    otel_endpoint: Annotated[str, AfterValidator(_check_url)] | None = None
     version: str = Field(default_factory=lambda: version_of("codelab-agent-runtime"))
     approval_mode: Literal["ide", "strict"] = "ide"
     approval_expiry_hours: Hours = 24

@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 from context import Context
 from errors import ModelError
 from llm.chat_model import Reply, Retry
+from telemetry import tracing
 from tools.tool import Tool
 
 Writer = Callable[[Any], None]
@@ -53,22 +54,43 @@ async def call_model(
         write({"event": "retrying", "agent": agent, "metadata": metadata})
 
     started = context.clock()
-    try:
-        reply: Reply = await context.models.reply(
-            conversation,
-            tools=tools,
-            temperature=temperature,
-            json_schema=json_schema,
-            tool_choice=tool_choice,
-            several_calls=several_calls,
-            text_calls=text_calls,
-            may_be_empty=may_be_empty,
-            on_text=on_text,
-            on_retry=tell_retry,
+    with tracing.span(
+        f"chat {context.models.name}",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": context.models.name,
+            "gen_ai.agent.name": agent,
+            "gen_ai.request.temperature": temperature,
+            "codelab.purpose": purpose,
+        },
+        kind="client",
+    ) as span:
+        try:
+            reply: Reply = await context.models.reply(
+                conversation,
+                tools=tools,
+                temperature=temperature,
+                json_schema=json_schema,
+                tool_choice=tool_choice,
+                several_calls=several_calls,
+                text_calls=text_calls,
+                may_be_empty=may_be_empty,
+                on_text=on_text,
+                on_retry=tell_retry,
+            )
+        except ModelError as error:
+            span.fail(error.code)
+            tell("failed", error=error.code, started_at=started.isoformat(), duration_ms=context.ms_since(started))
+            raise
+        span.note(
+            {
+                "gen_ai.response.model": reply.model,
+                "gen_ai.response.finish_reasons": [reply.finish_reason] if reply.finish_reason else None,
+                "gen_ai.usage.input_tokens": reply.usage.prompt_tokens if reply.usage else None,
+                "gen_ai.usage.output_tokens": reply.usage.completion_tokens if reply.usage else None,
+                "codelab.attempts": reply.attempts,
+            }
         )
-    except ModelError as error:
-        tell("failed", error=error.code, started_at=started.isoformat(), duration_ms=context.ms_since(started))
-        raise
     usage = reply.usage
     outcome = outcome_of(reply)
     tell(

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import logs
 from api.limits import session_of
+from telemetry import tracing
 
 PROBES = frozenset({"/health", "/ready"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
@@ -28,7 +29,8 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
         status = 499  # the client left before an answer began
 
@@ -40,10 +42,19 @@ class AccessLog:
             await send(message)
 
         started = time.monotonic()
-        with logs.bound(request=request_id):
+        parent = headers.get(b"traceparent", b"").decode("latin-1") or None
+        with (
+            logs.bound(request=request_id),
+            tracing.span(
+                scope["method"], {"http.request.method": scope["method"]}, kind="server", traceparent=parent
+            ) as span,
+        ):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
+                route = getattr(scope.get("route"), "path", None)
+                span.name(f"{scope['method']} {route}" if route else scope["method"])
+                span.note({"http.route": route, "http.response.status_code": status, "codelab.request_id": request_id})
                 fields = {
                     "action": "request",
                     "method": scope["method"],

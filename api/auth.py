@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,7 +32,7 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        principal = self._principal(headers.get(b"x-internal-auth", b""))
+        principal = self._principal(_key(scope["path"], headers))
         if principal is None:
             await JSONReply({"detail": "unauthorized"}, 401)(scope, receive, send)
             return
@@ -55,6 +56,13 @@ class Authentication:
 def is_exempt(path: str) -> bool:
     """Whether a path needs no key: the health probes, the documentation, and the console with its login."""
     return path in EXEMPT or path.startswith(_OPEN_FOLDERS) or is_page(path)
+
+
+def _key(path: str, headers: Mapping[bytes, bytes]) -> bytes:
+    """The key of a request; Prometheus can send it as a bearer token only."""
+    key = headers.get(b"x-internal-auth", b"")
+    given = headers.get(b"authorization", b"")
+    return given[7:] if not key and path == "/metrics" and given[:7].lower() == b"bearer " else key
 
 
 def owner_of(request: Request) -> str:

@@ -37,17 +37,18 @@ async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
     """The chunks of one request, up to its end of turn; where the run could store none, one without a number."""
     request = taken.request
     is_over = partial(has_ended, engine, taken)
-    async for event in engine.broadcast.follow(request.session_id, taken.after, is_over=is_over):
-        if event.request_id != request.request_id:
-            continue
-        shown = framed(event, request.version)
-        if shown is not None:
-            yield shown
-        if is_done(event.packed):
-            return
-    if not engine.is_halted and await is_over():
-        for chunk in (error_chunk("internal", NOT_STORED, retryable=True), done_chunk("failed", NO_USAGE)):
-            yield {"data": to_json(chunk.model_dump())}
+    with engine.meters.stream():
+        async for event in engine.broadcast.follow(request.session_id, taken.after, is_over=is_over):
+            if event.request_id != request.request_id:
+                continue
+            shown = framed(event, request.version)
+            if shown is not None:
+                yield shown
+            if is_done(event.packed):
+                return
+        if not engine.is_halted and await is_over():
+            for chunk in (error_chunk("internal", NOT_STORED, retryable=True), done_chunk("failed", NO_USAGE)):
+                yield {"data": to_json(chunk.model_dump())}
 
 
 async def refused(refusal: SessionRefusal) -> AsyncIterator[dict[str, str]]:
@@ -64,10 +65,11 @@ async def log(
     engine: Engine, session_id: str, after: int, version: int, *, live: bool
 ) -> AsyncIterator[dict[str, str]]:
     """The whole log after a number, then what comes."""
-    async for event in engine.broadcast.follow(session_id, after, live=live):
-        shown = framed(event, version)
-        if shown is not None:
-            yield shown
+    with engine.meters.stream():
+        async for event in engine.broadcast.follow(session_id, after, live=live):
+            shown = framed(event, version)
+            if shown is not None:
+                yield shown
 
 
 def framed(event: Event, version: int) -> dict[str, str] | None:

@@ -23,6 +23,11 @@ class ClaimQueues:
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many requests of the process wait for their session, besides the one of each that may claim it."""
+        return sum(queue.requests - 1 for queue in self._queues.values())
+
     @asynccontextmanager
     async def turn(self, session_id: str, wait_s: float) -> AsyncIterator[float]:
         """Wait for the right to claim a session; gives the moment (of the loop's clock) until which to wait for it.

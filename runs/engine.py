@@ -22,6 +22,8 @@ from runs.log_writer import LogWriter
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
+from telemetry.meters import Meters
+from tools.catalog import TOOLS
 
 MAX_WORKER = 2**31 - 1
 
@@ -57,9 +59,15 @@ class Engine:
     """The requests that wait to claim a session."""
 
     @cached_property
+    def meters(self) -> Meters:
+        """What this process counts for Prometheus."""
+        others = [self.models.fallback.name] if self.models.fallback is not None else []
+        return Meters(self.models.name, [tool.name for tool in TOOLS], others)
+
+    @cached_property
     def log_writer(self) -> LogWriter:
         """Appends what the runs say."""
-        return LogWriter(self.database, self.broadcast)
+        return LogWriter(self.database, self.broadcast, self.meters)
 
     @cached_property
     def terms(self) -> Terms:

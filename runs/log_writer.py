@@ -15,6 +15,7 @@ from storage.database import RETRY_S, Database, Patience
 from storage.tables import events, sessions
 from storage.tables.events import Addition, Event
 from storage.tables.runs import Run
+from telemetry.meters import Meters
 
 PACE_S = 0.05
 """At most one append of all runs in this time; the first one after a pause is made at once."""
@@ -32,9 +33,10 @@ class LogWriter:
     stored: it is appended alone, in a transaction that holds the session before it looks what is stored already.
     """
 
-    def __init__(self, database: Database, broadcast: Broadcast) -> None:
+    def __init__(self, database: Database, broadcast: Broadcast, meters: Meters) -> None:
         self._database = database
         self._broadcast = broadcast
+        self._meters = meters
         self._ready: dict[RunLog, None] = {}
         self._writing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -106,8 +108,9 @@ class LogWriter:
                 self._start(self._append_alone(log, addition))
 
     async def _append_batch(self, additions: list[Addition]) -> list[list[Event]]:
-        async with self._database.log_transaction() as tx:
-            return await events.append_batch(tx, additions)
+        with self._meters.append():
+            async with self._database.log_transaction() as tx:
+                return await events.append_batch(tx, additions)
 
     async def _append_alone(self, log: RunLog, addition: Addition) -> None:
         """Append until it is stored or cannot be; a locked session holds no connection while it waits."""
@@ -132,6 +135,10 @@ class LogWriter:
 
     async def _append_held(self, addition: Addition) -> list[Event]:
         """Hold the session, then look whether an answer got lost, then append; empty while the session is locked."""
+        with self._meters.append():
+            return await self._append_in_turn(addition)
+
+    async def _append_in_turn(self, addition: Addition) -> list[Event]:
         run = addition.run
         async with self._database.transaction() as tx:
             if not await sessions.hold_if_free(tx, run.session_id):

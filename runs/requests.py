@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from errors import AgentRuntimeError, SessionBusy
 from runs.apply import Applied, apply, read_view
@@ -17,11 +18,14 @@ from runs.decision.effects import Effects, ResumeRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
-from storage.clock import stamp
+from storage.clock import now, stamp
 from storage.tables import runs
+from telemetry import tracing
 
 CLAIM_POLL_S = 1.0
 """Waiters also poll: a notification can be missed while the listener reconnects."""
+DECISIONS = frozenset({"approval_decided", "approval_implicit", "approval_expired", "plan_decided"})
+SETTLED = frozenset({"done", "failed", "rejected", "expired", "superseded", "cancelled"})
 MAX_DECISIONS = 4
 """How often a request is decided in one transaction: again after an expiry, and after a lost race for a new id."""
 
@@ -71,10 +75,10 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
     refusal: AgentRuntimeError | None = None
     async with engine.database.transaction() as tx:
         for _ in range(MAX_DECISIONS):
-            now = stamp()
-            view = await read_view(tx, request, now)
+            moment = stamp()
+            view = await read_view(tx, request, moment)
             try:
-                effects = decide(view, request, engine.terms, now)
+                effects = decide(view, request, engine.terms, moment)
             except AgentRuntimeError as error:
                 if not done:
                     raise
@@ -94,7 +98,8 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
             raise SessionBusy
     for effects, applied in done:
         engine.broadcast.publish(request.session_id, applied.events)
-        _drive(engine, applied)
+        _count(engine, effects)
+        _drive(engine, effects, applied)
         if effects.refusal is not None and not effects.chunks:
             refusal = effects.refusal
     if refusal is not None:
@@ -113,10 +118,36 @@ async def has_ended(engine: Engine, taken: Taken) -> bool:
     return run is None or run.status != "running" or run.request_id != taken.request.request_id
 
 
-def _drive(engine: Engine, applied: Applied) -> None:
+def _count(engine: Engine, effects: Effects) -> None:
+    """Count what was decided and settled, and record the wait for the results that let a run go on."""
+    calls = {record.call_id: record for record in effects.calls}
+    for entry in effects.audit:
+        if entry.event in DECISIONS:
+            record = calls.get(entry.call_id or "")
+            decision = str(entry.details.get("decision") or entry.event.removeprefix("approval_"))
+            engine.meters.decided(entry.tool_name or "", decision, record.age_s if record else None)
+    for record in effects.calls:
+        if record.state in SETTLED:
+            engine.meters.settled(record.tool_name, record.state, record.age_s)
+
+
+def _drive(engine: Engine, effects: Effects, applied: Applied) -> None:
     run, graph_input = applied.run, applied.graph_input
     if run is None:
         return
+    for answer in effects.claims.answers if isinstance(effects.claims, ResumeRun) else ():
+        tracing.past(
+            f"execute_tool {answer.tool_name}",
+            {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": answer.tool_name,
+                "gen_ai.tool.call.id": answer.call_id,
+                "codelab.call.state": answer.state,
+            },
+            datetime.fromisoformat(answer.created_at),
+            now(),
+            traceparent=run.input.get("trace"),
+        )
 
     async def prepare() -> Start:
         given = graph_input if graph_input is not None else await new_turn_input(engine, run)

@@ -111,6 +111,10 @@ class Database(ABC):
         On PostgreSQL it is one statement on a connection that is kept for it.
         """
 
+    def pool_figures(self) -> dict[str, int]:
+        """Return the connections in the pool (`size`), free ones (`available`), and requests that wait (`waiting`)."""
+        return {}
+
     @abstractmethod
     async def check(self) -> None:
         """Raise NotReady when no session could be written: not reachable, locked, read-only or full."""

@@ -138,6 +138,12 @@ class PostgresDatabase(Database):
                 await tx.connection.execute(_LONG)
             yield tx
 
+    def pool_figures(self) -> dict[str, int]:
+        """See Database."""
+        told = self.pool.get_stats()
+        names = {"size": "pool_size", "available": "pool_available", "waiting": "requests_waiting"}
+        return {name: int(told.get(key, 0)) for name, key in names.items()}
+
     async def check(self) -> None:
         """Lock the tables of a session for writing; raises NotReady when that fails."""
         async with self.transaction() as tx:

@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"storage", "llm"},
     {"policy", "wire", "prompts", "routing", "state", "settings"},
     {"tools"},
-    {"json_text", "logs"},
+    {"json_text", "logs", "telemetry"},
     {"errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

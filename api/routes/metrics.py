@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastapi import APIRouter
+from prometheus_client import generate_latest
 from starlette.responses import PlainTextResponse
 
 from api.dependencies import OpenEngine, refusals
+from runs.engine import Engine
 from storage import figures
 from storage.figures import Sample
 
@@ -18,6 +20,9 @@ HELP = {
     "info": "The version of the runtime.",
     "active_runs": "Runs that this process drives at the moment.",
     "draining": "Whether this process is shutting down.",
+    "waiting_requests": "Requests of this process that wait for another run of their session.",
+    "breaker_open": "Whether the model's server is left alone by this process.",
+    "db_pool": "Connections to PostgreSQL of this process: in the pool (size), free (available), waited for (waiting).",
     "sessions": "Sessions in the database.",
     "runs": "Runs in the database by status.",
     "tool_calls": "Tool calls in the database by tool and state.",
@@ -43,6 +48,12 @@ async def prometheus(engine: OpenEngine) -> PlainTextResponse:
         Sample("info", {"version": engine.settings.version}, 1),
         Sample("active_runs", {}, len(engine.tasks)),
         Sample("draining", {}, int(engine.is_draining)),
+        Sample("waiting_requests", {}, engine.claims.waiting),
+        *(
+            Sample("breaker_open", {"model": models.name}, int(models.breaker.state != "closed"))
+            for models in (engine.models, engine.models.fallback)
+            if models is not None
+        ),
         *(
             Sample("llm_adaptations", {"model": name, "kind": kind, "name": what}, number)
             for (kind, what), number in sorted(counts.items())
@@ -54,11 +65,17 @@ async def prometheus(engine: OpenEngine) -> PlainTextResponse:
             if counts["tokens", "cached"]
         ),
     ]
-    return PlainTextResponse(exposition([*own, *stored]), media_type=MEDIA_TYPE)
+    text = exposition([*own, *_pool(engine), *stored]) + generate_latest(engine.meters.registry).decode()
+    return PlainTextResponse(text, media_type=MEDIA_TYPE)
+
+
+def _pool(engine: Engine) -> list[Sample]:
+    found = engine.database.pool_figures()
+    return [Sample("db_pool", {"figure": name}, number) for name, number in found.items()]
 
 
 def exposition(samples: Iterable[Sample]) -> str:
-    """Write samples in Prometheus' text format, each metric with its help and type."""
+    """Write samples in Prometheus' text format as gauges, each metric with its help and type."""
     lines: list[str] = []
     by_metric: dict[str, list[Sample]] = {}
     for sample in samples:

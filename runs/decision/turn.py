@@ -37,6 +37,7 @@ def start_turn(
         "previous_agent": previous_agent,
         # A run that ended without its last checkpoint leaves a thread that lacks messages of the history.
         "repair": view.run is not None or view.last_status not in (None, "completed"),
+        **({"trace": request.trace} if request.trace else {}),
     }
     said = MessageRecord(request.message_id, "user", content, run_id=request.run_id)
     return Effects(claims=StartRun(journal), messages=(said,), chunks=tuple(chunks), request_id=request.request_id)

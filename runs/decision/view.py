@@ -15,6 +15,7 @@ from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.runs import Run, RunStatus
 from storage.tables.sessions import Session
+from telemetry.tracing import traceparent
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 
 
@@ -57,6 +58,8 @@ class Request:
     version: int = 2
     request_id: str = field(default_factory=_id)
     run_id: str = field(default_factory=_id)
+    trace: str | None = field(default_factory=traceparent)
+    """The span that the run belongs to, over all its attempts and processes."""
     message_id: str = field(default_factory=lambda: f"user_{uuid.uuid4().hex}")
     rule_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 

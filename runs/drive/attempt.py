@@ -29,6 +29,7 @@ from storage.checkpoints import RunSaver
 from storage.database import patiently
 from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
+from telemetry import tracing
 from wire.protocol import Chunk
 
 RECURSION_LIMIT = 400
@@ -79,7 +80,24 @@ def _forget(engine: Engine, run: Run, task: asyncio.Task[None]) -> None:
 
 async def drive(engine: Engine, run: Run, prepare: Prepare) -> None:
     """Run the graph until it pauses or ends, and close the run; a worker that lost its run leaves no trace."""
-    recorder, saver = Recorder(engine, run), engine.checkpoints.saver()
+    with tracing.span(
+        "invoke_agent",
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.conversation.id": run.session_id,
+            "codelab.run.id": run.id,
+            "codelab.attempt": run.attempt,
+        },
+        traceparent=run.input.get("trace"),
+    ) as span:
+        recorder = Recorder(engine, run)
+        await _drive(engine, run, prepare, recorder)
+        if recorder.failure is not None:
+            span.fail(recorder.failure)
+
+
+async def _drive(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder) -> None:
+    saver = engine.checkpoints.saver()
     closing: Closing = close_run
     try:
         try:

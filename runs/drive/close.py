@@ -41,6 +41,7 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         await saver.store(tx)
         await runs.close(tx, run, status, recorder.failure)
     engine.broadcast.publish(run.session_id, stored)
+    recorder.count(outcome, records)
 
 
 async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
@@ -60,6 +61,7 @@ async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         await saver.store(tx, log_seq=session.last_seq)
         await runs.release(tx, run)
     engine.broadcast.publish(run.session_id, stored)
+    recorder.count("handed_over")
 
 
 def internal_error(error_id: str) -> Chunk:

@@ -41,6 +41,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
         await _settle(tx, run, recorder, [] if partial is None else [partial])
         await runs.close(tx, run, "cancelled", "cancelled")
     engine.broadcast.publish(run.session_id, stored)
+    recorder.count("cancelled")
 
 
 async def _settle(tx: Transaction, run: Run, recorder: Recorder, partial: list[MessageRecord]) -> None:

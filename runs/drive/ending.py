@@ -60,6 +60,7 @@ async def end_run(engine: Engine, run: Run, ending: Ending) -> None:
             await audit.append(tx, run.session_id, [AuditEntry("error", details=details)], run_id=run.id)
         await runs.close(tx, run, ending.status, ending.code)
     engine.broadcast.publish(run.session_id, stored)
+    engine.meters.turn_ended(ending.outcome)
 
 
 async def end_surely(engine: Engine, run: Run, ending: Ending) -> None:

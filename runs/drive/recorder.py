@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,9 @@ class Recorder:
 
     def __init__(self, engine: Engine, run: Run) -> None:
         self._run = run
+        self._meters = engine.meters
+        self._started = time.monotonic()
+        self._first_text: float | None = None
         self.log = engine.log_writer.log_of(run)
         self.interrupts: list[Any] = []
         self.messages: list[MessageRecord] = []
@@ -56,6 +60,19 @@ class Recorder:
         text = "".join(self._partial)
         return MessageRecord(self._partial_id, "assistant", text) if self._partial_id and text else None
 
+    def count(self, outcome: str, records: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Count the attempt once it is closed; `records` are the calls that it left for the client."""
+        local = [(event["tool_name"], event["metadata"]["verdict"]) for event in self.local_calls]
+        judged = [*((record["tool_name"], record["verdict"]) for record in records), *local]
+        self._meters.turn_ended(
+            outcome,
+            started=self._started,
+            first_text=self._first_text,
+            llm_calls=self.llm_calls,
+            audit=self.audit,
+            judged=[(tool, verdict.get("verdict") or "allow") for tool, verdict in judged],
+        )
+
     def usage(self) -> dict[str, int | None]:
         """What the model calls of this request cost; null where a model did not say."""
         total: dict[str, int | None] = {"llm_calls": len(self.llm_calls)}
@@ -82,7 +99,9 @@ class Recorder:
                 if event["message_id"] != self._partial_id:
                     self._partial_id, self._partial = event["message_id"], []
                 self._partial.append(event["content"])
+                self._first_text = self._first_text or time.monotonic()
             case "message":
+                self._first_text = self._first_text or time.monotonic()
                 self._partial_id, self._partial = None, []
             case "model_call":
                 self.llm_calls.append(self._llm_call(event))

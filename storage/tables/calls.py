@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
-from storage.clock import stamp
+from storage.clock import now, stamp
 from storage.database import Transaction
 from storage.tables.columns import read, stored
 
@@ -57,6 +58,11 @@ class CallRecord:
     def is_open(self) -> bool:
         """Whether the call still waits for a decision, a result or an answer."""
         return self.state in OPEN
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the call was made."""
+        return (now() - datetime.fromisoformat(self.created_at)).total_seconds()
 
     def is_overdue(self, now: str) -> bool:
         """Whether it is still pending after its deadline."""

@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.tables import events, runs, sessions
 from storage.tables.events import Addition
 from storage.tables.runs import Run
+from telemetry.meters import Meters
 from tests.chaos.facts import check_view, table_log
 from tests.databases import PostgresServer
 from tests.ide import Chunk
@@ -154,7 +155,7 @@ def test_a_session_whose_events_are_slow_to_store_holds_up_no_other(postgres: Po
 async def writing(db_url: str) -> AsyncIterator[tuple[Database, LogWriter]]:
     """A log writer without a server, which would take over the runs of these tests."""
     database = await open_database(db_url)
-    writer = LogWriter(database, Broadcast(database))
+    writer = LogWriter(database, Broadcast(database), Meters("m", []))
     try:
         async with asyncio.timeout(PATIENCE_S):
             yield database, writer

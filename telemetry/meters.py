@@ -1,0 +1,126 @@
+"""The counters and histograms of one process for Prometheus (docs/metrics.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+PREFIX = "agent_runtime_"
+OTHER = "other"
+"""The label of a name that a model or its server made up: labels are bounded."""
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_AGES = (5, 15, 60, 300, 900, 3600, 14_400, 86_400)
+_WRITES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+class Meters:
+    """What one process has counted since its start. Labels hold no ids and no text of users or models."""
+
+    def __init__(self, model: str, tools: Iterable[str], others: Iterable[str] = ()) -> None:
+        self.registry = CollectorRegistry()
+        self._model = model
+        self._models = frozenset((model, *others))
+        self._tools = frozenset(tools)
+        self._turns = self._counter("turns", "Turns and parts of turns that ended, by outcome.", "outcome")
+        self._turn_seconds = self._histogram(
+            "turn_seconds", "From the claim of a session to its end of turn.", _SECONDS
+        )
+        self._first_text = self._histogram(
+            "first_text_seconds", "From the claim of a session to the first text of its answer.", _SECONDS
+        )
+        self._llm = self._counter(
+            "llm_requests", "Model calls by model, purpose and result.", "model", "purpose", "result"
+        )
+        self._llm_seconds = self._histogram("llm_request_seconds", "Time of model calls, retries included.", _SECONDS)
+        self._tokens = self._counter("llm_request_tokens", "Tokens of model calls.", "model", "kind")
+        self._verdicts = self._counter("tool_verdicts", "Tool calls judged, by tool and verdict.", "tool", "verdict")
+        self._results = self._counter("tool_results", "Tool calls settled, by tool and state.", "tool", "state")
+        self._tool_seconds = self._histogram("tool_seconds", "From a tool call to its result.", _AGES)
+        self._approvals = self._counter("approvals", "Approvals decided, by tool and decision.", "tool", "decision")
+        self._approval_seconds = self._histogram("approval_seconds", "Age of approvals when they were decided.", _AGES)
+        self._routes = self._counter("routes", "Changes of the agent, by how they came about.", "method")
+        self._log_seconds = self._histogram("log_append_seconds", "Time of appending to the event log.", _WRITES)
+        self._streams = Gauge(f"{PREFIX}open_streams", "Streams of events that are open.", registry=self.registry)
+        self._refused = self._counter("refused", "Requests refused by a limit, by limit.", "limit")
+        self._webhooks = self._counter("webhooks", "Webhook deliveries tried, by result.", "result")
+
+    def turn_ended(
+        self,
+        outcome: str,
+        *,
+        started: float | None = None,
+        first_text: float | None = None,
+        llm_calls: Iterable[Mapping[str, Any]] = (),
+        audit: Iterable[Any] = (),
+        judged: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Count one attempt that was closed: `started` and `first_text` by `time.monotonic()`.
+
+        `judged` are pairs of tool and verdict; `llm_calls` are rows of that table, `audit` entries of that one.
+        """
+        self._turns.labels(outcome).inc()
+        if started is not None:
+            self._turn_seconds.observe(time.monotonic() - started)
+            if first_text is not None:
+                self._first_text.observe(first_text - started)
+        for call in llm_calls:
+            self._count_model_call(call)
+        for tool, verdict in judged:
+            self._verdicts.labels(self._tool(tool), verdict).inc()
+        for entry in audit:
+            if entry.event == "agent_switched":
+                self._routes.labels(entry.details.get("classification_method", OTHER)).inc()
+            elif entry.event == "denial":
+                self._verdicts.labels(self._tool(entry.tool_name), "deny").inc()
+
+    def decided(self, tool: str, decision: str, age_s: float | None) -> None:
+        """Count an approval that was decided, implied, or that expired."""
+        self._approvals.labels(self._tool(tool), decision).inc()
+        if age_s is not None:
+            self._approval_seconds.observe(max(0.0, age_s))
+
+    def settled(self, tool: str, state: str, age_s: float) -> None:
+        """Count a tool call that reached its last state."""
+        self._results.labels(self._tool(tool), state).inc()
+        self._tool_seconds.observe(max(0.0, age_s))
+
+    def refused(self, limit: str) -> None:
+        """Count a request that a limit refused."""
+        self._refused.labels(limit).inc()
+
+    def delivered(self, result: str) -> None:
+        """Count one try to deliver a webhook."""
+        self._webhooks.labels(result).inc()
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Count a stream while it is open."""
+        with self._streams.track_inprogress():
+            yield
+
+    @contextmanager
+    def append(self) -> Iterator[None]:
+        """Measure one append to the event log."""
+        with self._log_seconds.time():
+            yield
+
+    def _count_model_call(self, call: Mapping[str, Any]) -> None:
+        named = call.get("model") or self._model
+        model = named if named in self._models else self._model
+        self._llm.labels(model, call["purpose"], call.get("error") or call["outcome"]).inc()
+        self._llm_seconds.observe(call["duration_ms"] / 1000)
+        for kind in ("prompt", "completion"):
+            self._tokens.labels(model, kind).inc(call.get(f"{kind}_tokens") or 0)
+
+    def _tool(self, name: str | None) -> str:
+        return name if name in self._tools else OTHER
+
+    def _counter(self, name: str, told: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, told, labels, registry=self.registry)
+
+    def _histogram(self, name: str, told: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(PREFIX + name, told, buckets=buckets, registry=self.registry)
