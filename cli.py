@@ -72,13 +72,13 @@ def serve(
         # Imported after the address is bound: a port in use is reported at once.
         import uvicorn
 
+        from api.connection import server_config
         from server import create_app
         from storage.schema import migrate as migrate_database
 
         application = create_app(settings)
         asyncio.run(migrate_database(settings.db_url))
-        config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run(sockets=[bound])
+        uvicorn.Server(server_config(application)).run(sockets=[bound])
 
 
 @app.command()

@@ -38,10 +38,10 @@ from graph.builder import build_graph
 from llm.breaker import Breaker
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from policy.rules import load_rules
-from runs.broadcast import Broadcast
 from runs.engine import Engine
 from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
+from runs.log.broadcast import Broadcast
 from settings import PREFIX, Settings
 from storage.checkpoints import Checkpoints
 from storage.connect import open_database

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.json_body import Unreadable, read_json
+from api.body.json_body import Unreadable, read_json
 from api.responses import JSONReply
 from wire.text import SESSION_ID
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -15,25 +17,45 @@ from runs.requests import Taken, has_ended
 from storage.tables.events import Event
 from wire.chunks import done_chunk
 from wire.frames import frame, is_done
-from wire.protocol import error_chunk
+from wire.protocol import Chunk, error_chunk
 
 KEEP_ALIVE_S = 15
 NOT_STORED = "The server could not store this answer. Please send the message again."
+_KEEP_ALIVE = ServerSentEvent(comment="keep-alive", sep="\n").encode()
+PIECE_BYTES = 16_384
+"""Of a large event so much is sent at a time: what a reader that stops reading keeps in memory."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def stream(frames: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
-    """Frame chunks; a comment line keeps a silent stream open."""
-    return EventSourceResponse(
-        frames,
-        headers=_HEADERS,
-        ping=KEEP_ALIVE_S,
-        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
-        sep="\n",
-    )
+def stream(frames: AsyncGenerator[bytes, None]) -> EventSourceResponse:
+    """Send frames; a comment line keeps a silent stream open."""
+    return EventSourceResponse(_pieces(frames), headers=_HEADERS, ping=0)
 
 
-async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
+async def _pieces(frames: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    upcoming = asyncio.ensure_future(anext(frames))
+    try:
+        while True:
+            await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_S)
+            if not upcoming.done():
+                yield _KEEP_ALIVE
+                continue
+            try:
+                frame = upcoming.result()
+            except StopAsyncIteration:
+                return
+            for start in range(0, len(frame), PIECE_BYTES):
+                yield frame[start : start + PIECE_BYTES]
+            del frame  # nothing is held while the reader waits
+            upcoming = asyncio.ensure_future(anext(frames))
+    finally:
+        upcoming.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+            await upcoming
+        await frames.aclose()
+
+
+async def answer(engine: Engine, taken: Taken) -> AsyncGenerator[bytes, None]:
     """The chunks of one request, up to its end of turn; where the run could store none, one without a number."""
     request = taken.request
     is_over = partial(has_ended, engine, taken)
@@ -48,22 +70,24 @@ async def answer(engine: Engine, taken: Taken) -> AsyncIterator[dict[str, str]]:
                 return
         if not engine.is_halted and await is_over():
             for chunk in (error_chunk("internal", NOT_STORED, retryable=True), done_chunk("failed", NO_USAGE)):
-                yield {"data": to_json(chunk.model_dump())}
+                yield _unnumbered(chunk)
 
 
-async def refused(refusal: SessionRefusal) -> AsyncIterator[dict[str, str]]:
+async def refused(refusal: SessionRefusal) -> AsyncGenerator[bytes, None]:
     """A refusal as version 1 reads it: gateways of the original lose the sentence of an HTTP error.
 
     The chunk is not part of the session's log and carries no number.
     """
     state = {"state": refusal.details["state"]} if "state" in refusal.details else {}
     chunk = error_chunk(refusal.code, refusal.message, retryable=refusal.retryable, **state)
-    yield {"data": to_json(chunk.model_dump())}
+    yield _unnumbered(chunk)
 
 
-async def log(
-    engine: Engine, session_id: str, after: int, version: int, *, live: bool
-) -> AsyncIterator[dict[str, str]]:
+def _unnumbered(chunk: Chunk) -> bytes:
+    return ServerSentEvent(to_json(chunk.model_dump()), sep="\n").encode()
+
+
+async def log(engine: Engine, session_id: str, after: int, version: int, *, live: bool) -> AsyncGenerator[bytes, None]:
     """The whole log after a number, then what comes."""
     with engine.meters.stream():
         async for event in engine.broadcast.follow(session_id, after, live=live):
@@ -72,7 +96,10 @@ async def log(
                 yield shown
 
 
-def framed(event: Event, version: int) -> dict[str, str] | None:
-    """One event for a reader of that protocol version; None where that reader sees nothing."""
-    data = frame(event.packed, version)
-    return None if data is None else {"id": str(event.seq), "data": data}
+def framed(event: Event, version: int) -> bytes | None:
+    """One event for readers of that protocol version, made once; None where they see nothing."""
+    if version not in event.frames:
+        data = frame(event.packed, version)
+        sent = None if data is None else ServerSentEvent(data, id=str(event.seq), sep="\n").encode()
+        event.frames[version] = sent
+    return event.frames[version]

@@ -115,16 +115,11 @@ class _RunningServer:
             # Imported here: the client works without them when a --url is given.
             import uvicorn
 
+            from api.connection import server_config
             from server import create_app
 
-            config = uvicorn.Config(
-                self._noting_failure(create_app(self._settings)),
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                timeout_graceful_shutdown=2,
-            )
-            self._server = uvicorn.Server(config)
+            application = self._noting_failure(create_app(self._settings))
+            self._server = uvicorn.Server(server_config(application, lifespan="on"))
             if not self._stopping:
                 self._server.run(sockets=[self._bound])
         except BaseException as error:  # noqa: BLE001 handed to the thread that waits

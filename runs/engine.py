@@ -15,10 +15,10 @@ from agents.classification_cache import Routes
 from errors import NotReady
 from llm.chat_model import Models
 from policy.rules import Rules
-from runs.broadcast import Broadcast
 from runs.claim_queue import ClaimQueues
 from runs.decision.view import Terms
-from runs.log_writer import LogWriter
+from runs.log.broadcast import Broadcast
+from runs.log.writer import LogWriter
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database

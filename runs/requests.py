@@ -12,12 +12,12 @@ from datetime import datetime
 
 from errors import AgentRuntimeError, SessionBusy
 from runs.apply import Applied, apply, read_view
-from runs.broadcast import Feed
 from runs.decision.decide import decide
 from runs.decision.effects import Effects, ResumeRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
+from runs.log.feed import Feed
 from storage.clock import now, stamp
 from storage.tables import runs
 from telemetry import tracing

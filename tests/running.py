@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from api.connection import server_config
 from server import create_app
 from settings import Settings
 from tests.openai_stub import OpenAIStub
@@ -31,14 +32,14 @@ def running_server(**settings: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_app(**settings: Any) -> Iterator[tuple[FastAPI, str]]:
-    """Serve with these settings; gives the application and the base URL."""
+def running_app(limits: Any = None, **settings: Any) -> Iterator[tuple[FastAPI, str]]:
+    """Serve with these settings, and perhaps ClientLimits; gives the application and the base URL."""
     chosen: dict[str, Any] = {"internal_api_key": KEY, "rate_limit_per_minute": 0, **settings}
     app = create_app(Settings.load(**chosen))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+        config = server_config(app, limits=limits, log_level="warning", lifespan="on")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
         thread.start()

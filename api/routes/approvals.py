@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.body.json_body import JsonRoute
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
-from api.json_body import JsonRoute
 from errors import AgentRuntimeError
 from runs.decision.view import Request
 from runs.engine import Engine

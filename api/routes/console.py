@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
+from api.body.json_body import JsonRoute
 from api.cookies import COOKIE, LOGIN_HOURS, new_login
 from api.dependencies import OpenEngine
-from api.json_body import JsonRoute
 from api.page import INDEX, send_file
 from api.responses import JSONReply
 from graph.builder import build_graph

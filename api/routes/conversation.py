@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api.body.json_body import JsonRoute
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
-from api.json_body import JsonRoute
 from errors import BadRequest
 from runs.fork import fork
 from runs.thread import openai_calls

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of
+from api.body.json_body import JsonRoute
 from api.dependencies import OpenEngine, refusals
-from api.json_body import JsonRoute
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from agents.roster import ROSTER
+from api.body.json_body import JsonRoute
 from api.dependencies import OpenEngine, Owner, refusals
-from api.json_body import JsonRoute
 from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide

@@ -10,8 +10,8 @@ from datetime import datetime
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
+from api.body.json_body import JsonRoute
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
-from api.json_body import JsonRoute
 from api.routes.conversation import stored_message
 from api.streaming import log, stream
 from errors import BadRequest, NotReady, SessionBusy, SessionExists, SessionUnknown

@@ -12,7 +12,7 @@ from runs.decision.effects import outcome_of
 from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from runs.run_log import join_deltas
+from runs.log.run_log import join_deltas
 from runs.thread import tool_record
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in

@@ -9,7 +9,7 @@ from runs.decision.supersede import CANCELLED, end_plan
 from runs.drive.close import store_records, store_settled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from runs.run_log import join_deltas
+from runs.log.run_log import join_deltas
 from state import tool_message_id
 from storage.checkpoints import RunSaver
 from storage.database import Transaction

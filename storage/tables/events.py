@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from errors import RunLost
@@ -11,13 +12,18 @@ from storage.clock import stamp
 from storage.database import Transaction
 from storage.tables.runs import Run
 
+MAX_READ_CHARS = 8_388_608
 
-class Event(NamedTuple):
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Event:
     """One event: its number, the request that it answers, and its chunk packed by `wire.frames`."""
 
     seq: int
     request_id: str
     packed: str
+    frames: dict[int, bytes | None] = field(default_factory=dict, compare=False, repr=False)
+    """By protocol version: the event as it is sent, made once for all its readers by `api.streaming`."""
 
 
 class Addition(NamedTuple):
@@ -93,9 +99,11 @@ async def append_batch(tx: Transaction, additions: Sequence[Addition]) -> list[l
     ]
 
 
-async def read(tx: Transaction, session_id: str, after: int, limit: int = 500) -> list[Event]:
-    """Return the next events after a number, at most `limit`."""
-    rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit)
+async def read(
+    tx: Transaction, session_id: str, after: int, *, limit: int = 500, max_chars: int = MAX_READ_CHARS
+) -> list[Event]:
+    """Return the next events after a number: one or more, at most `limit`, after the first within `max_chars`."""
+    rows = await tx.rows("read_events", session_id=session_id, after=after, limit=limit, max_chars=max_chars)
     return [Event(row.seq, row.request_id, row.chunk) for row in rows]
 
 

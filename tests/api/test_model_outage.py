@@ -46,7 +46,7 @@ async def turn(client: httpx.AsyncClient, session: str) -> list[dict[str, Any]]:
 async def test_every_turn_ends_clearly_while_the_model_is_in_trouble(
     trouble: str, stub: OpenAIStub, tmp_path: Path
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "db_url": f"sqlite:///{tmp_path}/x.db",
         "llm_model": "scripted",
         "llm_proxy_url": stub.url,

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from runs.broadcast import Broadcast
-from runs.log_writer import LogWriter
+from runs.log.broadcast import Broadcast
+from runs.log.writer import LogWriter
 from storage.connect import open_database
 from storage.database import Database
 from storage.tables import events, runs, sessions

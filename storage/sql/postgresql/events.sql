@@ -53,6 +53,12 @@ select fenced.session_id, fenced.attempt,
                                'events ' || current_setting('application_name') || ' ' || told.sessions)) from told)
 from numbered join fenced on fenced.session_id = numbered.id;
 
--- name: read_events(session_id, after, limit)
--- The log after a number.
-select seq, request_id, chunk from events where session_id = :session_id and seq > :after order by seq limit :limit;
+-- name: read_events(session_id, after, limit, max_chars)
+-- The log after a number: the first event, and those that end within so many characters.
+-- octet_length is never less and, unlike length, reads no large text.
+select seq, request_id, chunk
+from (select seq, request_id, chunk, sum(octet_length(chunk)) over (order by seq) as chars,
+             row_number() over (order by seq) as place
+      from (select seq, request_id, chunk from events
+            where session_id = :session_id and seq > :after order by seq limit :limit) as next_events) as weighed
+where chars <= :max_chars or place = 1 order by seq;

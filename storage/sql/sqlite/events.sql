@@ -27,6 +27,17 @@ select e.value ->> 'session_id', (e.value ->> 'after') + 1 + c.key, e.value ->> 
        c.value, :now
 from json_each(:batch) as e, json_each(e.value, '$.chunks') as c;
 
--- name: read_events(session_id, after, limit)
--- The log after a number.
-select seq, request_id, chunk from events where session_id = :session_id and seq > :after order by seq limit :limit;
+-- name: read_events(session_id, after, limit, max_chars)
+-- The log after a number: the first event, and those that end within so many characters; no text after them is read.
+with recursive taken (seq, chars, place) as (
+    select seq, length(chunk), 1 from events
+    where session_id = :session_id
+      and seq = (select min(seq) from events where session_id = :session_id and seq > :after)
+    union all
+    select events.seq, taken.chars + length(events.chunk), taken.place + 1
+    from taken join events on events.session_id = :session_id and events.seq = taken.seq + 1
+    where taken.chars < :max_chars and taken.place < :limit
+)
+select events.seq, request_id, chunk
+from taken join events on events.session_id = :session_id and events.seq = taken.seq
+where chars <= :max_chars or place = 1 order by events.seq;

@@ -3,68 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from weakref import WeakValueDictionary
 
+from runs.log.feed import READ_CHARS, Feed
 from storage.database import Database, patiently
 from storage.tables import events, sessions
 from storage.tables.events import Event
 from wire.frames import pack
 from wire.protocol import Status
 
-RECENT_EVENTS = 256
-"""Events kept in memory per followed session; a reader that is further behind reads the table."""
 FALLBACK_POLL_S = 5.0
 Batch = list[Event] | None
-
-
-class Feed:
-    """What this process knows of the newest events of one session."""
-
-    def __init__(self) -> None:
-        self.followers = 0
-        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        self._newest = 0
-        """The highest number that is known to be in the table."""
-        self._changed = asyncio.Event()
-
-    def add(self, new: Sequence[Event]) -> None:
-        """Take events of this process; a gap before them empties the buffer, so that readers go to the table."""
-        for event in new:
-            if self._recent and event.seq <= self._recent[-1].seq:
-                continue
-            if self._recent and event.seq != self._recent[-1].seq + 1:
-                self._recent.clear()
-            self._recent.append(event)
-            self._newest = max(self._newest, event.seq)
-        self._wake()
-
-    def note(self, newest: int) -> None:
-        """Note that another process has written up to this number."""
-        if newest > self._newest:
-            self._newest = newest
-            self._wake()
-
-    def invalidate(self) -> None:
-        """Send readers to the table: notifications may have been missed."""
-        self._recent.clear()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    def after(self, seq: int) -> list[Event] | None:
-        """The events after `seq`, or None when they have to be read from the table."""
-        if not self._recent or self._recent[0].seq > seq + 1 or max(seq, self._recent[-1].seq) < self._newest:
-            return None
-        return [event for event in self._recent if event.seq > seq]
-
-    def next_change(self) -> asyncio.Event:
-        """The event that the next change sets; fetch it before looking, so that no change is missed."""
-        return self._changed
 
 
 class Broadcast:
@@ -73,7 +25,14 @@ class Broadcast:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._feeds: dict[str, Feed] = {}
+        self._large: WeakValueDictionary[tuple[str, int], Event] = WeakValueDictionary()
+        """Large events that some reader holds: the next one is given the same object."""
         self._is_closed = False
+
+    @property
+    def followers(self) -> int:
+        """How many readers and waiting requests there are."""
+        return sum(feed.followers for feed in self._feeds.values())
 
     @contextmanager
     def watch(self, session_id: str) -> Iterator[Feed]:
@@ -91,7 +50,7 @@ class Broadcast:
         """Tell the followers of events that are stored now."""
         feed = self._feeds.get(session_id)
         if feed is not None:
-            feed.add(new)
+            feed.add([self._shared(session_id, event) for event in new])
 
     def note(self, session_id: str, newest: int) -> None:
         """Tell the followers that another process has written up to this number."""
@@ -120,8 +79,8 @@ class Broadcast:
     ) -> AsyncIterator[Event]:
         """Every event after a number, then those to come; without `live` it ends with the log.
 
-        A reader holds one batch at a time, however slow it is; while the database is away it waits. When no event comes
-        for a while, `is_over` tells whether more can come.
+        A reader holds READ_CHARS at a time or one larger event, which all readers share, however slow it is; while the
+        database is away it waits. When no event comes for a while, `is_over` tells whether more can come.
         """
         with self.watch(session_id) as feed:
             is_polling = not live
@@ -133,10 +92,11 @@ class Broadcast:
                     found = await patiently(partial(_undisturbed, self._read, session_id, after))
                     if found is None:
                         return
-                for event in found:
-                    after = event.seq
-                    yield event
                 if found:
+                    for event in found:
+                        after = event.seq
+                        yield event
+                    del found, event  # nothing is held while the reader waits
                     continue
                 if not live or was_over:
                     return
@@ -150,13 +110,17 @@ class Broadcast:
     async def _read(self, session_id: str, after: int) -> Batch:
         """The next events of the table, behind a `resync` where the log begins later; None when the session is gone."""
         async with self._database.autocommit() as tx:
-            found = await events.read(tx, session_id, after)
+            rows = await events.read(tx, session_id, after, max_chars=READ_CHARS)
+            found = [self._shared(session_id, event) for event in rows]
             if not found:
                 session = await sessions.find_any(tx, session_id)
                 return None if session is None or session.deleted_at is not None else []
             if found[0].seq > after + 1 and await events.oldest(tx, session_id) == found[0].seq:
                 found.insert(0, _resync(found[0].seq))
         return found
+
+    def _shared(self, session_id: str, event: Event) -> Event:
+        return event if len(event.packed) <= READ_CHARS else self._large.setdefault((session_id, event.seq), event)
 
 
 async def _undisturbed(read: Callable[[str, int], Awaitable[Batch]], session_id: str, after: int) -> Batch:

@@ -9,8 +9,8 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from errors import NotReady
-from runs.broadcast import Broadcast
-from runs.run_log import RunLog
+from runs.log.broadcast import Broadcast
+from runs.log.run_log import RunLog
 from storage.database import RETRY_S, Database, Patience
 from storage.tables import events, sessions
 from storage.tables.events import Addition, Event
@@ -23,7 +23,7 @@ BATCH_LIMIT_S = 0.5
 """An append that takes longer is given up, and each of its runs is appended alone: one slow row holds up no other."""
 ALONE_AT_ONCE = 4
 """So many runs at a time are appended alone: the other connections of the pool stay free for requests."""
-_log = logging.getLogger("runs.log_writer")
+_log = logging.getLogger("runs.log.writer")
 
 
 class LogWriter:
