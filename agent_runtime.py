@@ -47,6 +47,14 @@ def main() -> None:
     if problem is not None:
         sys.stderr.write(f"{problem}\n")
         sys.exit(2)
+    # A terminal that cannot show a character must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if sys.argv[1:2] == ["chat"]:
+        from client.terminal.opening import announce
+
+        announce(sys.argv[2:])
     from cli import main as run
 
     run()

@@ -102,12 +102,15 @@ def chat(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the task of --message as JSON lines.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one task may take, without your own.")] = 600,
+    bell: Annotated[
+        float, typer.Option(min=0, help="Ring when it asks or ends after so many seconds without you.")
+    ] = 10,
     network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
 ) -> None:
     """Chat with the agents; tool calls run in the workspace folder only."""
-    from client.terminal.opening import open_chat
+    from client.terminal.opening import check_opening
 
-    open_chat(workspace, message, as_json=as_json)
+    check_opening(workspace, message, as_json=as_json)
     from rich.console import Console
 
     from client.terminal.run import ChatOptions, run_chat
@@ -125,6 +128,7 @@ def chat(
         goes_on=goes_on,
         as_json=as_json,
         timeout_s=timeout,
+        bell_s=bell,
         network=network,
     )
     try:
@@ -149,6 +153,17 @@ def acp(
     from client.editor.run import serve_editor
 
     serve_editor(servers, network=network)
+
+
+@app.command()
+def sessions(
+    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder of the sessions.")] = Path(),
+) -> None:
+    """List the sessions of a workspace, the newest first: id, last use, title."""
+    from client.terminal.session_list import list_sessions
+
+    for line in list_sessions(workspace):
+        typer.echo(line)
 
 
 @app.command()
@@ -293,10 +308,6 @@ def _existing(env_file: Path | None) -> Path | None:
 
 def main() -> None:
     """Run the command; an AgentRuntimeError becomes one sentence and exit status 2."""
-    # A terminal that cannot show a character must not end a run.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
     try:
         app()
     except AgentRuntimeError as error:

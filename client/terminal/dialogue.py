@@ -16,7 +16,7 @@ from rich.text import Text
 from client.decider import hitl_decision, is_dangerous, plan_decision
 from client.question import Question
 from client.terminal.call_view import call_panel, is_cut
-from client.terminal.keyboard import Keyboard
+from client.terminal.input.keyboard import Keyboard
 from client.terminal.text import entries, shown
 from client.time_limit import TimeLimit
 from client.workspace.folder import Workspace

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.terminal.call_view import call_line, call_panel, outcome_lines
+from client.terminal.markdown import MarkdownStream
 from client.terminal.text import counted, entries, shown
 from client.view import TaskSummary
 from client.workspace.executor import ToolOutcome
@@ -36,6 +37,7 @@ class Display:
         self.console = console
         self._workspace = workspace
         self._streamed = ""
+        self._markdown = MarkdownStream(console) if console.is_terminal else None
         self._plan: dict[str, Any] | None = None
 
     def show_plan(self) -> bool:
@@ -62,7 +64,10 @@ class Display:
     def reply_ended(self) -> None:
         """End the line that deltas left open."""
         if self._streamed:
-            self.console.print()
+            if self._markdown is not None:
+                self._markdown.end()
+            else:
+                self.console.print()
             self._streamed = ""
 
     def note(self, text: str, style: str = "dim") -> None:
@@ -117,7 +122,10 @@ class Display:
 
     def _write(self, text: str) -> None:
         self._streamed += text
-        self.console.print(shown(text), end="", soft_wrap=True)
+        if self._markdown is not None:
+            self._markdown.write(text)
+        else:
+            self.console.print(shown(text), end="", soft_wrap=True)
 
     def _render(self, chunk: Chunk) -> RenderableType | None:
         metadata = chunk.metadata or {}

@@ -1,18 +1,36 @@
-"""The first line of a chat: checked and shown before the rest of the client is imported."""
+"""The first line of a chat, on the screen before the command line is parsed and the client imported."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
-# Light on purpose: the line must be on the screen at once (docs/terminal-client.md).
+# Light on purpose, and without the library of the command line: its import takes longer than a person notices.
 from errors import ConfigurationError
 
 
-def open_chat(workspace: Path, message: str | None, *, as_json: bool) -> None:
-    """Show what starts and where; raises ConfigurationError for options that cannot lead to a chat."""
+def announce(arguments: Sequence[str]) -> None:
+    """Show what starts and where, for the arguments of a `chat` that can start; `check_opening` refuses the others."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-w", "--workspace", type=Path, default=Path())
+    parser.add_argument("-m", "--message")
+    for option in ("--json", "--help"):
+        parser.add_argument(option, action="store_true")
+    try:
+        chosen, _ = parser.parse_known_args(arguments)
+        root = check_opening(chosen.workspace, chosen.message, as_json=chosen.json)
+    except (argparse.ArgumentError, ConfigurationError):
+        return  # the command says what is wrong
+    if not chosen.json and not chosen.help:
+        title = "CodeLab agent runtime"
+        print(f"\x1b[1m{title}\x1b[0m" if sys.stdout.isatty() else title, f" workspace {_printable(str(root))}")
+        sys.stdout.flush()
+
+
+def check_opening(workspace: Path, message: str | None, *, as_json: bool) -> Path:
+    """Return the folder of a chat; raises ConfigurationError for options that cannot lead to one."""
     try:
         root = workspace.resolve(strict=True)
     except (OSError, RuntimeError) as error:
@@ -23,9 +41,7 @@ def open_chat(workspace: Path, message: str | None, *, as_json: bool) -> None:
         raise ConfigurationError("There is no terminal to chat in: give one task with --message.")
     if message is None and as_json:
         raise ConfigurationError("--json prints one task: give it with --message.")
-    if not as_json:
-        typer.echo(f"{typer.style('CodeLab agent runtime', bold=True)}  workspace {_printable(str(root))}")
-        sys.stdout.flush()
+    return root
 
 
 def _unusable(workspace: Path) -> ConfigurationError:

@@ -22,8 +22,9 @@ from client.terminal.commands import HINT, Commands
 from client.terminal.dialogue import AskPerson
 from client.terminal.display import Display
 from client.terminal.history_view import history_lines
+from client.terminal.input.completion import RequestCompleter, without_marks
+from client.terminal.input.keyboard import Keyboard
 from client.terminal.json_view import JsonView
-from client.terminal.keyboard import Keyboard
 from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.view import View
@@ -58,12 +59,14 @@ class ChatOptions:
     as_json: bool = False
     allow: tuple[str, ...] = ()
     timeout_s: float = 600.0
+    bell_s: float = 10.0
+    """How long the person was not asked anything before a prompt rings."""
     network: bool = True
     """Whether approved commands may use the network; unasked ones never may, where a sandbox holds it."""
 
 
 def run_chat(options: ChatOptions, console: Console) -> int:
-    """Run the client after `open_chat` and return the exit status: 0 completed, 1 not completed."""
+    """Run the client after `check_opening` and return the exit status: 0 completed, 1 not completed."""
     workspace = Workspace(options.workspace)
     settings = client_settings()
     index = SessionIndex(workspace_folder(workspace.root))
@@ -78,7 +81,7 @@ def run_chat(options: ChatOptions, console: Console) -> int:
         display.warn(note)
     executor = WorkspaceExecutor(workspace, confinement, project_rules, ProjectInstructions(workspace, display.warn))
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.as_json
-    keyboard = Keyboard(data_folder() / "history") if is_terminal else None
+    keyboard = Keyboard(data_folder() / "history", options.bell_s) if is_terminal else None
     decider = _decider(options.approve, keyboard, display, workspace, time_limit)
     if options.allow:
         rules = load_rules(settings.policy_file, settings.policy_profile)
@@ -149,9 +152,11 @@ def _converse(
 ) -> None:
     """Read requests from the person until they leave; a refusal of the server does not end the conversation."""
     display.note(HINT)
+    root = Path(kept.workspace)
+    completer = RequestCompleter(commands.names, root)
     while True:
         try:
-            text = keyboard.request("You", commands.names).strip()
+            text = keyboard.request("You", completer).strip()
         except (EOFError, KeyboardInterrupt):
             display.note("Goodbye.")
             return
@@ -161,7 +166,7 @@ def _converse(
                     return
             elif text:
                 index.note(replace(kept, session=loop.session_id), text)
-                loop.run_task(text, agent)
+                loop.run_task(without_marks(text, root), agent)
                 agent = None
         except ServerRefused as refusal:
             if refusal.status_code == 401:

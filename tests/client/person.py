@@ -19,6 +19,7 @@ from pathlib import Path
 
 COMMAND = str(Path(sys.executable).parent / "agent-runtime")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
+_TITLES = re.compile(rb"\x1b\][^\a]*\a")
 DEADLINE_S = 100.0
 
 
@@ -34,6 +35,11 @@ class Person:
     @property
     def screen(self) -> str:
         return _ESCAPES.sub("", self._raw.decode("utf-8", "replace"))
+
+    @property
+    def has_rung(self) -> bool:
+        """Whether a bell came before the last text that was waited for."""
+        return b"\a" in _TITLES.sub(b"", self._raw)
 
     def wait_for(self, text: str) -> None:
         """Read until a text appears after what was waited for before."""

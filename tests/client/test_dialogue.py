@@ -50,6 +50,13 @@ APPROVED: Reply = [status("c1", "approved"), done("awaiting_tool")]
 END: Reply = [says("All done."), done()]
 
 
+@pytest.mark.parametrize(("after_s", "rings"), [("0", True), ("1000", False)])
+def test_bell_rings_when_it_asks_after_a_time_without_the_person(tmp_path: Path, after_s: str, rings: bool) -> None:
+    with chat(tmp_path, write_call(), options=("--message", "go", "--bell", after_s)) as (person, _):
+        person.wait_for("Decision")
+        assert person.has_rung is rings
+
+
 def test_approve(tmp_path: Path) -> None:
     with chat(tmp_path, write_call(), APPROVED, END) as (person, double):
         person.wait_for("+original")

@@ -109,6 +109,17 @@ def test_slash_commands(tmp_path: Path) -> None:
         assert person.leave() == 0
 
 
+def test_sessions_are_listed_with_their_titles_without_a_server(tmp_path: Path) -> None:
+    assert agent_runtime("sessions", "-w", str(tmp_path)).stdout == "This workspace has no sessions.\n"
+    index = SessionIndex(workspace_folder(tmp_path))
+    index.note(Place("s1", "http://one"), "Explain\u202e it\nplease")
+    index.note(Place("s2", "http://one"), "Mend it")
+    first, second = agent_runtime("sessions", "-w", str(tmp_path)).stdout.splitlines()
+    assert (first.split()[0], first.endswith("  Mend it")) == ("s2", True)
+    assert (second.split()[0], second.endswith("  Explain\\u202e it")) == ("s1", True)
+    assert "not a folder" in one_sentence(agent_runtime("sessions", "-w", str(tmp_path / "none")))
+
+
 def test_task_as_json_lines(tmp_path: Path) -> None:
     message = "#script\n" + json.dumps([WRITE, {"text": "All done."}])
     chat = ("chat", "-w", str(tmp_path), "--json", "--agent", "coder", "--message", message)

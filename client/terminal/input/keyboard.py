@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, run_in_terminal
-from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.completion import Completer
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input, create_input
@@ -31,18 +32,20 @@ class Left(Exception):
 class Keyboard:
     """One terminal with one person at it."""
 
-    def __init__(self, history: Path | None = None) -> None:
+    def __init__(self, history: Path | None = None, bell_s: float = float("inf")) -> None:
         self._input = create_input()
         self._output = _output()
         self._app: Application[str] | None = None
         self._is_left = False
+        self._bell_s = bell_s
+        self._asked_at = time.monotonic()
         self._history: History = FileHistory(str(history)) if history else InMemoryHistory()
 
-    def request(self, prompt: str, commands: Sequence[str] = ()) -> str:
+    def request(self, prompt: str, completer: Completer | None = None) -> str:
         """Read a request; a paste is one text, whatever its lines, Alt-Enter begins a new line, Tab completes."""
         session: PromptSession[str] = PromptSession(
             history=self._history,
-            completer=WordCompleter(list(commands), sentence=True),
+            completer=completer,
             complete_while_typing=False,
             key_bindings=_request_keys(self._input),
             multiline=True,
@@ -98,6 +101,9 @@ class Keyboard:
                 is_drawn = True
                 _flush(self._input)
 
+        if time.monotonic() - self._asked_at >= self._bell_s:
+            # Whoever turned to something else meanwhile is called; terminals make a notification of it.
+            self._output.bell()
         clear_typeahead(self._input)
         session.app.before_render += drop_what_came_before
         try:
@@ -108,6 +114,7 @@ class Keyboard:
             )
         finally:
             self._app = None
+            self._asked_at = time.monotonic()
 
 
 def _leave(app: Application[str]) -> None:
