@@ -147,6 +147,18 @@ class CheckpointOrder(AgentRuntimeError):
     """A checkpoint would be stored as older than the one it follows."""
 
 
+class QueueFull(NotReady):
+    """Too many requests wait for this session; send the request again."""
+
+
+class TooManyAtOnce(AgentRuntimeError):
+    """An owner uses more of this process than it may (docs/settings.md): `details` name the limit and its kind."""
+
+    code = "limit_reached"
+    status = 429
+    retryable = True
+
+
 class ModelError(AgentRuntimeError):
     """The language model did not give a usable answer."""
 

@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     session_wait_seconds: float = Field(30, ge=0, lt=60, allow_inf_nan=False)
     session_max_age_hours: Hours = 24
     rate_limit_per_minute: int = Field(300, ge=0)
+    max_runs_per_owner: int = Field(100, ge=0)
+    max_streams_per_owner: int = Field(500, ge=0)
+    max_waiting_per_session: int = Field(100, ge=1)
     max_messages: int = Field(1000, ge=1)
     max_switches: int = Field(50, ge=0)
     max_model_calls_per_turn: int = Field(50, ge=1)

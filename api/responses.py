@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from errors import AgentRuntimeError, NotReady
+from errors import AgentRuntimeError, NotReady, QueueFull, TooManyAtOnce
 from json_text import to_json
+from wire.rest.problems import TooManyRequests
 
 RETRY_AFTER_S = 2
 _log = logging.getLogger("api")
@@ -60,6 +61,11 @@ async def _refusal(request: Request, error: Exception) -> JSONReply:
     assert isinstance(error, AgentRuntimeError)
     if error.status >= 500 and not isinstance(error, NotReady):
         return _internal(request.url.path, error)
+    if isinstance(error, QueueFull | TooManyAtOnce):
+        request.app.state.engine.meters.refused(error.details.get("kind", "queue"))
+    if isinstance(error, TooManyAtOnce):
+        told = TooManyRequests(limit=error.details["limit"], window="at once", retry_after=RETRY_AFTER_S)
+        return JSONReply(told.model_dump(), error.status, headers={"Retry-After": str(RETRY_AFTER_S)})
     body: dict[str, Any] = {"detail": error.message, "code": error.code}
     if "state" in error.details:
         body["state"] = error.details["state"]

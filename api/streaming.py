@@ -87,9 +87,11 @@ def _unnumbered(chunk: Chunk) -> bytes:
     return ServerSentEvent(to_json(chunk.model_dump()), sep="\n").encode()
 
 
-async def log(engine: Engine, session_id: str, after: int, version: int, *, live: bool) -> AsyncGenerator[bytes, None]:
+async def log(
+    engine: Engine, owner: str, session_id: str, after: int, version: int, *, live: bool
+) -> AsyncGenerator[bytes, None]:
     """The whole log after a number, then what comes."""
-    with engine.meters.stream():
+    with engine.load.stream(owner), engine.meters.stream():
         async for event in engine.broadcast.follow(session_id, after, live=live):
             shown = framed(event, version)
             if shown is not None:

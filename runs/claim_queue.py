@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from errors import SessionBusy
+from errors import QueueFull, SessionBusy
 
 
 @dataclass
@@ -29,14 +29,17 @@ class ClaimQueues:
         return sum(queue.requests - 1 for queue in self._queues.values())
 
     @asynccontextmanager
-    async def turn(self, session_id: str, wait_s: float) -> AsyncIterator[float]:
+    async def turn(self, session_id: str, wait_s: float, max_waiting: int) -> AsyncIterator[float]:
         """Wait for the right to claim a session; gives the moment (of the loop's clock) until which to wait for it.
 
-        Raises SessionBusy when that moment passes in the queue. Only the waiting is limited, never a claim: a claim
+        Raises QueueFull when `max_waiting` requests wait already, SessionBusy when that moment passes in the queue.
+        Only the waiting is limited, never a claim: a claim
         that is cut off while it commits would take a message and say that it did not.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
         queue = self._queues.setdefault(session_id, _Queue())
+        if queue.requests > max_waiting:
+            raise QueueFull
         queue.requests += 1
         try:
             try:

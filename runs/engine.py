@@ -22,6 +22,7 @@ from runs.log.writer import LogWriter
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
+from telemetry.load import Load
 from telemetry.meters import Meters
 from tools.catalog import TOOLS
 
@@ -57,6 +58,11 @@ class Engine:
     """Whether running tasks end at once, without closing: another process takes their runs over."""
     claims: ClaimQueues = field(default_factory=ClaimQueues)
     """The requests that wait to claim a session."""
+
+    @cached_property
+    def load(self) -> Load:
+        """What the owners use of this process at the moment."""
+        return Load(self.settings.max_runs_per_owner, self.settings.max_streams_per_owner)
 
     @cached_property
     def meters(self) -> Meters:

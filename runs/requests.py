@@ -13,7 +13,7 @@ from datetime import datetime
 from errors import AgentRuntimeError, SessionBusy
 from runs.apply import Applied, apply, read_view
 from runs.decision.decide import decide
-from runs.decision.effects import Effects, ResumeRun
+from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
@@ -59,7 +59,7 @@ async def take(engine: Engine, request: Request) -> Taken:
         assert taken is not None, "it does not wait for a run"
         return taken
     wait_s = engine.settings.session_wait_seconds
-    async with engine.claims.turn(request.session_id, wait_s) as deadline:
+    async with engine.claims.turn(request.session_id, wait_s, engine.settings.max_waiting_per_session) as deadline:
         with engine.broadcast.watch(request.session_id) as feed:
             while True:
                 change = feed.next_change()
@@ -88,6 +88,8 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
                 return None
             if effects.claims is not None:
                 engine.refuse_while_draining()
+            if isinstance(effects.claims, StartRun) and request.owner is not None:
+                engine.load.check_runs(request.owner)
             applied = await apply(tx, view, request, effects, engine.worker)
             if applied is None:
                 continue
@@ -99,6 +101,8 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
     for effects, applied in done:
         engine.broadcast.publish(request.session_id, applied.events)
         _count(engine, effects)
+        if applied.run is not None and request.owner is not None:
+            engine.load.run_begins(applied.run.id, request.owner)
         _drive(engine, effects, applied)
         if effects.refusal is not None and not effects.chunks:
             refusal = effects.refusal

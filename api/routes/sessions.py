@@ -147,7 +147,8 @@ async def follow_session(
         raise BadRequest(f"Unsupported protocol_version: {protocol_version}; use 1 or 2")
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
-    return stream(log(engine, session_id, int(wanted), protocol_version, live=follow))
+    engine.load.check_streams(owner)
+    return stream(log(engine, owner, session_id, int(wanted), protocol_version, live=follow))
 
 
 def _envelope(session: Session, history: list[MessageRecord] | None) -> SessionEnvelope:

@@ -73,6 +73,7 @@ def _forget(engine: Engine, run: Run, task: asyncio.Task[None]) -> None:
         del engine.tasks[run.id]
         engine.controls.pop(run.id, None)
         engine.cancelling.discard(run.id)
+        engine.load.run_ends(run.id)
     if not task.cancelled() and task.exception() is not None:
         fields = {"action": "run_task_failed", "session": run.session_id, "run": run.id}
         _log.error("the task of a run failed", exc_info=task.exception(), extra=fields)

@@ -83,7 +83,7 @@ def test_a_key_that_nobody_could_mean_stops_the_start(keys: str, tmp_path: Path)
         create_app(settings)
 
 
-def test_the_limit_counts_by_session_and_then_by_address(tmp_path: Path) -> None:
+def test_the_limit_counts_by_session_then_by_end_user_then_by_gateway(tmp_path: Path) -> None:
     settings = {"db_url": f"sqlite:///{tmp_path}/x.db", "internal_api_key": "k", "rate_limit_per_minute": 3}
     with running_server(**settings) as url:
         body = {"session_id": "s", "message": {"type": "tool_result"}}
@@ -100,8 +100,16 @@ def test_the_limit_counts_by_session_and_then_by_address(tmp_path: Path) -> None
         assert over.headers["retry-after"] == str(wait)
         assert over.headers["x-ratelimit-remaining"] == "0"
         assert call(url, "GET", "/sessions/other", "k").status_code == 404
-        assert [call(url, "GET", "/sessions", "k").status_code for _ in range(4)] == [200, 200, 200, 429]
+        listed = [call(url, "GET", "/sessions", "k", "ann") for _ in range(4)]
+        assert [r.status_code for r in listed] == [200, 200, 200, 429], "an end user has the limit"
+        assert call(url, "GET", "/sessions", "k", "bob").status_code == 200, "another one has a minute of his own"
+        listed = [call(url, "GET", "/sessions", "k") for _ in range(31)]
+        assert [r.status_code for r in listed] == [*[200] * 30, 429], "a gateway has ten times the limit"
+        assert listed[0].headers["x-ratelimit-limit"] == "30"
         assert call(url, "GET", "/sessions/not%20an%20id", "k").status_code == 429
+        sessions = [call(url, "GET", f"/sessions/of-ann-{n}", "k", "ann").status_code for n in range(31)]
+        assert sessions.count(404) == 27, "the sessions of one end user share ten times the limit"
+        assert sessions[-1] == 429
         assert call(url, "GET", "/sessions", "wrong").status_code == 401
         health = call(url, "GET", "/health", None)
         assert (health.status_code, "x-ratelimit-limit" in health.headers) == (200, False)

@@ -28,11 +28,11 @@ class Unauthorized(BaseModel):
 
 
 class TooManyRequests(BaseModel):
-    """The sliding minute is full."""
+    """The sliding minute is full, or the owner has too many runs or streams at once."""
 
     error: Literal["Too many requests"] = "Too many requests"
     limit: int
-    window: Literal["1 minute"] = "1 minute"
+    window: Literal["1 minute", "at once"] = "1 minute"
     retry_after: int = Field(ge=1, le=60, description="Seconds to wait")
 
 
