@@ -55,6 +55,8 @@ def additions_of(stage: Stage) -> Additions:
     if command.name in _GIT_ADDITIONS:
         given = take_apart(command.options, stage.words[taken:]).given
         return Additions(_GIT_ADDITIONS[command.name], taken, are_required=_prints_patch(command.name, given))
+    if command.name == "git grep":
+        return Additions(secret_pathspecs(), are_required=True)
     if command.name not in {"grep", "egrep", "fgrep", "rg", "diff"}:
         return Additions()
     reading = take_apart(command.options, stage.words[taken:])
@@ -96,6 +98,14 @@ def _without_links(stage: Stage, reading: Reading) -> dict[int, str]:
         if text != word.value:
             instead[number] = text
     return instead
+
+
+@lru_cache(maxsize=1)
+def secret_pathspecs() -> tuple[str, ...]:
+    """Return what keeps secrets that git tracks out of its search: files, their backups and folders of these names."""
+    patterns = [pattern for family in FAMILIES if family.read != "allow" for pattern in family.patterns]
+    names = dict.fromkeys(pattern.split("/")[0] for pattern in patterns if pattern != ".git")
+    return tuple(f":(exclude,icase,glob)**/{name}{end}" for name in names for end in ("", "[.~]*", "/**"))
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from client.workspace.request import Examination, ToolRequest
 from client.workspace.sandbox.boundary import Boundary, NoBoundary
 from client.workspace.sandbox.choice import find_boundary
 from client.workspace.sandbox.confinement import Confinement
+from tests.policy.roster import run
 
 
 def git(root: Path, *words: str) -> None:
@@ -113,6 +114,23 @@ def test_repository_outside_the_workspace_asks(root: Path, tmp_path: Path) -> No
     assert "folders above" in examine(inner).concerns[0].text
     assert "lies elsewhere" in examine(linked).concerns[0].text
     assert "folders above" in examine(empty, boundary=find_boundary()).concerns[0].text
+
+
+@pytest.mark.parametrize(
+    "command", ["git grep KEY", "git grep KEY HEAD", "git grep KEY -- a.txt conf", "git grep -n KEY conf"]
+)
+def test_search_of_git_leaves_tracked_secrets_out(root: Path, command: str) -> None:
+    for name in (".env", "conf/Prod.ENV", "conf/.env.bak", ".ssh/config", "conf/a.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(f"KEY of {name}\n")
+    git(root, "add", "-A", "-f", ".")
+    git(root, "commit", "-q", "-m", "secrets")
+    verdict = run(command)
+    request = ToolRequest("execute_command", {"command": command}, execution=verdict.execution)
+    executor = WorkspaceExecutor(Workspace(root), Confinement(find_boundary()))
+    outcome = executor.execute(executor.examine(request))
+    assert "KEY of conf/a.txt" in outcome.result["stdout"]
+    assert outcome.result["stdout"].count("KEY") == 1
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from policy.shell.danger.targets import names_credentials
 
 _DELETES = re.compile(
-    r"rmtree|\brmdir|\bunlink|\bremovedirs|os\.remove|\.remove\(|rmSync|\brm\(|rm_rf|rm_r\b|FileUtils|\btruncate|removeSync"
+    r"rmtree|\brmdir|\bunlink|\bremovedirs|os\.remove|\.remove\(|rmSync|\brm!?\(|\.delete\(\)|rm_rf|rm_r\b|FileUtils|\btruncate|removeSync"
     r"|File\.delete|Dir\.delete|delete_folder|\bdropDatabase|\bDROP\s+TABLE|rimraf|os\.truncate|shutil\.move",
 )
 _STARTS = re.compile(
-    r"os\.system|subprocess|popen|Popen|pty\.|child_process|execSync|spawn|\bexec\b|\beval\b|\bsystem\b|__import__|shell_exec"
-    r"|passthru|proc_open|Runtime\.getRuntime|ProcessBuilder|`|%x|compile\(|ctypes|setuid|os\.exec|getline",
+    r"do shell script|"
+    r"os\.system|subprocess|popen|Popen|pty\.|child_process|execSync|spawn|\bexec\b|\beval\b|\bsystem\b|__import__"
+    r"|shell_exec|passthru|proc_open|Runtime\.getRuntime|ProcessBuilder|`|%x|compile\(|ctypes|setuid|os\.exec|getline",
 )
 _TEXTS = re.compile(r"'([^']{1,300})'|\"([^\"]{1,300})\"")
 _WRITES = re.compile(

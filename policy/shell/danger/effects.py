@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from policy.shell.always_ask import names_of
 from policy.shell.danger.packages import installs_foreign
@@ -31,13 +32,16 @@ def has_own_harm(name: str, arguments: list[str], document: str, read: Look, jud
     if name in {"trap", "alias"}:
         return any(read(word.partition("=")[2] if name == "alias" else word) for word in operands)
     if name in {"vim", "vi", "nvim", "ex", "ed", "less", "man"}:
-        return any("!" in word and read(word.partition("!")[2]) for word in arguments)
+        return any("!" in text and read(text.partition("!")[2]) for text in [*arguments, document])
+    if name == "install":
+        return any(_widens(mode) for option, mode in pairwise(arguments) if option in {"-m", "--mode"})
     if name == "crontab":
         return "-l" not in arguments
     if name in {"printenv", "env"}:
         return True
     if name in {"kill", "pkill", "killall"}:
-        return "-1" in operands or arguments[-1:] == ["-1"] or operands[-1:] == ["1"]
+        of_user = name != "kill" and {"-u", "-U", "--user", "--uid"}.intersection(arguments)
+        return bool(of_user) or "-1" in operands or arguments[-1:] == ["-1"] or operands[-1:] == ["1"]
     if name in {"cp", "mv", "ln"} and operands[:1] and operands[0] == "/dev/null":
         return True
     if name == "dd":

@@ -17,7 +17,9 @@ _PROGRAM_SETTING = re.compile(
     re.IGNORECASE,
 )
 _FILE_LIKE = re.compile(r"\.{1,2}|\./.*|.*/|.*\.(?!\d)[A-Za-z][A-Za-z0-9]{0,5}|.*[*?\[].*|:.*")
-_ALWAYS = names_of("filter-branch filter-repo update-ref prune replace fast-import checkout-index read-tree")
+_ALWAYS = names_of(
+    "filter-branch filter-repo update-ref prune replace fast-import checkout-index read-tree daemon instaweb"
+)
 _LOSING_WORDS = {
     "stash": names_of("drop clear"),
     "reflog": names_of("expire delete"),

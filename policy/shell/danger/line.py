@@ -18,6 +18,9 @@ _KEYWORDS = names_of("if then else elif fi while until do done ! { } time coproc
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _EXPORTS = names_of("export declare typeset local readonly")
+_RELATIVE_FOLDER = re.compile(r"(?:^|:)(?![/$~:]|$)|^$|::|:$")
+_CODED = re.compile(r"\\(?!n)|%[^s%]")
+"""Signs that printf or echo turn into other ones."""
 _FROM_STDIN = frozenset({"-", "-s", "/dev/stdin"})
 
 
@@ -58,6 +61,8 @@ class _Line:
         words = self._without_assignments(words, inner)
         for operator, target in part.redirects:
             is_file = ">" in operator and not re.fullmatch(r"&?[0-9-]", target)
+            if is_file and operator == ">" and _prints_nothing(words):
+                return True
             if is_file and any(is_guarded(self._joined(name), self._root) for name in self._resolved(target)):
                 return True
         if any(names_credentials(word) for word in [*words, *(target for _, target in part.redirects)]):
@@ -94,8 +99,10 @@ class _Line:
 
     def _loads_first(self, words: Sequence[str]) -> bool:
         """Say whether an assignment decides what another program loads or starts first."""
-        assigned = (_ASSIGNMENT.fullmatch(word) for word in words)
-        return any(found is not None and found.group(1) in WORDS["loaders"] for found in assigned)
+        assigned = [found for word in words if (found := _ASSIGNMENT.fullmatch(word))]
+        if any(found[1] == "PATH" and _RELATIVE_FOLDER.search(found[2]) for found in assigned):
+            return True
+        return any(found[1] in WORDS["loaders"] for found in assigned)
 
     def _without_assignments(self, words: list[str], inner: Sequence[Part]) -> list[str]:
         """Drop keywords and assignments and note their values, and the commands that print them."""
@@ -161,7 +168,8 @@ class _Line:
     def _feeds_unknown(self, before: Sequence[Part]) -> bool:
         """Whether a shell reads unknown commands from a pipe; known text is examined where it is written."""
         first = before[0]
-        if first.words and first.words[0] in {"echo", "printf"} and len(before) == 1:
+        text = " ".join(first.words)
+        if first.words and first.words[0] in {"echo", "printf"} and len(before) == 1 and not _CODED.search(text):
             return self._text(" ".join(first.words[1:]).replace("\\n", "\n"), 1)
         return True
 
@@ -176,6 +184,11 @@ _RUNNERS = (
 def _names(part: Part) -> Iterator[str]:
     for word in part.words:
         yield word.rpartition("/")[2].lower().removesuffix(".exe")
+
+
+def _prints_nothing(words: Sequence[str]) -> bool:
+    """A redirection without output empties its file."""
+    return not words or words[0] in {":", "true"} or list(words) == ["cat", "/dev/null"]
 
 
 def _fetches(part: Part) -> bool:

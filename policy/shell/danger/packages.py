@@ -35,6 +35,8 @@ def installs_foreign(name: str, arguments: Sequence[str], operands: Sequence[str
     """Packages from elsewhere than the registry of the tool, and package runners written as a subcommand."""
     if any(is_address(word) for word in operands):
         return True
+    if name == "brew" and operands[:1] == ["tap"] and len(operands) > 1:
+        return True
     verbs = set(operands[:2])
     creates = operands[:1] == ["create"] and name in {"npm", "yarn", "pnpm", "bun"}
     if creates or (name == "go" and operands[:1] == ["run"] and "@" in "".join(operands)):

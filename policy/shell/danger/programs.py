@@ -56,7 +56,7 @@ def is_harmful(words: Sequence[str], setting: Setting, read: Reader, depth: int 
     if not words or depth > _MAX_DEPTH:
         return depth > _MAX_DEPTH
     name = base(words[0])
-    if "$" in name or not name:
+    if "$" in name or not name or ("{" in words[0] and "," in words[0]):
         return True
     arguments = list(words[1:])
     if reaches_secrets(name, arguments, setting.piped, setting.inner, setting.fed):
@@ -104,7 +104,9 @@ def _loses(name: str, arguments: Sequence[str]) -> bool:
     if name in WORDS["workers"] or name in _READERS:
         return False
     words = {word.lower().partition("=")[0] for word in arguments}
-    return bool(words & WORDS["losses"]) or any(word.startswith("--") and word[2:] in _LOSS_OPTIONS for word in words)
+    return bool(words & WORDS["losses"]) or any(
+        word.startswith("--") and word[2:].partition("-")[0] in _LOSS_OPTIONS for word in words
+    )
 
 
 def _behind(name: str, arguments: Sequence[str], setting: Setting, read: Reader, depth: int) -> bool:
