@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def inserted(before: str, text: str) -> Callable[[str], str]:
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -99,7 +100,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the tracked files by hard links, with one tool, agent, rule, prompt, chunk kind and setting changed."""
     folder = tmp_path_factory.mktemp("copy")
     listed = subprocess.run(
@@ -132,7 +133,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reviewed = '        case "reviewed":\n            return [Reviewed(content=event["content"])]\n'
     replace(folder, "wire/chunks.py", inserted('        case "plan_rejected":', reviewed))
     replace(folder, "wire/chunks.py", inserted("    Status,\n    Sub", "    Reviewed,\n"))
-    return folder
+    yield folder
+    if sys.pycache_prefix:
+        shutil.rmtree(Path(sys.pycache_prefix, *folder.parts[1:]), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

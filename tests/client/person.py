@@ -9,13 +9,14 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.client.preloaded import Forked
 
 COMMAND = str(Path(sys.executable).parent / "agent-runtime")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
@@ -26,7 +27,7 @@ DEADLINE_S = 100.0
 class Person:
     """Reads what is on the screen and types lines."""
 
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+    def __init__(self, process: Forked, terminal: int) -> None:
         self._process = process
         self._terminal = terminal
         self._raw = b""
@@ -88,9 +89,7 @@ def at_terminal(*arguments: str, environment: Mapping[str, str] | None = None, c
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     settings = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm"} | dict(environment or {})
     base = {name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")}
-    process = subprocess.Popen(
-        [COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=base | settings, start_new_session=True
-    )
+    process = Forked(arguments, [theirs, theirs, theirs], env=base | settings, new_session=True)
     os.close(theirs)
     try:
         yield Person(process, ours)

@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.client.person import COMMAND
+from tests.client.preloaded import run
 from tests.client.runtime_double import KEY, Refuse, calls, chunk, done, runtime, says, status
 
 
 def agent_runtime(*arguments: str, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that has imported it before."""
+    return run(arguments, cwd=cwd, env=os.environ | {"COLUMNS": "100"} | settings, timeout_s=100)
+
+
+def installed(*arguments: str, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command, its imports included."""
     return subprocess.run(
         [COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
@@ -33,7 +40,7 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_help_names_every_command() -> None:
-    text = agent_runtime("--help").stdout
+    text = installed("--help").stdout
     for command in ("serve", "chat", "migrate", "graph", "policy", "version"):
         assert command in text
 
@@ -77,7 +84,7 @@ def test_nothing_is_announced_where_no_chat_begins(options: list[str], tmp_path:
 
 
 def test_version() -> None:
-    assert agent_runtime("version").stdout.strip() == version("codelab-agent-runtime")
+    assert installed("version").stdout.strip() == version("codelab-agent-runtime")
 
 
 def test_completed_task_exits_0_and_a_terminal_is_not_needed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.configuration import configuration_file, data_folder
-from tests.client.test_cli import agent_runtime, one_sentence
+from tests.client.test_cli import agent_runtime, installed, one_sentence
 from tests.openai_stub import OpenAIStub
 
 KEY = "sk-of-the-user"
@@ -72,7 +72,7 @@ def test_repository_chooses_nothing_of_a_chat(hostile: Path, stub: OpenAIStub, a
     script = "#script\n" + json.dumps([search, {"text": "I stop here."}])
     for message in [script] if approve == "all" else [MAKE, script]:
         arguments = ("chat", "--message", message, "--agent", "coder", "--approve", approve)
-        finished = agent_runtime(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
+        finished = installed(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         assert "I stop here." in finished.stdout
     assert not canary_of(hostile).exists(), canary_of(hostile).read_text()
@@ -82,14 +82,14 @@ def test_repository_chooses_nothing_of_a_chat(hostile: Path, stub: OpenAIStub, a
 
 
 def test_repository_chooses_nothing_of_a_policy_check(hostile: Path) -> None:
-    checked = agent_runtime("policy", "check", "execute_command", '{"command": "make all"}', cwd=hostile)
+    checked = installed("policy", "check", "execute_command", '{"command": "make all"}', cwd=hostile)
     assert checked.stdout.startswith("ask"), checked.stdout + checked.stderr
     assert not canary_of(hostile).exists()
 
 
 def test_repository_chooses_nothing_of_an_evaluation(hostile: Path, stub: OpenAIStub, tmp_path: Path) -> None:
     arguments = ("eval", "--limit", "1", "--keywords", "--out", str(tmp_path / "out"))
-    finished = agent_runtime(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
+    finished = installed(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert json.loads((tmp_path / "out/report.json").read_text())["model"] == "fake-llm"
     assert stub.requests == []
@@ -165,7 +165,7 @@ def test_server_reads_only_the_file_that_is_named(tmp_path: Path) -> None:
 
 def test_module_of_the_current_folder_is_never_imported(hostile: Path) -> None:
     for arguments in (("version",), ("graph",), ("policy", "check", "echo", '{"text": "x"}')):
-        finished = agent_runtime(*arguments, cwd=hostile)
+        finished = installed(*arguments, cwd=hostile)
         assert finished.returncode == 0, finished.stderr
     assert not canary_of(hostile).exists(), canary_of(hostile).read_text()
     assert os.path.exists(hostile / "json.py")
