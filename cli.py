@@ -224,9 +224,15 @@ def evaluate_model(
     reprompt: Annotated[bool, typer.Option(help="Ask once more where a call is missing.")] = True,
     record: Annotated[Path | None, typer.Option(help="Keep the model's replies in this file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Take the replies from this file.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path("data/evaluation"),
+    repeats: Annotated[int, typer.Option(min=1, help="Measure each task and request so often.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="So many at the same time.")] = 1,
+    prices: Annotated[Path | None, typer.Option(help="Prices (TOML) that stand before the shipped ones.")] = None,
+    fail_under: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit with 1 below this pass rate, or routing accuracy with --no-tasks.")
+    ] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the report and the transcripts.")] = Path("data/evaluation"),
 ) -> None:
-    """Measure routing, tool use and finishing of a model on labelled tasks."""
+    """Measure routing, tool use and finishing of a model on labelled tasks; exit with 3 when it gave no reply."""
     import asyncio
 
     from client.configuration import client_settings
@@ -252,9 +258,34 @@ def evaluate_model(
         record=record,
         replay=replay,
         timeout_s=settings.llm_timeout_seconds,
+        repeats=repeats,
+        concurrency=concurrency,
+        prices=prices,
     )
-    for path in write_report(asyncio.run(evaluate(options, typer.echo)), out):
+    report = asyncio.run(evaluate(options, typer.echo))
+    for path in write_report(report, out):
         typer.echo(f"written: {path}")
+    unmeasured = sum((report.get(part) or {}).get("unmeasured", 0) for part in ("routing", "tasks"))
+    if unmeasured:
+        typer.echo(f"The model gave no reply in {unmeasured} cases: the figures are not its own.", err=True)
+        raise typer.Exit(3)
+    part, figure = ("routing", "accuracy") if no_tasks else ("tasks", "pass_rate")
+    rate = (report.get(part) or {}).get(figure)
+    if rate is not None and rate < fail_under:
+        typer.echo(f"{rate:.1%} is below {fail_under:.1%}.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(name="eval-compare")
+def compare_evaluations(
+    before: Annotated[Path, typer.Argument(help="report.json, or its folder.")],
+    after: Annotated[Path, typer.Argument(help="The report to compare with it.")],
+) -> None:
+    """Compare two reports case by case, with an exact paired test."""
+    from evaluation.comparison import compare, markdown, read_report
+
+    reports = read_report(before), read_report(after)
+    typer.echo(markdown(*reports, compare(*reports)))
 
 
 @app.command()

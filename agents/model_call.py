@@ -103,6 +103,7 @@ async def call_model(
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
         total_tokens=usage.total_tokens if usage else None,
+        cached_tokens=usage.cached_tokens if usage else None,
         tool_calls=len(reply.calls),
         calls_were_text=reply.calls_were_text,
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from errors import ConfigurationError
 from evaluation.recording import Recording
 from evaluation.report import Report, routing_figures, task_figures
-from evaluation.routing import route_all
+from evaluation.routing import route
 from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
+from llm.prices import read_prices
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class EvalOptions:
     replay: Path | None = None
     """The file from which the replies are read; no model is asked."""
     timeout_s: float = 360
+    repeats: int = 1
+    """How often each task and request is measured."""
+    concurrency: int = 1
+    """How many run at the same time; replays run one after the other."""
+    prices: Path | None = None
+    """An operator's prices, before the shipped ones."""
 
 
 async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambda _: None) -> Report:
@@ -61,20 +72,40 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
         models = Recording(options.record, live)
     labels = [path.name for path in (options.requests, options.tasks) if path is not None]
     report: Report = {"model": options.model, "source": source, "labels": labels, "reprompt": options.reprompt}
+    report["repeats"] = options.repeats
+    prices = read_prices(options.prices)
+    at_once = 1 if options.replay is not None else options.concurrency
     try:
         if requests is not None:
-            routed = await route_all(requests, None if options.keywords else models)
+            router = None if options.keywords else models
+            routed = await _each([partial(route, one, router) for one in requests] * options.repeats, at_once)
             progress(f"routing: {sum(r.right for r in routed)} of {len(routed)} right")
             report["routing"] = routing_figures(routed)
         if tasks is not None:
-            trials: list[Trial] = []
-            for task in tasks:
-                trials.append(await run_trial(task, models, reprompt=options.reprompt))
-                progress(_line(trials[-1]))
-            report["tasks"] = task_figures(trials)
+
+            async def measured(task: Task) -> Trial:
+                trial = await run_trial(task, models, reprompt=options.reprompt)
+                progress(_line(trial))
+                return trial
+
+            trials = await _each([partial(measured, task) for task in tasks] * options.repeats, at_once)
+            report["tasks"] = task_figures(trials, options.model, prices)
     finally:
         await live.aclose()
     return report
+
+
+async def _each(works: Sequence[Callable[[], Awaitable[Result]]], at_once: int) -> list[Result]:
+    """Run all, so many at once; the results stay in order."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def run(work: Callable[[], Awaitable[Result]]) -> Result:
+        async with slots:
+            return await work()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run(work)) for work in works]
+    return [task.result() for task in tasks]
 
 
 def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:

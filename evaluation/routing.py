@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from langchain_core.messages import HumanMessage
 from agents.classification import classify_by_keywords
 from context import Context
 from evaluation.tasks import Request
+from evaluation.trial import NO_REPLY
 from nodes.router import classify
 
 HARMLESS = frozenset({"ask", "architect"})
@@ -25,6 +26,8 @@ class Routed:
     request: Request
     agent: str
     method: str
+    unmeasured: bool = False
+    """Whether the model gave no reply, so that keywords chose."""
 
     @property
     def right(self) -> bool:
@@ -37,17 +40,18 @@ class Routed:
         return self.agent == "coder" and self.request.expect in HARMLESS
 
 
-async def route_all(requests: Sequence[Request], models: Any | None) -> list[Routed]:
-    """Route each request as the first of its conversation; without models by keywords."""
-    return [await _route(request, models) for request in requests]
-
-
-async def _route(request: Request, models: Any | None) -> Routed:
+async def route(request: Request, models: Any | None) -> Routed:
+    """Route a request as the first of its conversation; without models by keywords."""
     if models is None:
         found = classify_by_keywords(request.text)
-    else:
-        found = await classify([HumanMessage(request.text)], Context(models=models), lambda _: None)
-    return Routed(request, found.agent, found.method)
+        return Routed(request, found.agent, found.method)
+    errors: list[str] = []
+
+    def take(event: Mapping[str, Any]) -> None:
+        errors.extend(filter(None, [(event.get("metadata") or {}).get("error")]))
+
+    found = await classify([HumanMessage(request.text)], Context(models=models), take)
+    return Routed(request, found.agent, found.method, unmeasured=bool(NO_REPLY.intersection(errors)))
 
 
 def confusion(routed: Sequence[Routed]) -> dict[str, dict[str, int]]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from errors import ConfigurationError
 
 Row = TypeVar("Row", bound=BaseModel)
-TASKS = Path(__file__).parent / "tasks.jsonl"
+TASKS = Path(__file__).parent / "labels" / "tasks.jsonl"
 """The tasks that prompts are tuned on."""
-HELD_OUT = Path(__file__).parent / "heldout.jsonl"
+HELD_OUT = Path(__file__).parent / "labels" / "heldout.jsonl"
 """The tasks that no prompt was tuned on: their results are the published ones."""
 
 
@@ -28,6 +28,19 @@ class Request(BaseModel):
     lang: str = "en"
 
 
+class CommandOutput(BaseModel):
+    """What a command of a task prints, and how it ends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stdout: str
+    exit_code: int = 0
+
+
+def _as_output(value: Any) -> Any:
+    return {"stdout": value} if isinstance(value, str) else value
+
+
 class Task(BaseModel):
     """A task for one agent; all its checks must hold."""
 
@@ -39,7 +52,8 @@ class Task(BaseModel):
     text: str
     lang: str = "en"
     files: dict[str, str] = Field(default_factory=dict)
-    commands: dict[str, str] = Field(default_factory=dict)
+    commands: dict[str, Annotated[CommandOutput, BeforeValidator(_as_output)]] = Field(default_factory=dict)
+    """Output by the words that a command contains: a text, or `stdout` and `exit_code`."""
     tools: frozenset[str] = frozenset()
     """The tools that the task needs: at least one call of each."""
     may: frozenset[str] = frozenset()

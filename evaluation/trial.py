@@ -17,6 +17,7 @@ from agents.roster import ALONE
 from context import Context
 from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
+from evaluation.transcript import transcript
 from graph.builder import build_graph
 from policy.decide import Environment, Facts
 from tools.catalog import BY_NAME, TOOLS
@@ -24,8 +25,11 @@ from tools.create_plan import CREATE_PLAN
 
 MAX_ROUNDS = 30
 MAX_SUPERSTEPS = 400
+MIN_LINES = 3
+"""A file with fewer lines may be rewritten by a small change."""
 NEVER_WRONG = frozenset(tool.name for tool in TOOLS if tool.access == "read" or tool.effect in ("complete", "question"))
 """The tools that every task allows: they read, or end the turn."""
+NO_REPLY = frozenset({"llm_unavailable", "llm_timeout"})
 
 
 @dataclass
@@ -43,7 +47,12 @@ class Trial:
     model_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that the server had in its cache."""
     wall_s: float = 0.0
+    damaged: bool = False
+    """Whether a file that had to stay was changed, or text that had to stay was lost."""
+    transcript: str = ""
     problem: str | None = None
     """Which check of the task failed; None when all hold."""
 
@@ -64,6 +73,11 @@ class Trial:
         return self.error is None and not self.implicit
 
     @property
+    def unmeasured(self) -> bool:
+        """Whether the model gave no reply, so that the trial says nothing about it."""
+        return self.error in NO_REPLY
+
+    @property
     def passed(self) -> bool:
         """Whether the task was done."""
         return self.finished and self.problem is None
@@ -78,7 +92,7 @@ async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
     """Run a task, every call approved; a plan counts as done when it waits for approval."""
     workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
-    environment = {"os": "linux", "shell": "bash", "workspace_root": "/workspace"}
+    environment = workspace.environment()
     facts = Facts(environment=Environment.read(environment))
     context = Context(
         models=models,
@@ -110,6 +124,9 @@ async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
         trial.error = "too many rounds"
     trial.wall_s = time.perf_counter() - started
     trial.problem = _problem(task, trial, workspace)
+    trial.damaged = _is_damaged(task, workspace)
+    state = await graph.aget_state(config)
+    trial.transcript = transcript(state.values.get("messages", []))
     return trial
 
 
@@ -146,6 +163,7 @@ def _count(event: Mapping[str, Any], trial: Trial) -> None:
             trial.reprompted += told["outcome"] == "reprompted"
             trial.prompt_tokens += told.get("prompt_tokens") or 0
             trial.completion_tokens += told.get("completion_tokens") or 0
+            trial.cached_tokens += told.get("cached_tokens") or 0
 
 
 def _problem(task: Task, trial: Trial, workspace: FakeWorkspace) -> str | None:
@@ -160,3 +178,17 @@ def _problem(task: Task, trial: Trial, workspace: FakeWorkspace) -> str | None:
     if task.says and task.says not in trial.answer.lower():
         return f"the answer does not say {task.says!r}"
     return None
+
+
+def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
+    """Whether a file is gone, lost most of its lines, or changed although all had to stay."""
+    now = workspace.files
+    if task.unchanged:
+        return now != task.files
+    return any(path not in now or _lost_most(text, now[path]) for path, text in task.files.items())
+
+
+def _lost_most(before: str, after: str) -> bool:
+    kept = set(after.splitlines())
+    lines = [line for line in before.splitlines() if line.strip()]
+    return len(lines) >= MIN_LINES and sum(line in kept for line in lines) * 2 < len(lines)

@@ -16,10 +16,9 @@ ROOT = Path(__file__).parent.parent
 LAYERS: list[set[str]] = [
     {"agent_runtime"},
     {"cli"},
-    {"console"},
+    {"console", "evaluation"},
     {"client"},
     {"server"},
-    {"evaluation"},
     {"api"},
     {"graph"},
     {"runs"},

@@ -168,7 +168,7 @@ def test_a_new_tool_is_offered_asked_about_and_rejected(facts: dict[str, Any]) -
 
 def test_clients_without_the_new_tool_say_so(facts: dict[str, Any]) -> None:
     assert facts["refused"] == "This client has no tool 'delete_file'."
-    assert facts["workspace"] == {"error": "This workspace has no tool 'delete_file'."}
+    assert facts["workspace"] == {"error": "This client has no tool 'delete_file'."}
     assert facts["trial"] == {"calls": ["delete_file"], "wrong": 0, "passed": True}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,11 @@ import pytest
 from agents.roster import ROSTER
 from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
-from evaluation.fake_workspace import FakeWorkspace
-from evaluation.report import markdown, write_report
+from evaluation.report import markdown, task_figures, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import run_trial
 from llm.chat_model import Endpoint, Models
 from tests.openai_stub import OpenAIStub
-from tools.catalog import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ROOT / "prompts"
@@ -36,9 +36,10 @@ async def test_the_scripted_model_passes_its_tasks(tmp_path: Path) -> None:
     assert report["tasks"]["wrong_tool_rate"] == 0
     assert report["routing"]["requests"] == 20
     assert report["routing"]["methods"] == {"llm": 20}
-    data, text = write_report(report, tmp_path / "out")
+    data, text, failed = write_report(report, tmp_path / "out")
     assert json.loads(data.read_text(encoding="utf-8")) == report
-    assert "| tool call rate | 100.0 % |" in text.read_text(encoding="utf-8")
+    assert "| tool call rate | 100.0 %, 95 % interval" in text.read_text(encoding="utf-8")
+    assert failed.read_text(encoding="utf-8") == "# Failures of fake-llm\n\nNone.\n"
 
 
 async def test_keywords_are_measured_without_a_model() -> None:
@@ -135,29 +136,20 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
         read_tasks(file)
 
 
-def test_the_fake_workspace_answers_every_tool_of_a_client() -> None:
-    workspace = FakeWorkspace({"lib/a.py": "one\ntwo\n", "b.md": ""}, {"test": "3 passed"})
-    assert workspace.answer("read_file", {"path": "lib/a.py", "start_line": 2})["result"]["content"] == "two\n"
-    assert "does not exist" in workspace.answer("read_file", {"path": "x"})["error"]
-    assert workspace.answer("list_files", {"path": ".", "pattern": "*.py"})["result"]["total_count"] == 1
-    assert workspace.answer("search_in_code", {"query": "TWO"})["result"]["matches"][0]["line"] == 2
-    assert workspace.answer("execute_command", {"command": "pytest test"})["result"]["stdout"] == "3 passed"
-    assert workspace.answer("write_file", {"path": "./c.py", "content": "é"})["result"]["bytes_written"] == 2
-    for name, tool in BY_NAME.items():
-        if tool.runs == "client":
-            assert "no tool" not in str(workspace.answer(name, dict.fromkeys(tool.parameters["properties"], "x")))
-    assert workspace.answer("delete_file", {"path": "b.md"}) == {"error": "This workspace has no tool 'delete_file'."}
-
-
 def test_an_empty_report_can_be_written() -> None:
     assert markdown({"model": "m", "source": "s", "labels": ["tasks.jsonl"], "reprompt": True}).startswith(
         "# Evaluation of m"
     )
 
 
-def run_eval(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", "eval", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+def run(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cli import main; main()", *words]
+    env = {**os.environ, **(environment or {})}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=env)
+
+
+def run_eval(*options: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return run("eval", *options, environment=environment)
 
 
 def test_the_command_writes_both_reports(tmp_path: Path) -> None:
@@ -174,3 +166,79 @@ def test_the_command_can_measure_routing_alone(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["routing"]["requests"] == 3
     assert "tasks" not in report
+
+
+async def test_repeats_are_measured_at_the_same_time_and_counted_as_one_task(stub: OpenAIStub) -> None:
+    stub.script([{"text": "It is 4.", "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}] * 6)
+    report = await evaluate(
+        EvalOptions(model="gpt-4.1", url=stub.url, limit=2, repeats=3, concurrency=3, agents=frozenset({"ask"}))
+    )
+    found = report["tasks"]
+    assert (found["tasks"], found["trials"], len(found["rows"])) == (2, 6, 6)
+    low, high = found["pass_interval"]
+    assert 0 <= low <= found["pass_rate"] <= high <= 1
+    assert found["prompt_tokens"] == 10 * found["model_calls"]
+    expected = Decimal(found["prompt_tokens"]) * 2 / 10**6 + Decimal(found["completion_tokens"]) * 8 / 10**6
+    assert found["cost_usd"] == pytest.approx(float(expected))
+
+
+async def test_own_prices_stand_before_ours(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text("[models]\nfake-llm = { input = 1000000, output = 0 }\n")
+    found = (await evaluate(EvalOptions(limit=2, prices=prices)))["tasks"]
+    assert found["cost_usd"] == found["prompt_tokens"]
+    assert (await evaluate(EvalOptions(limit=1)))["tasks"]["cost_usd"] is None
+
+
+async def test_a_failed_task_leaves_its_transcript(stub: OpenAIStub, tmp_path: Path) -> None:
+    models = stub_models(stub)
+    stub.script([{"tool": "read_file", "args": {"path": "none.txt"}, "id": "r1"}, {"text": "There is no such file."}])
+    trial = await run_trial(WRITE, models)
+    await models.aclose()
+    report = {"model": "m", "source": "s", "labels": [], "reprompt": True, "tasks": task_figures([trial], "m")}
+    text = write_report(report, tmp_path)[2].read_text(encoding="utf-8")
+    assert "## w: not called: write_file" in text
+    for part in ("**User:** write a", "- `read_file` `{'path': 'none.txt'}`", "Error: ", "There is no such file."):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("text", "damaged"),
+    [("one\ntwo\nthree\nfour\nfive\n", False), ("five\n", True), ("one\nTWO\nthree\nfour\n", False)],
+)
+async def test_a_file_that_lost_its_text_counts_as_damaged(stub: OpenAIStub, text: str, damaged: bool) -> None:
+    models = stub_models(stub)
+    stub.script([{"tool": "write_file", "args": {"path": "a.txt", "content": text}}, {"text": "Done."}])
+    before = {"a.txt": "one\ntwo\nthree\nfour\n"}
+    trial = await run_trial(Task(name="d", agent="coder", text="append five", files=before), models)
+    await models.aclose()
+    assert trial.damaged is damaged
+
+
+def test_the_command_fails_below_a_rate(tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text(json.dumps({"name": "n", "agent": "ask", "text": "hello", "says": "never said"}))
+    options = ("--tasks", str(tasks), "--out", str(tmp_path / "out"))
+    assert run_eval(*options).returncode == 0
+    failed = run_eval(*options, "--fail-under", "0.5")
+    assert failed.returncode == 1
+    assert "0.0% is below 50.0%" in failed.stderr
+
+
+def test_the_command_fails_when_the_model_is_not_there(tmp_path: Path) -> None:
+    gone = ("--model", "m", "--url", "http://127.0.0.1:9", "--limit", "1", "--out", str(tmp_path))
+    done = run_eval(*gone, "--requests", str(REQUESTS), environment={"AGENT_RUNTIME__LLM_MAX_RETRIES": "0"})
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "The model gave no reply in 2 cases" in done.stderr
+    assert "these figures are not the model's" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_command_compares_two_reports(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert run_eval("--limit", "3", "--out", str(tmp_path / name)).returncode == 0
+    done = run("eval-compare", str(tmp_path / "a"), str(tmp_path / "b" / "report.json"))
+    assert done.returncode == 0, done.stderr
+    assert "| passed | 3 | 100.0% | 100.0% | 1.000 | – | – |" in done.stdout
+    refused = run("eval-compare", str(tmp_path / "a"), str(tmp_path / "none"))
+    assert refused.returncode != 0
+    assert "is no report of an evaluation" in refused.stderr
