@@ -160,10 +160,25 @@ def sessions(
     workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder of the sessions.")] = Path(),
 ) -> None:
     """List the sessions of a workspace, the newest first: id, last use, title."""
-    from client.terminal.session_list import list_sessions
+    from client.terminal.past import list_sessions
 
     for line in list_sessions(workspace):
         typer.echo(line)
+
+
+@app.command()
+def undo(
+    workspace: Annotated[Path, typer.Option("--workspace", "-w", help="The folder whose files are put back.")] = Path(),
+    session: Annotated[str | None, typer.Option(help="The session; else the one that changed something last.")] = None,
+    redo: Annotated[bool, typer.Option("--redo", help="Take back the last undo instead.")] = False,
+) -> None:
+    """Put back the files that the last turn of a client changed, where its content is still there."""
+    from client.terminal.past import undo_last
+
+    lines, is_whole = undo_last(workspace, session, redo=redo)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if is_whole else 1)
 
 
 @app.command()

@@ -56,7 +56,9 @@ class TurnLoop:
         Ctrl-C and the end of the time cancel the run; a second Ctrl-C leaves at once.
         """
         self._begin_task()
-        message: dict[str, Any] = {"type": "user_message", "content": text}
+        self._executor.begin_turn(self._session.id)
+        told = self._executor.untold(self._session.id)
+        message: dict[str, Any] = {"type": "user_message", "content": "\n\n".join([*told, text])}
         if agent:
             message["agent_type"] = agent
         environment = self._executor.environment()
@@ -67,6 +69,7 @@ class TurnLoop:
     def take_up(self) -> str | None:
         """Go on with a session of an earlier day: ask what still waits for a decision; None when nothing does."""
         self._begin_task()
+        self._executor.begin_turn(self._session.id)
         rows = self._session.get(f"/sessions/{self._session.id}/pending-approvals").get("pending_approvals") or []
         pending = {row.get("request_id") for row in rows if isinstance(row, dict)}
         calls: dict[str | None, _OpenCall] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from acp.schema import AvailableCommand, AvailableCommandInput, AvailableCommandsUpdate, UnstructuredCommandInput
@@ -9,6 +10,9 @@ from acp.schema import AvailableCommand, AvailableCommandInput, AvailableCommand
 from client.editor.calls import code
 from client.session import Session
 from client.turn_loop import TurnLoop
+from client.workspace.folder import Workspace
+from client.workspace.journal.journal import Journal
+from client.workspace.journal.undo import undo
 from policy.verdicts.display import escape_display
 
 CONTINUE = "/continue"
@@ -17,10 +21,18 @@ CONTINUE = "/continue"
 class SlashCommands:
     """What a prompt that begins with a slash does; whatever is no command is a request to the agents."""
 
-    def __init__(self, session: Session, loop: TurnLoop) -> None:
+    def __init__(self, session: Session, loop: TurnLoop, workspace: Workspace, journal: Journal) -> None:
         self._session = session
         self._loop = loop
-        self._table = {"/cost": self._cost, "/rules": self._rules, "/policy": self._policy}
+        self._workspace = workspace
+        self._journal = journal
+        self._table: dict[str, Callable[[str], str]] = {
+            "/cost": self._cost,
+            "/rules": self._rules,
+            "/policy": self._policy,
+            "/undo": lambda _: self._undo(redo=False),
+            "/redo": lambda _: self._undo(redo=True),
+        }
 
     def run(self, text: str) -> str | None:
         """Carry a command out and give its answer as Markdown; None for other texts."""
@@ -31,6 +43,12 @@ class SlashCommands:
     def asks_pending(self, text: str) -> bool:
         """Whether the text is the command that asks again what waits for a decision."""
         return text.strip() == CONTINUE
+
+    def _undo(self, *, redo: bool) -> str:
+        report = undo(self._workspace, self._journal, self._session.id, redo=redo)
+        if report is None:
+            return "Nothing of this session is left to take back."
+        return "\n".join(f"- {escape_display(line)}" for line in report.lines())
 
     def _cost(self, _: str) -> str:
         figures = self._session.get(f"/events/metrics/session/{self._session.id}")
@@ -61,6 +79,8 @@ def available_commands() -> AvailableCommandsUpdate:
         available_commands=[
             AvailableCommand(name="continue", description="Ask again what waits for a decision in this session"),
             AvailableCommand(name="cost", description="Model calls and tokens of this session"),
+            AvailableCommand(name="undo", description="Put back the files that the last turn changed"),
+            AvailableCommand(name="redo", description="Take back the last undo"),
             AvailableCommand(name="rules", description="What this session may do without asking"),
             AvailableCommand(
                 name="policy", description="What the policy says of a shell command; nothing runs", input=command

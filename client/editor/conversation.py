@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from acp.schema import StopReason
 
+from client.configuration import workspace_folder
 from client.editor.agents import AgentChoice
 from client.editor.channel import Channel, EditorBuffers
 from client.editor.commands import SlashCommands
@@ -22,6 +23,7 @@ from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.journal.journal import Journal
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.sandbox.confinement import Confinement
@@ -51,6 +53,7 @@ class Conversation:
         self.choice = choice
         self.workspace = workspace
         workspace.buffers = EditorBuffers(channel)
+        journal = workspace.journal = Journal(workspace_folder(workspace.root))
         self.transcript = Transcript(choice, lists_suggestions=not channel.asks_forms)
         self.session = Session(address.url, address.key, TimeLimit(float("inf")), channel.session_id)
         self._notes: list[str] = []
@@ -63,7 +66,7 @@ class Conversation:
         self._executor = WorkspaceExecutor(workspace, confinement, rules, instructions)
         decider = EditorDecider(channel, view, self.transcript)
         self.loop = TurnLoop(self.session, decider, view, self._executor)
-        self._commands = SlashCommands(self.session, self.loop)
+        self._commands = SlashCommands(self.session, self.loop, workspace, journal)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._is_cancelled = False

@@ -15,6 +15,9 @@ from client.terminal.display import Display
 from client.terminal.history_view import history_lines
 from client.terminal.text import entries, shown
 from client.turn_loop import TurnLoop
+from client.workspace.folder import Workspace
+from client.workspace.journal.journal import Journal
+from client.workspace.journal.undo import undo
 
 HINT = "Write a request; /help lists the commands, Ctrl-D leaves, Ctrl-C cancels a run."
 
@@ -22,10 +25,14 @@ HINT = "Write a request; /help lists the commands, Ctrl-D leaves, Ctrl-C cancels
 class Commands:
     """What a line with a slash does; `run` is False when the conversation is to end."""
 
-    def __init__(self, session: Session, loop: TurnLoop, display: Display) -> None:
+    def __init__(
+        self, session: Session, loop: TurnLoop, display: Display, workspace: Workspace, journal: Journal
+    ) -> None:
         self._session = session
         self._loop = loop
         self._display = display
+        self._workspace = workspace
+        self._journal = journal
         self._table: dict[str, tuple[str, Callable[[str], None]]] = {
             "/help": ("this list", self._help),
             "/agents": ("the agents and what they are for", self._agents),
@@ -33,6 +40,8 @@ class Commands:
             "/sessions": ("the sessions of this server, the newest first", self._sessions),
             "/history": ("what was said in this session", self._history),
             "/new": ("begin a new session", self._new),
+            "/undo": ("put back the files that the last turn changed", lambda _: self._undo(redo=False)),
+            "/redo": ("take back the last undo", lambda _: self._undo(redo=True)),
             "/plan": ("the last plan of this session", self._plan),
             "/cost": ("model calls and tokens of this session", self._cost),
             "/rules": ("what this session may do without asking, because you said so", self._rules),
@@ -81,6 +90,11 @@ class Commands:
     def _new(self, _: str) -> None:
         self._loop.begin_session()
         self._display.note(f"A new session: {self._session.id}")
+
+    def _undo(self, *, redo: bool) -> None:
+        report = undo(self._workspace, self._journal, self._session.id, redo=redo)
+        for line in report.lines() if report is not None else ["Nothing of this session is left to take back."]:
+            self._display.note(line)
 
     def _plan(self, _: str) -> None:
         if not self._display.show_plan():

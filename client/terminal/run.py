@@ -30,6 +30,7 @@ from client.turn_loop import TurnLoop
 from client.view import View
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
+from client.workspace.journal.journal import Journal
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.sandbox.choice import find_boundary
@@ -68,6 +69,7 @@ class ChatOptions:
 def run_chat(options: ChatOptions, console: Console) -> int:
     """Run the client after `check_opening` and return the exit status: 0 completed, 1 not completed."""
     workspace = Workspace(options.workspace)
+    journal = workspace.journal = Journal(workspace_folder(workspace.root))
     settings = client_settings()
     index = SessionIndex(workspace_folder(workspace.root))
     place = _place(options, settings, index)
@@ -100,7 +102,15 @@ def run_chat(options: ChatOptions, console: Console) -> int:
             if place.session:
                 loop.take_up()
             kept = Place("", place.server, str(workspace.root))
-            _converse(Commands(session, loop, display), loop, display, keyboard, options.agent, index, kept)
+            _converse(
+                Commands(session, loop, display, workspace, journal),
+                loop,
+                display,
+                keyboard,
+                options.agent,
+                index,
+                kept,
+            )
             return 0
 
 

@@ -69,6 +69,14 @@ class Executor(Protocol):
         """Describe the machine as the `environment` of a user_message (docs/protocol.md, `user_message`)."""
         ...
 
+    def begin_turn(self, session_id: str) -> None:
+        """Let the changes that follow belong to a new turn."""
+        ...
+
+    def untold(self, session_id: str) -> list[str]:
+        """Take the sentences with which the next request of a session is to begin."""
+        ...
+
     def examine(self, request: ToolRequest) -> Examination:
         """Examine a call without running it; never raises for the content of the call."""
         ...
@@ -103,6 +111,15 @@ class WorkspaceExecutor:
         machine = self._machine()
         instructions = self._instructions.read(machine)
         return machine | ({"instructions": instructions} if instructions else {})
+
+    def begin_turn(self, session_id: str) -> None:
+        """See Executor."""
+        if self._workspace.journal is not None:
+            self._workspace.journal.begin_turn(session_id)
+
+    def untold(self, session_id: str) -> list[str]:
+        """See Executor: an undo since the last turn is told."""
+        return self._workspace.journal.untold(session_id) if self._workspace.journal is not None else []
 
     def _machine(self) -> dict[str, Any]:
         """What the policy needs of the environment."""

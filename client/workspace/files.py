@@ -100,22 +100,41 @@ def write_file(
     if precondition is not None:
         precondition.check(before)
     result: dict[str, Any] = {"success": True, "bytes_written": len(content), "sha256": sha256_of(content)}
-    kept = before if arguments.get("backup", True) else None
-    backup = replace_file(workspace, located, content, before=kept, create_dirs=create_dirs)
+    keeps_backup = bool(arguments.get("backup", True))
+    backup = replace_file(
+        workspace, located, content, before=before, keeps_backup=keeps_backup, create_dirs=create_dirs
+    )
     return result | ({"backup_path": backup} if backup else {})
 
 
 def replace_file(
-    workspace: Workspace, located: Located, content: bytes, *, before: bytes | None, create_dirs: bool = False
+    workspace: Workspace,
+    located: Located,
+    content: bytes,
+    *,
+    before: bytes | None,
+    keeps_backup: bool = True,
+    create_dirs: bool = False,
 ) -> str | None:
-    """Replace or create a file in one step; gives the name of the backup where `before` was kept."""
+    """Replace or create a file in one step; gives the name of the backup where `before`, its content, was kept."""
     backup = None
-    if before is not None and before != content:
+    if keeps_backup and before is not None and before != content:
         backup = _keep_backup(workspace, located, before)
+    if workspace.journal is not None and before != content:
+        workspace.journal.record(located.name, before, content)
     if not written_by_editor(workspace, located, content, create_dirs=create_dirs):
         _replace(workspace, located, content, create_dirs=create_dirs)
     workspace.note_change(located)
     return backup
+
+
+def remove_file(workspace: Workspace, located: Located, before: bytes | None) -> None:
+    """Remove a located file; `before` is its content."""
+    if workspace.journal is not None:
+        workspace.journal.record(located.name, before, None)
+    with workspace.folder_of(located) as (name, folder):
+        check_unchanged(located, facts_at(name, folder))
+        os.unlink(name, dir_fd=folder)
 
 
 def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
@@ -216,5 +235,7 @@ def create_directory(workspace: Workspace, arguments: dict[str, Any], located: L
                 raise Refusal(f"'{path}' exists and is not a folder.") from None
             created = False
     if created:
+        if workspace.journal is not None:
+            workspace.journal.record(located.name, None, None, "folder")
         workspace.note_change(located)
     return {"success": True, "path": located.name, "created": created, "already_exists": not created}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from client.workspace.content.buffers import Buffers
 from client.workspace.variables import path_outside
@@ -81,6 +81,24 @@ class Located:
         return () if self.name == "." else tuple(self.name.split("/"))
 
 
+class ChangeLog(Protocol):
+    """Keeps what tool calls change (see Journal)."""
+
+    def record(
+        self, path: str, before: bytes | None, after: bytes | None, kind: Literal["file", "folder"] = "file"
+    ) -> None:
+        """Keep a change that is about to be made."""
+        ...
+
+    def begin_turn(self, session: str, *, undoes: str | None = None) -> None:
+        """Let the changes that follow belong to a new turn."""
+        ...
+
+    def untold(self, session: str) -> list[str]:
+        """Take what the agents of a session are to be told."""
+        ...
+
+
 class Workspace:
     """A folder, and the rules by which paths in tool calls reach into it."""
 
@@ -88,6 +106,8 @@ class Workspace:
         self.root = root.resolve(strict=True)
         if not self.root.is_dir():
             raise NotADirectoryError(str(root))
+        self.journal: ChangeLog | None = None
+        """Where changes are kept, so that they can be taken back."""
         self.buffers = buffers
         """The editor's files, where an editor is the client."""
         self.changed: list[str] = []

@@ -293,6 +293,22 @@ async def test_limit_is_its_own_stop_reason_and_an_error_a_message(servers: Serv
         assert await editor.says(session, *reads) == "max_turn_requests"
 
 
+async def test_undo_puts_the_files_of_the_last_turn_back(servers: Servers, tmp_path: Path) -> None:
+    async with in_process(servers) as editor:
+        session = await coder(editor, tmp_path)
+        await editor.says(session, WRITE, {"text": "Done."})
+        assert await editor.prompt(session, "/undo") == "end_turn"
+        assert editor.text().endswith("- removed: b.txt")
+        assert not (tmp_path / "b.txt").exists()
+        await editor.prompt(session, "/redo")
+        assert (tmp_path / "b.txt").read_text() == "new\n"
+        await editor.prompt(session, "hello")
+        await editor.agent.load_session(str(tmp_path), session)
+        told = editor.updates("user_message_chunk")[-1]["content"]["text"]
+        assert told.startswith("The user undid your last changes")
+        assert told.endswith("\n\nhello")
+
+
 async def test_usage_is_shown_and_zeros_are_not(servers: Servers, tmp_path: Path) -> None:
     async with in_process(servers) as editor:
         session = await coder(editor, tmp_path)

@@ -1,0 +1,37 @@
+"""`agent-runtime sessions` and `agent-runtime undo`: what earlier chats of a workspace left, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from client.configuration import workspace_folder
+from client.session_index import SessionIndex
+from client.workspace.folder import Workspace
+from client.workspace.journal.journal import Journal
+from client.workspace.journal.undo import undo
+from errors import ConfigurationError
+from policy.verdicts.display import escape_display
+
+
+def list_sessions(folder: Path) -> list[str]:
+    """One line per session that clients of this user began in a folder, the newest first."""
+    places = SessionIndex(workspace_folder(_workspace(folder).root)).sessions()
+    if not places:
+        return ["This workspace has no sessions."]
+    return [f"{place.session}  {place.at[:16].replace('T', ' ')}  {escape_display(place.title)}" for place in places]
+
+
+def undo_last(folder: Path, session: str | None, *, redo: bool) -> tuple[list[str], bool]:
+    """Take back the last turn, or undo; gives the lines for the person and whether nothing was left as it is."""
+    workspace = _workspace(folder)
+    journal = workspace.journal = Journal(workspace_folder(workspace.root))
+    report = undo(workspace, journal, session, redo=redo)
+    if report is None:
+        raise ConfigurationError("There is nothing to take back in this workspace.")
+    return [escape_display(line) for line in report.lines()], not report.conflicts
+
+
+def _workspace(folder: Path) -> Workspace:
+    if not folder.is_dir():
+        raise ConfigurationError(f"The workspace '{folder}' is not a folder that can be used.")
+    return Workspace(folder)
