@@ -9,6 +9,11 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 100
 """How deep arrays and objects may be nested."""
+MAX_VALUES = 50_000
+"""How many values, and arrays and objects, a JSON text may hold: a tree of more holds up the process."""
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^][{}]+")
+_INNERMOST = re.compile(r"\[\]|\{\}")
 _INTEGERS = range(-(2**63), 2**64)
 """The integers that a checkpoint (MessagePack) can store."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -23,19 +28,42 @@ class UnfitJSON(ValueError):
 
 
 def parse_json(text: str, *, any_integer: bool = False, **options: Any) -> Any:
-    """Parse JSON whose value can be stored: no NaN, no infinity, at most MAX_DEPTH levels, integers of 64 bits.
+    """Parse JSON whose value can be stored: no NaN, no infinity, at most MAX_DEPTH levels and
+    MAX_VALUES values, integers of 64 bits.
 
     With `any_integer` larger integers are accepted: the tables store them as text. `options` are those of `json.loads`.
     Raises ValueError with a sentence for the author of the text.
     """
+    check_weight(text)
     read_integer = int if any_integer else _integer
     try:
-        value = json.loads(text, parse_constant=_constant, parse_int=read_integer, parse_float=_float, **options)
-    except RecursionError as error:
-        raise UnfitJSON(f"nested deeper than {MAX_DEPTH} levels") from error
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise UnfitJSON(f"nested deeper than {MAX_DEPTH} levels")
-    return value
+        return json.loads(text, parse_constant=_constant, parse_int=read_integer, parse_float=_float, **options)
+    except RecursionError as error:  # brackets that nothing closes
+        raise _too_deep() from error
+
+
+def check_weight(text: str) -> None:
+    """Raise UnfitJSON for a text with too many levels or values, before a tree is built from it."""
+    if text.count(",") + text.count("[") + text.count("{") < MAX_DEPTH:
+        return
+    bare = _STRING.sub("", text)
+    opened = bare.count("[") + bare.count("{")
+    if bare.count(",") + opened >= MAX_VALUES:
+        raise UnfitJSON(f"more than {MAX_VALUES:,} values")
+    if opened <= MAX_DEPTH:
+        return
+    brackets = _NO_BRACKETS.sub("", bare)
+    for _ in range(MAX_DEPTH):
+        inside = len(brackets)
+        brackets = _INNERMOST.sub("", brackets)
+        if len(brackets) == inside:  # all closed; or malformed, which the parser says
+            return
+    if brackets:
+        raise _too_deep()
+
+
+def _too_deep() -> UnfitJSON:
+    return UnfitJSON(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _constant(name: str) -> NoReturn:
@@ -54,17 +82,6 @@ def _float(text: str) -> float:
     if math.isinf(number):
         raise UnfitJSON(f"the number {text[:40]} is too large; write it as a string")
     return number
-
-
-def _depth(value: Any) -> int:
-    """Return how deep arrays and objects are nested, counted up to MAX_DEPTH + 1."""
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            break
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return depth
 
 
 def has_large_integer(value: Any) -> bool:

@@ -14,10 +14,12 @@ from agents.roster import agents_of, check_roster
 from api import offline_docs, openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
+from api.body.limit import BodyLimit
+from api.body.parser import BodyParser
 from api.cookies import ConsoleLogin
 from api.hosts import HostCheck
 from api.keys import Keys
-from api.limits import BodyLimit, RateLimit
+from api.limits import RateLimit
 from api.routes import (
     agents,
     approvals,
@@ -60,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     keys = Keys(settings)
     check_roster()
     rules = load_rules(settings.policy_file, settings.policy_profile)
+    parser = BodyParser()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await worker.stop(DRAIN_S)
             await engine.log_writer.close()
             await models.aclose()
+            await parser.close()
             if traces is not None:
                 tracing.enable(None)
                 traces.shutdown()
@@ -105,7 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(HostCheck, allowed=settings.hosts),
             Middleware(ConsoleLogin, keys=keys),
             Middleware(Authentication, keys=keys),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes, parser=parser),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),
         ],
     )

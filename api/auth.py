@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +17,11 @@ from errors import BadRequest
 
 EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico"})
 _OPEN_FOLDERS = ("/docs/static/",)
+SINGLE = {
+    name.lower().encode(): name
+    for name in ("X-Internal-Auth", "X-End-User", "Authorization", "X-API-Key", "Content-Type", "Content-Encoding")
+}
+"""Headers that a request may have once."""
 _END_USER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -30,6 +36,11 @@ class Authentication:
         """Pass a request on with its owner in `scope["state"]`."""
         if scope["type"] != "http" or is_exempt(scope["path"]):
             await self._app(scope, receive, send)
+            return
+        repeated = _repeated(name for name, _ in scope["headers"])
+        if repeated is not None:
+            problem = {"detail": f"Send the header {repeated} once", "code": BadRequest.code}
+            await JSONReply(problem, 400)(scope, receive, send)
             return
         headers = dict(scope["headers"])
         principal = self._principal(_key(scope["path"], headers))
@@ -51,6 +62,12 @@ class Authentication:
             if hmac.compare_digest(known.encode(), key):
                 found = name
         return found
+
+
+def _repeated(names: Iterable[bytes]) -> str | None:
+    """Return a header of SINGLE that stands there twice: a proxy and this server could each mean another one."""
+    count = Counter(names)
+    return next((shown for name, shown in SINGLE.items() if count[name] > 1), None)
 
 
 def is_exempt(path: str) -> bool:

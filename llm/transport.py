@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,12 +15,14 @@ from typing import Any
 
 import httpx
 
-from llm.failure import refused, too_slow, unreachable, unreadable
+from llm.failure import Failure, refused, too_slow, unreachable, unreadable
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
+_BLOCK_BYTES = 64 * 1024
+_ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _MAX_STALE = 5
 _REST_S = 0.2
 
@@ -62,6 +65,7 @@ class ModelServer:
         self._headers = {
             "Host": url.netloc.decode("ascii"),
             "Accept": "text/event-stream, application/json",
+            "Accept-Encoding": "identity",
             "Content-Type": "application/json",
             "User-Agent": "codelab-agent-runtime",
             "Connection": "keep-alive",
@@ -78,11 +82,9 @@ class ModelServer:
             if response.status_code != 200:
                 said = await _refusal(response)
                 raise refused(response.status_code, said, _retry_after_s(response.headers.get("retry-after")))
-            yield response.aiter_bytes()
+            yield _bounded(response)
         except httpx.TimeoutException as error:
             raise too_slow() from error
-        except httpx.DecodingError as error:
-            raise unreadable("the body is not encoded as it says") from error
         except httpx.TransportError as error:
             raise unreachable() from error
         finally:
@@ -116,6 +118,29 @@ class ModelServer:
         await self._transport.aclose()
 
 
+async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Give a reply in small blocks, decompressed no further than it is read; `llm.reply.body` limits the whole."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "deflate"):
+        raise unreadable("the body is compressed in a way that was not asked for")
+    inflate = None if encoding == "identity" else zlib.decompressobj(_ZLIB_OR_GZIP)
+    async for raw in response.aiter_raw(_BLOCK_BYTES):
+        for block in (raw,) if inflate is None else _inflated(inflate, raw):
+            yield block
+            await asyncio.sleep(0)  # a fast server leaves no other moment to the rest of the process
+
+
+def _inflated(inflate: zlib._Decompress, raw: bytes) -> Iterator[bytes]:
+    while raw:
+        try:
+            block = inflate.decompress(raw, _BLOCK_BYTES)
+        except zlib.error as error:
+            raise unreadable("the body is not encoded as it says") from error
+        raw = inflate.unconsumed_tail
+        if block:
+            yield block
+
+
 async def read_rest(blocks: AsyncIterator[bytes]) -> None:
     """Read what follows the end of a reply, so that the connection can be used again; a complete reply stays one."""
     with suppress(TimeoutError, httpx.HTTPError):
@@ -128,11 +153,11 @@ async def _refusal(response: httpx.Response) -> str:
     """Read the beginning of an error's body."""
     body = b""
     try:
-        async for block in response.aiter_bytes():
+        async for block in _bounded(response):
             body += block
             if len(body) >= _MAX_REFUSAL_BYTES:
                 break
-    except httpx.DecodingError:
+    except Failure:
         body = b""
     finally:
         await response.aclose()

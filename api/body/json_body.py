@@ -1,4 +1,4 @@
-"""Strict JSON of request bodies, parsed once: values that can be stored and sent (docs/protocol.md, Transport)."""
+"""Routes that take the body as it was read, once."""
 
 from __future__ import annotations
 
@@ -8,27 +8,9 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from json_text import UnfitJSON, parse_json
-
-
-class Unreadable(Exception):
-    """The body is not JSON that this server reads."""
-
-
-def read_json(body: bytes) -> Any:
-    """Read a body; raises Unreadable for what is no JSON, and for values that cannot be kept."""
-    try:
-        return parse_json(body.decode("utf-8-sig"), any_integer=True)
-    except UnicodeDecodeError as error:
-        raise Unreadable("The body is not UTF-8") from error
-    except UnfitJSON as error:
-        raise Unreadable(f"The body cannot be kept: {error}") from error
-    except ValueError as error:
-        raise Unreadable("The body is not valid JSON") from error
-
 
 class JsonRequest(Request):
-    """A request whose body `api.limits.BodyLimit` has read."""
+    """A request whose body `api.body.limit.BodyLimit` has read."""
 
     async def json(self) -> Any:
         """The body as a JSON value; it is not parsed again."""

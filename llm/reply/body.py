@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from json_text import check_weight
 from llm.failure import Failure, is_too_long, refused, unreadable
 from llm.reply.extras import add_extras
 from llm.tool_calls import written_call
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Of one event, or of a body that is one JSON object; its values are limited too (`json_text.check_weight`)."""
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 _READ_OF_CALL = frozenset({"id", "type", "index", "function"})
 _READ_OF_FUNCTION = frozenset({"name", "arguments"})
@@ -49,6 +52,7 @@ class ReplyBody:
         self._size = 0
         self._is_json: bool | None = None
         self._pending: list[bytes] = []
+        self._pending_size = 0
         self._data: list[str] = []
         self._text: list[str] = []
         self._high_surrogate = ""
@@ -73,9 +77,13 @@ class ReplyBody:
             self._pending, block = [], begin
         if self._is_json or b"\n" not in block:
             self._pending.append(block)
+            self._pending_size += len(block)
+            if self._pending_size > MAX_EVENT_BYTES:
+                raise unreadable("an event is too large")
             return ""
         lines = b"".join([*self._pending, block]).split(b"\n")
         self._pending = [lines.pop()]
+        self._pending_size = len(self._pending[0])
         for line in lines:
             self._take_line(line)
         return self._ready_text()
@@ -119,7 +127,9 @@ class ReplyBody:
 
     def _take_event(self, data: str | bytes) -> None:
         try:
-            event = json.loads(data)
+            text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+            check_weight(text)
+            event = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise unreadable("an event is not JSON") from error
         if not isinstance(event, dict):

@@ -204,7 +204,7 @@ def test_methods_and_paths_that_are_not_there(client: httpx.Client) -> None:
         assert response.headers["allow"]
         if method != "HEAD":
             assert response.json() == {"detail": "Method Not Allowed"}
-    for path in ("/console", "/nothing", "/favicon.ico", "/sessions/s/nothing"):
+    for path in ("/nothing", "/favicon.ico", "/sessions/s/nothing"):
         response = client.get(path)
         assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
 
