@@ -62,6 +62,11 @@ def _check_url(value: str) -> str:
     return value
 
 
+def _check_receiver(value: str) -> str:
+    _check_url(value.partition("?")[0])
+    return value
+
+
 def _check_key(value: str) -> str:
     if not _HEADER_TEXT.fullmatch(value):
         raise ValueError("a key is sent in a header: use visible ASCII characters")
@@ -131,6 +136,9 @@ class Settings(BaseSettings):
     llm_fallback_model: str | None = None
     llm_fallback_url: Annotated[str, AfterValidator(_check_url)] | None = None
     llm_fallback_api_key: Key | None = None
+    webhook_url: Annotated[str, AfterValidator(_check_receiver)] | None = None
+    webhook_secret: str | None = Field(None, min_length=16)
+    webhook_allow_private: Switch = False
     policy_file: Path | None = None
     policy_profile: Literal["standard", "strict"] = "standard"
     gateway_url: str | None = None
@@ -204,16 +212,13 @@ class Settings(BaseSettings):
         return next(iter(self.principals), None)
 
     @cached_property
-    def _model_keys(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.llm_api_key, self.llm_fallback_api_key)))
-
-    @cached_property
     def secrets(self) -> frozenset[str]:
         """Every configured value that must not appear in a log line; `api.keys` adds those of key files."""
         address, _, query = self.db_url.partition("?")
         userinfo = address.partition("://")[2].rpartition("@")[0]
         passwords = [userinfo.partition(":")[2], *parse_qs(query).get("password", ())]
-        given = (*self.principals, *self._model_keys, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
+        beside = (self.llm_api_key, self.llm_fallback_api_key, self.webhook_secret, self.webhook_url)
+        given = (*self.principals, *beside, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
         return frozenset(filter(None, given))
 
     @cached_property

@@ -78,6 +78,8 @@ class Keys:
         accepted, outgoing = settings.internal_api_key_file, settings.llm_api_key_file
         _refuse_both(settings.internal_api_key, accepted, "INTERNAL_API_KEY")
         _refuse_both(settings.llm_api_key, outgoing, "LLM_API_KEY")
+        if settings.webhook_url is not None and settings.webhook_secret is None:
+            raise ConfigurationError(f"{PREFIX}WEBHOOK_URL needs {PREFIX}WEBHOOK_SECRET: webhooks are signed.")
         self._accepted = KeyFile(accepted, f"{PREFIX}INTERNAL_API_KEY_FILE", self._read_accepted) if accepted else None
         self._outgoing = KeyFile(outgoing, f"{PREFIX}LLM_API_KEY_FILE", _read_one) if outgoing else None
         self._made = ""

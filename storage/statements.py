@@ -21,6 +21,7 @@ from storage.tables.plans import PlanRecord
 from storage.tables.rules import SessionRule
 from storage.tables.runs import Run
 from storage.tables.sessions import Session
+from storage.tables.webhooks import Webhook
 
 RECORDS: Mapping[str, type] = {
     "sessions": Session,
@@ -32,6 +33,7 @@ RECORDS: Mapping[str, type] = {
     "audit_log": AuditEntry,
     "llm_calls": LlmCall,
     "console_logins": Login,
+    "webhooks": Webhook,
 }
 """The record that lists the columns of each table."""
 _SQL = Path(__file__).parent / "sql"

@@ -64,7 +64,7 @@ def starts(tmp_path: Path, *cases: dict[str, str]) -> list[tuple[str, str]]:
     return list(zip(told[1::2], told[::2], strict=False))
 
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 refused before anything listens
+EVERYWHERE = "0.0.0.0"
 REFUSED = [
     ({"llm_proxy_url": "notaurl"}, "LLM_PROXY_URL"),
     ({"llm_timeout_seconds": "inf"}, "LLM_TIMEOUT_SECONDS"),

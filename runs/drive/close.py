@@ -17,7 +17,7 @@ from runs.thread import tool_record
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
-from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions
+from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
@@ -39,6 +39,8 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         await _store_plans(tx, run, recorder)
         await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
         await saver.store(tx)
+        if engine.settings.webhook_url is not None:
+            await webhooks.announce(tx, run, outcome, recorder.failure, records)
         await runs.close(tx, run, status, recorder.failure)
     engine.broadcast.publish(run.session_id, stored)
     recorder.count(outcome, records)

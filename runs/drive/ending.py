@@ -12,7 +12,7 @@ from runs.decision.supersede import CANCELLED
 from runs.drive.close import internal_error, store_settled
 from runs.engine import Engine
 from storage.database import patiently
-from storage.tables import audit, events, runs
+from storage.tables import audit, events, runs, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import done_chunk
@@ -58,6 +58,8 @@ async def end_run(engine: Engine, run: Run, ending: Ending) -> None:
         if ending.code == GIVEN_UP:
             details = {"code": ending.code, "reason": run.reason}
             await audit.append(tx, run.session_id, [AuditEntry("error", details=details)], run_id=run.id)
+        if engine.settings.webhook_url is not None:
+            await webhooks.announce(tx, run, ending.outcome, ending.code)
         await runs.close(tx, run, ending.status, ending.code)
     engine.broadcast.publish(run.session_id, stored)
     engine.meters.turn_ended(ending.outcome)

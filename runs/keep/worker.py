@@ -13,10 +13,12 @@ from runs.drive.recovery import take_over_orphans, try_take_over
 from runs.engine import Engine
 from runs.keep import housekeeping
 from runs.keep.listener import HEARTBEAT_S, Listener
+from runs.webhooks.delivery import deliver_due
 from storage.postgres import PostgresDatabase
 from storage.tables import runs, workers
 
 EXPIRY_S = 2.0
+WEBHOOKS_S = 1.0
 SWEEP_S = 3600.0
 GRACE_S = 1.5
 """After an outage of the database the other workers have this long to renew their leases."""
@@ -44,6 +46,7 @@ class Worker:
         await take_over_orphans(self._engine)
         self._keep("watch runs", HEARTBEAT_S, self._watch_runs, self._wake)
         self._keep("expiry", EXPIRY_S, lambda: housekeeping.expire_approvals(self._engine))
+        self._keep("webhooks", WEBHOOKS_S, lambda: deliver_due(self._engine))
         self._keep("sweep", SWEEP_S, lambda: housekeeping.keep_house(self._engine))
 
     async def drain(self, within_s: float) -> None:
