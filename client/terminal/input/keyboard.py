@@ -18,7 +18,7 @@ from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 PASTE_GAP_S = 0.02
@@ -125,7 +125,7 @@ def _leave(app: Application[str]) -> None:
 def _output() -> Output:
     if sys.platform == "win32":
         return create_output()
-    made = Vt100_Output.from_pty(sys.stdout)
+    made = Vt100_Output.from_pty(sys.stdout, default_color_depth=ColorDepth.from_env())
     # The answer to a question about the cursor's place would be read as typed.
     made.enable_cpr = False
     return made
