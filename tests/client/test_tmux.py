@@ -31,7 +31,9 @@ END: Reply = [says("All done."), done()]
 
 
 @contextmanager
-def chat(root: Path, *replies: Reply, columns: int = 100, **environment: str) -> Iterator[tuple[Window, RuntimeDouble]]:
+def chat(
+    root: Path, *replies: Reply, columns: int = 100, environment: dict[str, str] | None = None
+) -> Iterator[tuple[Window, RuntimeDouble]]:
     with runtime(*replies) as double:
         where = ("--url", double.url, "--key", KEY, "-w", str(root))
         with window("chat", *where, columns=columns, environment=environment) as opened:
@@ -119,7 +121,7 @@ def test_colours_are_left_out_where_the_user_wants_none(
     tmp_path: Path, environment: dict[str, str], is_coloured: bool
 ) -> None:
     call = calls("c1", "write_file", asks=True, path="b.txt", content="new\n")
-    with chat(tmp_path, [says(ANSWER), call, done("awaiting_approval")], **environment) as (terminal, _):
+    with chat(tmp_path, [says(ANSWER), call, done("awaiting_approval")], environment=environment) as (terminal, _):
         terminal.type("tell", "Enter")
         terminal.wait_for("Decision")
         shown = terminal.screen(coloured=True)
