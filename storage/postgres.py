@@ -139,7 +139,7 @@ class PostgresDatabase(Database):
             yield tx
 
     def pool_figures(self) -> dict[str, int]:
-        """See Database."""
+        """Return the numbers of the connection pool: size, available connections, waiting requests."""
         told = self.pool.get_stats()
         names = {"size": "pool_size", "available": "pool_available", "waiting": "requests_waiting"}
         return {name: int(told.get(key, 0)) for name, key in names.items()}

@@ -13,7 +13,7 @@ WITHOUT_USER = 10
 
 
 class Load:
-    """The running runs and open streams of each owner in this process; an owner with none takes no room."""
+    """The running runs and open streams of each owner in this process; an owner without any is not stored."""
 
     def __init__(self, max_runs: int, max_streams: int) -> None:
         self._max_runs = max_runs

@@ -64,14 +64,14 @@ class EditorBuffers:
         self._channel = channel
 
     def read(self, file: Path) -> str | None:
-        """See Buffers."""
+        """Return the editor's text of a file; None where the editor has none or does not offer its files."""
         if not self._channel.reads_files:
             return None
         reply = self._answer(self._channel.client.read_text_file(self._channel.session_id, str(file)))
         return None if reply is None else reply.content
 
     def write(self, file: Path, text: str) -> bool:
-        """See Buffers."""
+        """Let the editor write a file; False where it does not offer that. Raises OSError when it fails."""
         if not self._channel.writes_files:
             return False
         asked = self._channel.ask(self._channel.client.write_text_file(self._channel.session_id, str(file), text))

@@ -45,7 +45,7 @@ class EditorView:
         self._pictures: dict[str, CallPicture] = {}
 
     def show(self, chunk: Chunk) -> None:
-        """See View; the last request's use of the model's context is shown where the model counts."""
+        """Send a chunk; `done` also shows the used part of the context where the model's server counts it."""
         for update in self._transcript.updates(chunk):
             self._channel.update(update)
         usage = (chunk.metadata or {}).get("usage") if chunk.type == "done" else None
@@ -56,10 +56,10 @@ class EditorView:
             )
 
     def reply_ended(self) -> None:
-        """See View."""
+        """Send nothing: the editor needs no end of a text."""
 
     def call_proposed(self, call: Chunk, arguments: dict[str, Any]) -> None:
-        """See View."""
+        """Send a call, or the change of one that was sent before."""
         asks = call.requires_approval or (call.metadata or {}).get("verdict") == "ask"
         picture = CallPicture(call, arguments, self._workspace)
         status: ToolCallStatus = "pending" if asks else "in_progress"
@@ -72,23 +72,23 @@ class EditorView:
         return self._pictures[str(call.call_id)]
 
     def call_rejected(self, call: Chunk, feedback: str | None) -> None:
-        """See View."""
+        """Send the call as failed, with the feedback."""
         self._fail(call, f"Rejected: {feedback}" if feedback else "Rejected.")
 
     def call_finished(self, call: Chunk, outcome: ToolOutcome) -> None:
-        """See View."""
+        """Send the outcome of the call."""
         self._channel.update(self.picture_of(call).ended(outcome))
 
     def question_closed(self, reason: str) -> None:
-        """See View."""
+        """Send how another client settled the question."""
         self.warn(f"Settled elsewhere: {reason}")
 
     def warn(self, sentence: str) -> None:
-        """See View."""
+        """Send a note of the client itself."""
         self._channel.update(self._transcript.note(sentence))
 
     def task_ended(self, summary: TaskSummary, session_id: str) -> None:
-        """See View; a call that was left open is shown as ended."""
+        """Send nothing: the reply to the prompt ends the turn."""
 
     def _fail(self, call: Chunk, sentence: str) -> None:
         self._channel.update(
@@ -110,7 +110,7 @@ class EditorDecider:
         self._transcript = transcript
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:
-        """See Decider; "always" is offered as far as the policy offers to remember."""
+        """Ask for permission; "always" is offered where the policy offers to remember the call."""
         remembered = [
             PermissionOption(
                 option_id=f"{RULE}{option.get('id')}", name=f"Always: {option.get('label', '')}", kind="allow_always"
@@ -126,13 +126,13 @@ class EditorDecider:
         return hitl_decision(call, "reject")
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:
-        """See Decider."""
+        """Ask whether the call may run, with the concern in its content."""
         asked = self._view.picture_of(call).asked()
         asked.content = [text_part(sentence), *(asked.content or [])]
         return self._choose(asked, question, "Run it") == APPROVE
 
     def decide_plan(self, plan: Chunk, question: Question) -> PlanDecision:
-        """See Decider; a plan is changed by rejecting it and saying what to do instead."""
+        """Ask for approval of the plan; a plan is changed by rejecting it and saying what to do instead."""
         summary = plan.plan_summary or {}
         steps = [
             f"{number}. {step.get('description', '')} ({step.get('agent', '')})"
@@ -151,7 +151,7 @@ class EditorDecider:
         return plan_decision(plan, "approve" if chosen == APPROVE else "reject")
 
     def answer(self, suggestions: list[str], question: Question) -> str | None:
-        """See Decider; without forms the question stays open, and the next prompt answers it."""
+        """Ask in a form; without forms the question stays open, and the next prompt answers it."""
         if not self._channel.asks_forms:
             return None
         form = ElicitationFormSessionMode(

@@ -113,12 +113,12 @@ class WorkspaceExecutor:
         return machine | ({"instructions": instructions} if instructions else {})
 
     def begin_turn(self, session_id: str) -> None:
-        """See Executor."""
+        """Begin a new turn of the journal of changes."""
         if self._workspace.journal is not None:
             self._workspace.journal.begin_turn(session_id)
 
     def untold(self, session_id: str) -> list[str]:
-        """See Executor: an undo since the last turn is told."""
+        """Return the undone changes that the model was not told of yet."""
         return self._workspace.journal.untold(session_id) if self._workspace.journal is not None else []
 
     def _machine(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class RequestCompleter(Completer):
         self._root = root
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
-        """See Completer."""
+        """Yield the completions at the cursor."""
         text = document.text_before_cursor
         mention = _MENTION.search(text)
         if mention is not None:

@@ -102,7 +102,7 @@ class Keyboard:
                 _flush(self._input)
 
         if time.monotonic() - self._asked_at >= self._bell_s:
-            # Whoever turned to something else meanwhile is called; terminals make a notification of it.
+            # The person may be away from the window: terminals turn this into a notification.
             self._output.bell()
         clear_typeahead(self._input)
         session.app.before_render += drop_what_came_before
