@@ -237,6 +237,7 @@ def evaluate_model(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many requests and tasks.")] = None,
     keywords: Annotated[bool, typer.Option(help="Route by keywords instead of the model.")] = False,
     reprompt: Annotated[bool, typer.Option(help="Ask once more where a call is missing.")] = True,
+    prompt_size: Annotated[str, typer.Option(help="guided, concise, or auto: by the model's name.")] = "auto",
     record: Annotated[Path | None, typer.Option(help="Keep the model's replies in this file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Take the replies from this file.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measure each task and request so often.")] = 1,
@@ -255,6 +256,7 @@ def evaluate_model(
     from evaluation.output import refuse_links
     from evaluation.report import report_files, write_report
     from evaluation.tasks import TASKS
+    from prompts.size import chosen_size
 
     for file in (*report_files(out), *([record] if record else [])):
         refuse_links(file)
@@ -270,6 +272,7 @@ def evaluate_model(
         limit=limit,
         keywords=keywords,
         reprompt=reprompt,
+        prompt_size=chosen_size(prompt_size),
         record=record,
         replay=replay,
         timeout_s=settings.llm_timeout_seconds,

@@ -17,6 +17,7 @@ from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from llm.prices import read_prices
+from prompts.size import ChosenSize
 
 Result = TypeVar("Result")
 
@@ -40,6 +41,8 @@ class EvalOptions:
     keywords: bool = False
     """Route by keywords, without a model."""
     reprompt: bool = True
+    prompt_size: ChosenSize = "auto"
+    """Which prompts the agents get."""
     record: Path | None = None
     """The file to which the live model's replies are written."""
     replay: Path | None = None
@@ -72,7 +75,7 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
         models = Recording(options.record, live)
     labels = [path.name for path in (options.requests, options.tasks) if path is not None]
     report: Report = {"model": options.model, "source": source, "labels": labels, "reprompt": options.reprompt}
-    report["repeats"] = options.repeats
+    report |= {"repeats": options.repeats, "prompt_size": options.prompt_size}
     prices = read_prices(options.prices)
     at_once = 1 if options.replay is not None else options.concurrency
     try:
@@ -84,7 +87,7 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
         if tasks is not None:
 
             async def measured(task: Task) -> Trial:
-                trial = await run_trial(task, models, reprompt=options.reprompt)
+                trial = await run_trial(task, models, reprompt=options.reprompt, prompt_size=options.prompt_size)
                 progress(_line(trial))
                 return trial
 

@@ -27,15 +27,13 @@ class Recording:
         self._path = path
         self._live = live
         self._replies: dict[str, list[dict[str, Any]]] = {}
+        self.name = str(live.name) if live is not None else "recording"
+        """The configured name of the model that was or is asked: prompts and the reading of calls depend on it."""
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
                 self._replies.setdefault(row["key"], []).append(row["reply"])
-
-    @property
-    def name(self) -> str:
-        """The configured name of the model."""
-        return str(self._live.name) if self._live is not None else "recording"
+                self.name = row["asked"] if live is None else self.name
 
     async def reply(self, messages: Sequence[BaseMessage], *, tools: Sequence[Any] = (), **wishes: Any) -> Reply:
         """Return a reply, as `Models.reply` does."""
@@ -57,7 +55,8 @@ class Recording:
         written = dataclasses.asdict(reply)
         written["calls"] = [[call.id, call.name, call.raw] for call in reply.calls]
         with open_unlinked(self._path, "a") as file:
-            file.write(json.dumps({"key": key, "reply": written}, ensure_ascii=False) + "\n")
+            row = {"asked": self.name, "key": key, "reply": written}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _key(messages: Sequence[BaseMessage], tools: Sequence[Any], wishes: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from evaluation.tasks import Task
 from evaluation.transcript import transcript
 from graph.builder import build_graph
 from policy.decide import Environment, Facts
+from prompts.size import ChosenSize
 from tools.catalog import BY_NAME, TOOLS
 from tools.create_plan import CREATE_PLAN
 
@@ -88,7 +89,7 @@ def _counted_as(call: str) -> tuple[str, ...]:
     return BY_NAME[call].names_in_rules if call in BY_NAME else (call,)
 
 
-async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
+async def run_trial(task: Task, models: Any, *, reprompt: bool = True, prompt_size: ChosenSize = "auto") -> Trial:
     """Run a task, every call approved; a plan counts as done when it waits for approval."""
     workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
@@ -99,6 +100,7 @@ async def run_trial(task: Task, models: Any, *, reprompt: bool = True) -> Trial:
         facts=facts,
         environment=environment,
         reprompt=reprompt,
+        prompt_size=prompt_size,
         max_model_calls=MAX_ROUNDS,
         multi_agent=task.agent != ALONE.name,
     )

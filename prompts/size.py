@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, cast, get_args
+
+from errors import ConfigurationError
 
 PromptSize = Literal["guided", "concise"]
 ChosenSize = Literal["auto", "guided", "concise"]
@@ -31,6 +33,14 @@ STRONG_FAMILIES = (
 _STRONG = re.compile("|".join(f"(?:{family})" for family in STRONG_FAMILIES))
 _WEAK_WORD = re.compile(r"(?:^|-)(?:nano|lite|tiny|small|air|distill)(?:-|$)")
 _BILLIONS = re.compile(r"(?:^|-)(\d+)(?:-\d+)?b(?:-|$)")
+
+
+def chosen_size(word: str) -> ChosenSize:
+    """Read a size as a person writes it; raises ConfigurationError for anything else."""
+    for size in get_args(ChosenSize):
+        if word.strip().lower() == size:
+            return cast(ChosenSize, size)
+    raise ConfigurationError(f"'{word}' is no size of prompts: use {', '.join(get_args(ChosenSize))}.")
 
 
 def prompt_size(chosen: ChosenSize, model: str) -> PromptSize:

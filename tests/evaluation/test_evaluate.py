@@ -90,6 +90,21 @@ async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
     assert missing["tasks"]["rows"][0]["result"] == "llm_unavailable"
 
 
+async def test_a_recording_knows_the_model_whose_prompts_it_holds(stub: OpenAIStub, tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    stub.script([{"text": "It adds."}] * 4)
+    options = EvalOptions(model="gpt-5", url=stub.url, record=file, agents=frozenset({"ask"}), limit=2)
+    live = (await evaluate(options))["tasks"]
+    assert "You answer questions" in str(stub.last_agent_request["messages"][0]["content"])
+    assert "Examples" not in str(stub.last_agent_request["messages"][0]["content"]), "concise"
+    replayed = (await evaluate(EvalOptions(replay=file, agents=frozenset({"ask"}), limit=2)))["tasks"]
+    assert (replayed["unmeasured"], replayed["model_calls"]) == (0, live["model_calls"])
+    other = (await evaluate(EvalOptions(replay=file, prompt_size="guided", agents=frozenset({"ask"}), limit=2)))[
+        "tasks"
+    ]
+    assert other["unmeasured"] == 2, "another prompt needs another recording"
+
+
 def test_labels_name_agents_and_tools_that_exist() -> None:
     tasks = [*read_tasks(), *read_tasks(HELD_OUT)]
     for task in tasks:
