@@ -8,7 +8,8 @@ from typing import Any
 from runs import thread
 from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.supersede import overdue_calls
-from runs.decision.view import WAITS_FOR_A_RUN, Request, View
+from runs.decision.view import Request, View
+from runs.engine import Known
 from storage.database import Transaction
 from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions
 from storage.tables.calls import CallRecord
@@ -27,6 +28,8 @@ class Applied:
     run: Run | None = None
     graph_input: Any = None
     """How to resume the run; None starts it from its journal."""
+    known: Known | None = None
+    """What the run's context needs of the session, as it stands now."""
     last_seq: int = 0
     """With which event the log of the session ends now."""
 
@@ -36,10 +39,11 @@ async def read_view(tx: Transaction, request: Request, now: str) -> View:
     session = await sessions.find_any(tx, request.session_id, lock=True)
     if session is None:
         return View(None)
-    run = await runs.active(tx, session.id)
+    state = await runs.state_of(tx, session.id)
+    run = state.run
     is_paused = run is not None and run.status == "paused"
     waiting = tuple(await calls.round_of(tx, run.id)) if run is not None and is_paused else ()
-    view = View(session, run, waiting)
+    view = View(session, run, waiting, last_status=None if run is not None else state.last_status, rules=state.rules)
     match request.message:
         case ToolResult(call_id=str(call_id)) | PlanDecision(approval_request_id=str(call_id)) if call_id.startswith(
             PLAN_APPROVAL
@@ -54,8 +58,6 @@ async def read_view(tx: Transaction, request: Request, now: str) -> View:
             is_ending = True
     if is_ending and is_paused:
         view = replace(view, plan=await plans.active(tx, session.id))
-    if isinstance(request.message, WAITS_FOR_A_RUN) and run is None:
-        view = replace(view, last_status=await runs.last_status(tx, session.id))
     return view
 
 
@@ -92,7 +94,18 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
         await audit.append(tx, session_id, effects.audit)
     logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
     known = view.session.last_seq if view.session is not None else 0
-    return Applied(logged, run, graph_input, logged[-1].seq if logged else known)
+    return Applied(logged, run, graph_input, _known(view, effects), logged[-1].seq if logged else known)
+
+
+def _known(view: View, effects: Effects) -> Known:
+    session = view.session
+    declared = effects.activity.environment if effects.activity is not None else None
+    switches = effects.agent.switches if effects.agent is not None else 0
+    return Known(
+        environment=declared or (session.environment if session is not None else None),
+        switch_count=(session.switch_count if session is not None else 0) + switches,
+        rules=(*view.rules, *(rule.rule for rule in effects.rules)),
+    )
 
 
 async def _claim(

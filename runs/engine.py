@@ -26,6 +26,17 @@ from telemetry.load import Load
 from telemetry.meters import Meters
 from tools.catalog import TOOLS
 
+
+@dataclass(frozen=True)
+class Known:
+    """What the context of a run takes from its session."""
+
+    environment: dict[str, Any] | None
+    switch_count: int
+    rules: tuple[dict[str, Any], ...]
+    """What the session remembers to allow, oldest first."""
+
+
 MAX_WORKER = 2**31 - 1
 
 

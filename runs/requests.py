@@ -99,11 +99,12 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
         else:
             raise SessionBusy
     for effects, applied in done:
-        engine.broadcast.publish(request.session_id, applied.events)
-        _count(engine, effects)
         if applied.run is not None and request.owner is not None:
             engine.load.run_begins(applied.run.id, request.owner)
+        # The readers' feed begins before the events of this request.
         _drive(engine, effects, applied)
+        engine.broadcast.publish(request.session_id, applied.events)
+        _count(engine, effects)
         if effects.refusal is not None and not effects.chunks:
             refusal = effects.refusal
     if refusal is not None:
@@ -155,9 +156,9 @@ def _drive(engine: Engine, effects: Effects, applied: Applied) -> None:
 
     async def prepare() -> Start:
         given = graph_input if graph_input is not None else await new_turn_input(engine, run)
-        return Start(given, applied.last_seq)
+        return Start(given, applied.last_seq, applied.known)
 
-    start_driving(engine, run, prepare)
+    start_driving(engine, run, prepare, applied.last_seq - len(applied.events))
 
 
 async def _until_free(engine: Engine, session_id: str, feed: Feed, change: asyncio.Event, deadline: float) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
+import selectors
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from errors import ConfigurationError, NotReady
 from storage.database import Database, Dialect, Transaction
@@ -29,10 +33,11 @@ STATEMENT_TIMEOUT_MS = 2_000
 LONG_LOCK_TIMEOUT_MS = 10_000
 LONG_STATEMENT_TIMEOUT_MS = 60_000
 """For transactions that no client waits for: closing a run, purges, imports."""
-_LONG = (
-    f"select set_config('lock_timeout', '{LONG_LOCK_TIMEOUT_MS}', true) as lock_timeout,"
-    f" set_config('statement_timeout', '{LONG_STATEMENT_TIMEOUT_MS}', true) as statement_timeout"
+_BEGIN_LONG = (
+    f"begin; set local lock_timeout = {LONG_LOCK_TIMEOUT_MS}; set local statement_timeout = {LONG_STATEMENT_TIMEOUT_MS}"
 )
+IDLE_CHECK_S = 1.0
+"""A connection that was used less than this ago is checked only when its socket has something to read."""
 _WRITE_PATH = (
     "lock table sessions, runs, events, tool_calls, messages, checkpoints, checkpoint_blobs, checkpoint_writes"
     " in row exclusive mode"
@@ -59,18 +64,23 @@ async def prepare_connection(connection: Any) -> None:
     await connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
 
 
+def _is_readable(descriptor: int) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
 class PostgresDatabase(Database):
     """One `AsyncConnectionPool`, shared with LangGraph's savers."""
 
     dialect: Dialect = "postgresql"
 
     def __init__(self, conninfo: str, statements: Any) -> None:
-        from psycopg_pool import AsyncConnectionPool
-
         self.conninfo = conninfo
         self._statements = statements
+        self._used_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         self.name = f"agent-runtime-{secrets.token_hex(6)}"
-        self.pool: Any = self._make_pool(POOL_MIN, POOL_MAX, check=AsyncConnectionPool.check_connection)
+        self.pool: Any = self._make_pool(POOL_MIN, POOL_MAX, check=self._check_idle, reset=self._note_use)
         self._log_pool: Any = self._make_pool(1, LOG_POOL_MAX)
 
     def _make_pool(self, min_size: int, max_size: int, **options: Any) -> Any:
@@ -87,6 +97,15 @@ class PostgresDatabase(Database):
             configure=prepare_connection,
             **options,
         )
+
+    async def _note_use(self, connection: Any) -> None:
+        self._used_at[connection] = time.monotonic()
+
+    async def _check_idle(self, connection: Any) -> None:
+        """Discard a lost connection: the server has said something unasked, its end, or the network may have cut it."""
+        idle_s = time.monotonic() - self._used_at.get(connection, 0.0)
+        if idle_s > IDLE_CHECK_S or _is_readable(connection.fileno()):
+            await connection.execute("")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -133,10 +152,18 @@ class PostgresDatabase(Database):
     @asynccontextmanager
     async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction; `long` raises its lock and statement timeouts. Raises NotReady without a database."""
-        async with self.autocommit() as tx, tx.connection.transaction():
-            if long:
-                await tx.connection.execute(_LONG)
-            yield tx
+        import psycopg
+
+        async with self.autocommit() as tx:
+            # One round trip; psycopg's own `transaction()` would send BEGIN alone, and savepoints are not needed.
+            await tx.connection.execute(_BEGIN_LONG if long else "begin", prepare=False)
+            try:
+                yield tx
+                await tx.connection.execute("commit")
+            except BaseException:
+                with contextlib.suppress(psycopg.Error):  # a broken connection: the pool discards it
+                    await tx.connection.rollback()
+                raise
 
     def pool_figures(self) -> dict[str, int]:
         """Return the numbers of the connection pool: size, available connections, waiting requests."""

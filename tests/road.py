@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.ide import Ide
+from storage.address import read_url
+from storage.statements import statements as statements_of
+from tests.ide import Ide, of_type
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
 
@@ -18,7 +21,9 @@ TRACED_TURNS = 5
 OUTSIDE = (".venv", "tests", "benchmarks")
 STATEMENTS = {("core.py", "execute"), ("cursor_async.py", "execute"), ("_connection_base.py", "_exec_command")}
 """Where aiosqlite and psycopg send one statement."""
-BACKGROUND = ("runs/keep/", "runs/drive/recovery.py")
+BACKGROUND_STATEMENTS = ("renew_lease", "running_runs_of", "orphaned_runs", "sessions_with_expired_calls", "find_run")
+"""Named statements of heartbeats and housekeeping, which fall into a turn on a slow machine."""
+BACKGROUND = ("storage/tables/workers.py", "runs/keep/", "runs/drive/recovery.py")
 """What the process does on its own, whether or not a message comes."""
 
 
@@ -33,7 +38,23 @@ class Road:
 
 
 def trace_plain_answer(db_url: str) -> Road:
-    """Play messages to a plain answer, and trace all but the first.
+    """Play messages to a plain answer."""
+    return _trace(db_url, [{"text": "Hello."}], lambda ide: ide.say("Hello again"))
+
+
+def trace_tool_turn(db_url: str) -> Road:
+    """Play messages that read a file before the answer: both requests together."""
+    call = {"tool": "read_file", "args": {"path": "a.py"}}
+
+    def turn(ide: Ide) -> None:
+        [offered] = of_type(ide.say("Read a.py"), "tool_call")
+        ide.result(offered["call_id"], {"content": "x = 1", "lines_read": 1})
+
+    return _trace(db_url, [call, {"text": "Read."}], turn)
+
+
+def _trace(db_url: str, replies: list[dict[str, Any]], turn: Callable[[Ide], object]) -> Road:
+    """Play turns, and trace all but the first.
 
     The statements are the least of the traced turns: on a slow machine the log is written in more batches, and a
     heartbeat may fall into a turn.
@@ -41,6 +62,8 @@ def trace_plain_answer(db_url: str) -> Road:
     seen: set[str] = set()
     statements: list[FrameType] = []
     counts: list[int] = []
+    named = statements_of(read_url(db_url).dialect)
+    background = {sql for name in BACKGROUND_STATEMENTS if (sql := getattr(getattr(named, name, None), "sql", None))}
     is_watching = False
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
@@ -49,9 +72,10 @@ def trace_plain_answer(db_url: str) -> Road:
             return
         seen.add(code.co_filename)
         # A coroutine that goes on is a call too, in the same frame; the list keeps the frames, so none is reused.
-        if (Path(code.co_filename).name, code.co_name) in STATEMENTS and not any(
-            frame is known for known in statements
-        ):
+        if (Path(code.co_filename).name, code.co_name) not in STATEMENTS:
+            return
+        told = frame.f_locals.get("query", frame.f_locals.get("sql", ""))
+        if told not in background and not any(frame is known for known in statements):
             statements.append(frame)
 
     threading.setprofile(watch)
@@ -61,13 +85,14 @@ def trace_plain_answer(db_url: str) -> Road:
             running_server(db_url=db_url, llm_model="scripted", llm_proxy_url=stub.url) as url,
             api_client(url) as client,
         ):
-            stub.script([{"text": "Hello."} for _ in range(1 + TRACED_TURNS)])
+            stub.script([{"text": "Hello."}])
             ide = Ide(client)
             ide.say("Hello", agent_type="ask")
             is_watching = True
-            for _ in range(TRACED_TURNS):
+            for number in range(TRACED_TURNS):
+                stub.add(*({**reply, "id": f"c{number}"} if "tool" in reply else reply for reply in replies))
                 statements.clear()
-                ide.say("Hello again")
+                turn(ide)
                 counts.append(len(statements))
             is_watching = False
     finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.road import trace_plain_answer
+from tests.road import trace_plain_answer, trace_tool_turn
 
 PAGE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
-SLACK = 4
+SLACK = 2
 """Statements: a slow machine writes the log in more batches in every turn."""
 
 
@@ -22,3 +22,11 @@ def test_a_plain_answer_visits_no_more_than_the_page_says(db_url: str) -> None:
     assert road.statements <= int(told[2 if db_url.startswith("sqlite") else 3]) + SLACK
     assert len(road.files) > 20, "the trace saw nothing"
     assert road.statements > 5, "the trace saw no statements"
+
+
+def test_a_turn_with_a_tool_takes_no_more_statements_than_the_page_says(db_url: str) -> None:
+    told = re.search(r"A turn with one tool call takes (\d+) on SQLite and (\d+) on PostgreSQL", PAGE)
+    assert told is not None, "ARCHITECTURE.md states the figures"
+    road = trace_tool_turn(db_url)
+    assert road.statements <= int(told[1 if db_url.startswith("sqlite") else 2]) + SLACK
+    assert road.statements > 10, "the trace saw no statements"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from agents.roster import agents_of
 from policy.rules import Rules
@@ -79,6 +80,8 @@ class View:
     """The plan that the request names, else the one that waits or executes."""
     last_status: RunStatus | None = None
     """How the newest run stands; None in a session without runs."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """What the session remembers to allow, oldest first."""
 
     @property
     def open_calls(self) -> tuple[CallRecord, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -23,7 +24,7 @@ from runs.drive.close import close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
 from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
 from runs.drive.recorder import Recorder
-from runs.engine import Engine
+from runs.engine import Engine, Known
 from storage import clock
 from storage.checkpoints import RunSaver
 from storage.database import patiently
@@ -44,16 +45,25 @@ class Start:
 
     graph_input: Any
     written_to: int = 0
+    known: Known | None = None
+    """What the claim has read of the session; without it the attempt reads it."""
 
 
 Prepare = Callable[[], Awaitable[Start]]
 Closing = Callable[[Engine, Run, Recorder, list[Chunk], RunSaver], Awaitable[None]]
 
 
-def start_driving(engine: Engine, run: Run, prepare: Prepare) -> None:
-    """Drive a claimed run in the background, from where `prepare` says; a client that leaves does not stop it."""
+def start_driving(engine: Engine, run: Run, prepare: Prepare, log_end: int | None = None) -> None:
+    """Drive a claimed run in the background, from where `prepare` says; a client that leaves does not stop it.
+
+    `log_end` is the last event of the session before the run was claimed: what follows is kept for its readers.
+    """
     engine.controls[run.id] = RunControl()
-    _start(engine, run, drive(engine, run, prepare))
+    feeding = ExitStack()
+    feed = feeding.enter_context(engine.broadcast.watch(run.session_id))
+    if log_end is not None:
+        feed.begin(log_end)
+    _start(engine, run, drive(engine, run, prepare)).add_done_callback(lambda _: feeding.close())
 
 
 def start_ending(engine: Engine, run: Run, ending: Ending) -> None:
@@ -61,11 +71,12 @@ def start_ending(engine: Engine, run: Run, ending: Ending) -> None:
     _start(engine, run, end_surely(engine, run, ending))
 
 
-def _start(engine: Engine, run: Run, step: Coroutine[Any, Any, None]) -> None:
+def _start(engine: Engine, run: Run, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     with logs.bound(session=run.session_id, run=run.id):
         task = asyncio.create_task(step, name=f"run {run.id}")
     engine.tasks[run.id] = task
     task.add_done_callback(partial(_forget, engine, run))
+    return task
 
 
 def _forget(engine: Engine, run: Run, task: asyncio.Task[None]) -> None:
@@ -131,7 +142,10 @@ async def _drive(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder)
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
     start = await patiently(prepare, engine.database)
     recorder.log.open(start.written_to, asyncio.current_task())
-    context = await patiently(partial(build_context, engine, run), engine.database)
+    known = start.known
+    if known is None:
+        known = await patiently(partial(_read_known, engine, run), engine.database)
+    context = build_context(engine, run, known)
     graph = engine.graph.copy({"checkpointer": saver})
     stream = graph.astream(
         start.graph_input,
@@ -196,17 +210,23 @@ def thread_config(run: Run) -> RunnableConfig:
     }
 
 
-async def build_context(engine: Engine, run: Run) -> Context:
-    """What the nodes of this run are given."""
-    settings = engine.settings
+async def _read_known(engine: Engine, run: Run) -> Known:
     async with engine.database.autocommit() as tx:
         session = await sessions.find_any(tx, run.session_id)
         remembered = await rules.listing(tx, run.session_id)
     if session is None:
         raise RunLost
+    return Known(session.environment, session.switch_count, tuple(rule.rule for rule in remembered))
+
+
+def build_context(engine: Engine, run: Run, known: Known) -> Context:
+    """What the nodes of this run are given."""
+    settings = engine.settings
 
     async def used_calls(call_ids: Iterable[str]) -> set[str]:
         wanted = list(call_ids)
+        if not wanted:
+            return set()
 
         async def look() -> set[str]:
             async with engine.database.autocommit() as tx:
@@ -220,19 +240,19 @@ async def build_context(engine: Engine, run: Run) -> Context:
         rules=engine.rules,
         routes=engine.routes,
         facts=Facts(
-            environment=Environment.read(session.environment),
-            session_rules=tuple(rule.rule for rule in remembered),
+            environment=Environment.read(known.environment),
+            session_rules=known.rules,
         ),
         used_calls=used_calls,
         clock=clock.now,
-        environment=session.environment,
+        environment=known.environment,
         multi_agent=settings.multi_agent_mode,
         offer_all_calls=run.protocol_version >= 2,
         switch_approval=settings.switch_approval,
         max_model_calls=settings.max_model_calls_per_turn,
         max_tool_result_chars=settings.max_tool_result_chars,
         context_tokens=settings.llm_context_tokens,
-        switches_left=max(0, settings.max_switches - session.switch_count),
+        switches_left=max(0, settings.max_switches - known.switch_count),
         prompt_size=settings.prompt_size,
         prompt_reload=settings.prompt_reload,
     )

@@ -25,21 +25,37 @@ class Feed:
         self._recent_chars = 0
         self._newest = 0
         """The highest number that is known to be in the table."""
+        self._complete_after: int | None = None
+        """`_recent` holds every event of the table after this number; None when that is not known."""
         self._changed = asyncio.Event()
 
     def add(self, new: Sequence[Event]) -> None:
         """Take events of this process; a gap before them empties the buffer, so that readers go to the table."""
         for event in new:
-            if self._recent and event.seq <= self._recent[-1].seq:
+            if event.seq <= self._last:
                 continue
-            if self._recent and event.seq != self._recent[-1].seq + 1:
+            if event.seq != self._last + 1:
                 self._forget()
             self._recent.append(event)
             self._recent_chars += len(event.packed)
             self._newest = max(self._newest, event.seq)
         while len(self._recent) > RECENT_EVENTS or (self._recent_chars > RECENT_CHARS and len(self._recent) > 1):
             self._recent_chars -= len(self._recent.popleft().packed)
+        if self._recent:
+            self._complete_after = self._recent[0].seq - 1
         self._wake()
+
+    def begin(self, newest: int) -> None:
+        """Note with which number the log ends now: a reader that goes on from there needs no look at the table."""
+        if newest >= max(self._newest, self._last):
+            self._forget()
+            self._newest = self._complete_after = newest
+
+    @property
+    def _last(self) -> int:
+        if self._recent:
+            return self._recent[-1].seq
+        return -1 if self._complete_after is None else self._complete_after
 
     def note(self, newest: int) -> None:
         """Note that another process has written up to this number."""
@@ -55,6 +71,7 @@ class Feed:
     def _forget(self) -> None:
         self._recent.clear()
         self._recent_chars = 0
+        self._complete_after = None
 
     def _wake(self) -> None:
         self._changed.set()
@@ -62,7 +79,7 @@ class Feed:
 
     def after(self, seq: int) -> list[Event] | None:
         """The next events after `seq`, or None when they have to be read from the table."""
-        if not self._recent or self._recent[0].seq > seq + 1 or max(seq, self._recent[-1].seq) < self._newest:
+        if self._complete_after is None or seq < self._complete_after or max(seq, self._last) < self._newest:
             return None
         return first_of(event for event in self._recent if event.seq > seq)
 

@@ -132,10 +132,20 @@ async def end_paused(tx: Transaction, session_id: str, status: RunStatus) -> boo
     return await tx.value("end_paused_run", session_id=session_id, status=status, now=stamp()) is not None
 
 
-async def last_status(tx: Transaction, session_id: str) -> RunStatus | None:
-    """How the newest run of a session stands."""
-    status: RunStatus | None = await tx.value("last_run_status", session_id=session_id)
-    return status
+@dataclass(frozen=True)
+class SessionState:
+    """The run that is running or paused, how the newest run stands, the rules that the session remembers."""
+
+    run: Run | None
+    last_status: RunStatus | None
+    rules: tuple[dict[str, Any], ...]
+
+
+async def state_of(tx: Transaction, session_id: str) -> SessionState:
+    """How a session stands; its row is held, so that it stays so."""
+    row = await tx.row("session_state", session_id=session_id)
+    rules = tuple(json.loads(rule) for rule in json.loads(row.rules or "[]"))
+    return SessionState(read(Run, row) if row.id is not None else None, row.last_status, rules)
 
 
 async def request_cancel(tx: Transaction, run: Run) -> None:

@@ -6,9 +6,17 @@ values (:run_id, :session_id, :request_id, :input, 'running', :worker,
         extract(epoch from clock_timestamp()) + :lease_s, 1, :protocol_version, :now, :now)
 on conflict do nothing returning id;
 
--- name: last_run_status(session_id)$
--- How the newest run ended, in the order in which the database took them.
-select status from runs where session_id = :session_id order by number desc limit 1;
+-- name: session_state(session_id)^
+-- The run that is running or paused (its columns are null without one), how the newest run stands in the order in which
+-- the database took them, and what the session remembers to allow as a JSON array, oldest first.
+select {{runs}},
+       (select status from runs newest where session_id = :session_id order by number desc limit 1) as last_status,
+       (select cast(json_agg(rule) as text) from (select rule from session_rules where session_id = :session_id order by created_at) remembered)
+           as rules
+from (select 1) always left join (
+    select {{runs}} from runs where session_id = :session_id and status in ('running', 'paused')
+    order by case status when 'running' then 0 else 1 end limit 1
+) active on true;
 
 -- name: resume_run(run_id, request_id, worker, lease_s, protocol_version, now)$
 -- The claim of a paused run: its next attempt, or nothing when it is not paused any more.
