@@ -77,7 +77,7 @@ def serve(
         from storage.schema import migrate as migrate_database
 
         application = create_app(settings)
-        asyncio.run(migrate_database(settings.db_url))
+        asyncio.run(migrate_database(settings.db_url, settings.db_listen_url))
         uvicorn.Server(server_config(application)).run(sockets=[bound])
 
 
@@ -190,7 +190,7 @@ def migrate(env_file: EnvFile = None) -> None:
     from storage.schema import migrate as migrate_database
 
     settings = Settings.load(_existing(env_file))
-    asyncio.run(migrate_database(settings.db_url))
+    asyncio.run(migrate_database(settings.db_url, settings.db_listen_url))
     typer.echo("The database schema is up to date.")
 
 

@@ -66,8 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await migrate(settings.db_url)
-        database = await open_database(settings.db_url)
+        await migrate(settings.db_url, settings.db_listen_url)
+        database = await open_database(settings.db_url, settings.db_listen_url)
         checkpoints = Checkpoints(database)
         await checkpoints.open()
         models = _models(settings, keys)

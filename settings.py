@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     internal_api_key: Key | None = None
     internal_api_key_file: Path | None = None
     db_url: str = "sqlite:///data/agent_runtime.db"
+    db_listen_url: str | None = None
     llm_proxy_url: Annotated[str, AfterValidator(_check_url)] = "http://localhost:8002"
     llm_model: str = "fake-llm"
     llm_api_key: Key | None = None
@@ -214,9 +215,11 @@ class Settings(BaseSettings):
     @cached_property
     def secrets(self) -> frozenset[str]:
         """Every configured value that must not appear in a log line; `api.keys` adds those of key files."""
-        address, _, query = self.db_url.partition("?")
-        userinfo = address.partition("://")[2].rpartition("@")[0]
-        passwords = [userinfo.partition(":")[2], *parse_qs(query).get("password", ())]
+        passwords: list[str] = []
+        for url in filter(None, (self.db_url, self.db_listen_url)):
+            address, _, query = url.partition("?")
+            userinfo = address.partition("://")[2].rpartition("@")[0]
+            passwords += [userinfo.partition(":")[2], *parse_qs(query).get("password", ())]
         beside = (self.llm_api_key, self.llm_fallback_api_key, self.webhook_secret, self.webhook_url)
         given = (*self.principals, *beside, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
         return frozenset(filter(None, given))

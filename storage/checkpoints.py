@@ -143,6 +143,22 @@ async def _translated(reading: Any) -> Any:
         return await reading
 
 
+class _PostgresReader(AsyncPostgresSaver):
+    """LangGraph's saver on our connections: behind a pooler only a transaction of ours sees the right schema."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(database.pool, serde=StrictSerializer())
+        self._database = database
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
+        async with (
+            self._database.autocommit() as tx,
+            tx.connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            yield cursor
+
+
 class _PostgresWriter(AsyncPostgresSaver):
     """LangGraph's saver inside an open transaction: it starts no transaction, savepoint or pipeline of its own."""
 
@@ -206,7 +222,7 @@ class Checkpoints:
 
     def _stock(self) -> BaseCheckpointSaver[Any]:
         if isinstance(self._database, PostgresDatabase):
-            return AsyncPostgresSaver(self._database.pool, serde=StrictSerializer())
+            return _PostgresReader(self._database)
         saver: BaseCheckpointSaver[Any] = self._sqlite
         return saver
 

@@ -8,13 +8,14 @@ import secrets
 import selectors
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from errors import ConfigurationError, NotReady
 from storage.database import Database, Dialect, Transaction
-from storage.home import ENTER_HOME
+from storage.home import ENTER_HOME, HOME
+from storage.pooler import LISTEN_SETTING
 
 POOL_MIN = 2
 POOL_MAX = 16
@@ -33,9 +34,12 @@ STATEMENT_TIMEOUT_MS = 2_000
 LONG_LOCK_TIMEOUT_MS = 10_000
 LONG_STATEMENT_TIMEOUT_MS = 60_000
 """For transactions that no client waits for: closing a run, purges, imports."""
-_BEGIN_LONG = (
-    f"begin; set local lock_timeout = {LONG_LOCK_TIMEOUT_MS}; set local statement_timeout = {LONG_STATEMENT_TIMEOUT_MS}"
-)
+_LIMITS = {
+    "idle_in_transaction_session_timeout": IDLE_TRANSACTION_MS,
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+}
+_LONG = f"; set local lock_timeout = {LONG_LOCK_TIMEOUT_MS}; set local statement_timeout = {LONG_STATEMENT_TIMEOUT_MS}"
 IDLE_CHECK_S = 1.0
 """A connection that was used less than this ago is checked only when its socket has something to read."""
 _WRITE_PATH = (
@@ -59,9 +63,8 @@ def postgres_errors() -> Iterator[None]:
 async def prepare_connection(connection: Any) -> None:
     """Make our schema the search path, and set the timeouts of its statements and idle transactions."""
     await connection.execute(ENTER_HOME)
-    await connection.execute(f"set idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MS}")
-    await connection.execute(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
-    await connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    for name, value in _LIMITS.items():
+        await connection.execute(f"set {name} = {value}")
 
 
 def _is_readable(descriptor: int) -> bool:
@@ -75,8 +78,13 @@ class PostgresDatabase(Database):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, conninfo: str, statements: Any) -> None:
+    def __init__(self, conninfo: str, statements: Any, direct_conninfo: str | None = None) -> None:
         self.conninfo = conninfo
+        self.direct_conninfo = direct_conninfo or conninfo
+        """For the connection that has to last: it listens."""
+        self._is_pooled = direct_conninfo is not None
+        self._set_local = ""
+        """What each transaction sets by itself, where a pooler keeps nothing that is set on a connection."""
         self._statements = statements
         self._used_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         self.name = f"agent-runtime-{secrets.token_hex(6)}"
@@ -93,8 +101,8 @@ class PostgresDatabase(Database):
             open=False,
             timeout=POOL_WAIT_S,
             reconnect_timeout=0.5,
-            kwargs={**self.options, "prepare_threshold": 0},
-            configure=prepare_connection,
+            kwargs={**self.options, "prepare_threshold": None if self._is_pooled else 0},
+            configure=None if self._is_pooled else prepare_connection,
             **options,
         )
 
@@ -126,6 +134,8 @@ class PostgresDatabase(Database):
 
         # During an outage the pool would log every attempt of every connection; we log the outage once.
         logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+        if self._is_pooled:
+            self._set_local = await self._read_set_local()
         try:
             await self.pool.open(wait=True, timeout=CONNECT_TIMEOUT_S * 3)
         except PoolTimeout as error:
@@ -135,28 +145,45 @@ class PostgresDatabase(Database):
             ) from error
         await self._log_pool.open()
 
-    @asynccontextmanager
-    async def log_transaction(self) -> AsyncIterator[Transaction]:
-        """Take the connection of the log writer; its one statement is a transaction."""
-        with postgres_errors():
-            async with self._log_pool.connection() as connection:
-                yield self.on(connection)
-
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Transaction]:
-        """Take a connection of the pool; every statement is its own transaction. Raises NotReady without a database."""
-        with postgres_errors():
-            async with self.pool.connection() as connection:
-                yield self.on(connection)
-
-    @asynccontextmanager
-    async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:
-        """Open a transaction; `long` raises its lock and statement timeouts. Raises NotReady without a database."""
+    async def _read_set_local(self) -> str:
         import psycopg
 
-        async with self.autocommit() as tx:
+        try:
+            async with await psycopg.AsyncConnection.connect(self.direct_conninfo, **self.options) as connection:
+                row = await (await connection.execute(f"select quote_ident(({HOME}))")).fetchone()
+        except psycopg.OperationalError as error:
+            raise ConfigurationError(f"PostgreSQL does not answer: check {LISTEN_SETTING}.") from error
+        own = {"search_path": row[0] if row else "", **_LIMITS}
+        return "".join(f"; set local {name} = {value}" for name, value in own.items())
+
+    def log_transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Take the connection of the log writer; its one statement is a transaction."""
+        return self._transaction(self._log_pool, self._set_local) if self._is_pooled else self._on(self._log_pool)
+
+    def autocommit(self) -> AbstractAsyncContextManager[Transaction]:
+        """Take a connection of the pool; every statement is its own transaction. Raises NotReady without a database.
+
+        Through a pooler all of them are one transaction: only so do they see our schema.
+        """
+        return self.transaction() if self._is_pooled else self._on(self.pool)
+
+    def transaction(self, *, long: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction; `long` raises its lock and statement timeouts. Raises NotReady without a database."""
+        return self._transaction(self.pool, self._set_local + (_LONG if long else ""))
+
+    @asynccontextmanager
+    async def _on(self, pool: Any) -> AsyncIterator[Transaction]:
+        with postgres_errors():
+            async with pool.connection() as connection:
+                yield self.on(connection)
+
+    @asynccontextmanager
+    async def _transaction(self, pool: Any, set_local: str) -> AsyncIterator[Transaction]:
+        import psycopg
+
+        async with self._on(pool) as tx:
             # One round trip; psycopg's own `transaction()` would send BEGIN alone, and savepoints are not needed.
-            await tx.connection.execute(_BEGIN_LONG if long else "begin", prepare=False)
+            await tx.connection.execute(f"begin{set_local}", prepare=False)
             try:
                 yield tx
                 await tx.connection.execute("commit")

@@ -14,6 +14,7 @@ from errors import ConfigurationError
 from storage.address import read_url
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
+from storage.pooler import LISTEN_SETTING, refuse_transaction_mode
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -24,23 +25,25 @@ _IN_SQLITE = "count(*) from sqlite_master where name = '{}'"
 _log = logging.getLogger("storage.schema")
 
 
-async def migrate(url: str) -> bool:
+async def migrate(url: str, listen_url: str | None = None) -> bool:
     """Migrate the database to the schema of this version in one transaction; returns whether anything was to do.
 
     Several processes may start at once: one migrates, the others wait for it. A database that a newer version has
-    migrated stays as it is: this version runs on it.
+    migrated stays as it is: this version runs on it. `listen_url` names the database without the pooler of `url`.
     """
     address = read_url(url)
-    return await asyncio.to_thread(
-        _migrate_sqlite if address.dialect == "sqlite" else _migrate_postgres, address.target
-    )
+    if address.dialect == "sqlite":
+        return await asyncio.to_thread(_migrate_sqlite, address.target)
+    direct = read_url(listen_url, LISTEN_SETTING) if listen_url is not None else address
+    return await asyncio.to_thread(_migrate_postgres, direct.target, is_direct=listen_url is not None)
 
 
-def _migrate_postgres(conninfo: str) -> bool:
+def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
     import psycopg
 
     try:
-        with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=5, prepare_threshold=None) as connection:
+            refuse_transaction_mode(connection, conninfo, is_direct=is_direct)
             connection.execute(ENTER_HOME)
             if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False

@@ -1,0 +1,32 @@
+"""A pooler such as PgBouncer before PostgreSQL: in transaction mode nothing that is set on a connection stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from errors import ConfigurationError
+
+LISTEN_SETTING = "AGENT_RUNTIME__DB_LISTEN_URL"
+TRIES = 3
+"""A pooler may give idle clients different servers by chance."""
+
+
+def refuse_transaction_mode(connection: Any, conninfo: str, *, is_direct: bool) -> None:
+    """Raise ConfigurationError when an address that must keep its connections leads through such a pooler.
+
+    `is_direct` says that the address is that of DB_LISTEN_URL.
+    """
+    import psycopg
+
+    if _server_of(connection) == connection.info.backend_pid:
+        return  # the server process that answers is the one that the connection was opened to
+    with psycopg.connect(conninfo, autocommit=True, connect_timeout=5, prepare_threshold=None) as other:
+        for _ in range(TRIES):
+            if _server_of(connection) == _server_of(other):
+                named = LISTEN_SETTING if is_direct else "AGENT_RUNTIME__DB_URL"
+                cure = "name PostgreSQL itself there." if is_direct else f"name PostgreSQL itself in {LISTEN_SETTING}."
+                raise ConfigurationError(f"{named} leads through a pooler in transaction mode: {cure}")
+
+
+def _server_of(connection: Any) -> int:
+    return int(connection.execute("select pg_backend_pid()").fetchone()[0])
