@@ -42,7 +42,7 @@ async def read_view(tx: Transaction, request: Request, now: str) -> View:
     state = await runs.state_of(tx, session.id)
     run = state.run
     is_paused = run is not None and run.status == "paused"
-    waiting = tuple(await calls.round_of(tx, run.id)) if run is not None and is_paused else ()
+    waiting = tuple(await calls.round_of(tx, run.session_id, run.id)) if run is not None and is_paused else ()
     view = View(session, run, waiting, last_status=None if run is not None else state.last_status, rules=state.rules)
     match request.message:
         case ToolResult(call_id=str(call_id)) | PlanDecision(approval_request_id=str(call_id)) if call_id.startswith(

@@ -186,7 +186,7 @@ class PostgresDatabase(Database):
             await tx.connection.execute(f"begin{set_local}", prepare=False)
             try:
                 yield tx
-                await tx.connection.execute("commit")
+                await tx.connection.commit()
             except BaseException:
                 with contextlib.suppress(psycopg.Error):  # a broken connection: the pool discards it
                     await tx.connection.rollback()

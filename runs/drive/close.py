@@ -74,7 +74,7 @@ def internal_error(error_id: str) -> Chunk:
 
 async def store_settled(tx: Transaction, run: Run) -> None:
     """Write the tool messages of the round from which a run was resumed, where its nodes did not come to it."""
-    settled = [record for record in await calls.round_of(tx, run.id) if not record.is_open]
+    settled = [record for record in await calls.round_of(tx, run.session_id, run.id) if not record.is_open]
     await messages.append(tx, run.session_id, [tool_record(record) for record in settled], run_id=run.id)
 
 

@@ -85,7 +85,7 @@ async def find_start(engine: Engine, run: Run) -> Start:
     if not snapshot.interrupts:
         return Start(None, written_to)
     async with engine.database.autocommit() as tx:
-        records = await calls.round_of(tx, run.id)
+        records = await calls.round_of(tx, run.session_id, run.id)
     return Start(thread.resume_command(records), written_to)
 
 

@@ -108,9 +108,9 @@ async def waiting(tx: Transaction, owner: str, limit: int) -> list[tuple[str | N
     return [(row.title, read(CallRecord, row)) for row in await tx.rows("waiting_calls", owner=owner, limit=limit)]
 
 
-async def round_of(tx: Transaction, run_id: str) -> list[CallRecord]:
+async def round_of(tx: Transaction, session_id: str, run_id: str) -> list[CallRecord]:
     """Return all calls of the newest pause of a run."""
-    return [read(CallRecord, row) for row in await tx.rows("calls_of_round", run_id=run_id)]
+    return [read(CallRecord, row) for row in await tx.rows("calls_of_round", session_id=session_id, run_id=run_id)]
 
 
 async def done_calls(tx: Transaction, session_id: str) -> list[DoneCall]:

@@ -18,11 +18,12 @@ where session_id in (select id from sessions where owner = :owner and deleted_at
   and (state = 'pending' or kind in ('question', 'switch'))
 order by created_at, session_id, call_id limit :limit;
 
--- name: calls_of_round(run_id)
--- All calls of the newest round of a run.
+-- name: calls_of_round(session_id, run_id)
+-- All calls of the newest round of a run; the session leads to them by the primary key.
 select {{tool_calls}}
-from tool_calls where run_id = :run_id and interrupt_id is not null
-  and round = (select max(round) from tool_calls where run_id = :run_id and interrupt_id is not null)
+from tool_calls where session_id = :session_id and run_id = :run_id and interrupt_id is not null
+  and round = (select max(round) from tool_calls
+               where session_id = :session_id and run_id = :run_id and interrupt_id is not null)
 order by created_at, call_id;
 
 -- name: sessions_with_expired_calls(now)
