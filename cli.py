@@ -59,10 +59,12 @@ def serve(
 
     import logs
     from settings import Settings, unknown_names
+    from storage.address import read_url
 
     chosen: dict[str, Any] = {"host": host, "port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = Settings.load(_existing(env_file), **given)
+    read_url(settings.db_url)
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     for name, nearest in unknown_names(env_file).items():
         hint = f"; did you mean {nearest}?" if nearest else ""

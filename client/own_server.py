@@ -19,6 +19,7 @@ import httpx
 from client.configuration import client_settings, data_folder
 from errors import AgentRuntimeError, ConfigurationError
 from settings import Settings
+from storage.address import read_url
 
 if TYPE_CHECKING:
     import uvicorn
@@ -47,6 +48,8 @@ def sqlite_url(file: Path) -> str:
 @contextlib.contextmanager
 def own_server(db_url: str) -> Iterator[Address]:
     """Run a server on a free loopback port with a key that only this process knows; its database is `db_url`."""
+    # Read here, before the server is imported: a mistake is said at once.
+    read_url(db_url)
     with socket.socket() as bound, _log_file(data_folder() / "server.log"):
         bound.bind(("127.0.0.1", 0))
         address = Address(f"http://127.0.0.1:{bound.getsockname()[1]}", secrets.token_urlsafe(32))

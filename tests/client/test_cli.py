@@ -166,6 +166,39 @@ def test_graph_is_mermaid() -> None:
     assert "specialist" in text
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["chat", "-m", "x", "--db", "mysql://x"],
+        ["chat", "-m", "x", "--session", "none"],
+        ["chat", "-m", "x", "--continue"],
+        ["chat", "-m", "x", "--url", "nonsense"],
+        ["chat", "-m", "x", "--url", "http://127.0.0.1:1"],
+        ["chat", "-m", "x", "--url", "http://127.0.0.1:1", "--db", "x.db"],
+        ["chat", "-w", "/does/not/exist"],
+        ["serve", "--port", "0", "--env-file", "/does/not/exist"],
+        ["acp", "--db", "mysql://x", "--url", "http://127.0.0.1:1"],
+        ["sessions", "-w", "/does/not/exist"],
+        ["undo"],
+    ],
+)
+def test_what_cannot_start_is_one_sentence_before_the_server_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.modules['server'] = None; sys.argv = ['agent-runtime', *{arguments!r}];"
+        "import agent_runtime; agent_runtime.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+    )
+    told = [line for line in done.stderr.splitlines() if "no terminal to ask at" not in line]
+    assert (done.returncode, len(told)) == (2, 1), done.stdout + done.stderr
+
+
 def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
     serve = ("serve", "--port", "0")
     (tmp_path / "no.db").write_text("this is no database, whatever its name says" * 20)
