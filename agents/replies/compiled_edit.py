@@ -5,6 +5,7 @@ docs/protocol.md, Tools.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,14 @@ from tools.write_file import WRITE_FILE
 
 READ_SUFFIX = ".read"
 """Behind the id of the edit: the id of its read."""
-_CUT_SIGNS = ("truncated", "is_truncated", "partial", "has_more")
+_CUT_SIGNS = ("truncated", "is_truncated", "partial", "has_more", "cut")
+_LINE_COUNTS = ("total_lines", "line_count", "lines_total", "total_line_count")
+_BYTE_COUNTS = ("size", "file_size", "total_size", "total_bytes", "bytes_total")
+_CUT_END = re.compile(
+    r"(?:\.\.\.|…|[\[(<]).{0,40}(?:truncated|omitted|left out|cut off|more (?:lines?|characters|bytes)).{0,40}\Z",
+    re.IGNORECASE,
+)
+"""How a text ends that a client has cut, where nothing beside it says so."""
 
 
 def decided(call_id: str, call: Call, agent: str, verdict: Verdict) -> DecidedCall:
@@ -114,9 +122,15 @@ def _whole_text(answer: Answer, path: str) -> str:
 
 
 def _is_cut(result: object, text: str) -> bool:
-    """Whether a client says that it returned less than the file."""
+    """Whether a client says, beside the text or at its end, that it returned less than the file."""
+    if _CUT_END.search(text[-200:].rstrip()):
+        return True
     if not isinstance(result, Mapping):
         return False
-    lines = len(text.splitlines())
-    total = next((result[key] for key in ("total_lines", "line_count") if isinstance(result.get(key), int)), None)
-    return any(result.get(sign) is True for sign in _CUT_SIGNS) or (total is not None and total > lines + 1)
+    counts = {
+        **dict.fromkeys(_LINE_COUNTS, len(text.splitlines()) + 1),
+        **dict.fromkeys(_BYTE_COUNTS, len(text.encode()) + 3),
+    }
+    return any(result.get(sign) is True for sign in _CUT_SIGNS) or any(
+        isinstance(total := result.get(name), int) and total > returned for name, returned in counts.items()
+    )

@@ -66,6 +66,9 @@ def test_the_person_is_asked_about_the_whole_new_text(serve: Serve, stub: OpenAI
         ({"count": 2}, whole(), "Found 1 occurrences of the text, expected 2: give more of its surroundings."),
         ({}, whole(truncated=True), "could not be read as a whole"),
         ({}, whole(total_lines=900), "could not be read as a whole"),
+        ({}, whole(file_size=5000), "could not be read as a whole"),
+        ({}, whole(OLD + "[... 120 more lines ...]"), "could not be read as a whole"),
+        ({}, OLD + "\n… (truncated)\n", "could not be read as a whole"),
         ({}, {"success": False}, "could not be read as a whole"),
         ({}, None, "could not be read as a whole"),
         ({}, [OLD], "could not be read as a whole"),
@@ -94,6 +97,15 @@ def test_a_file_that_cannot_be_read_is_told_as_the_client_said_it(serve: Serve, 
     ide.say("change it", agent_type="coder")
     ide.send({"type": "tool_result", "call_id": "e1.read", "error": "There is no such file."})
     assert ide.tool_messages() == {"e1": "Error: There is no such file."}
+
+
+def test_counts_that_fit_the_text_are_those_of_a_whole_file(serve: Serve, stub: OpenAIStub) -> None:
+    ide = serve()
+    stub.script([edit(), {"text": "Changed."}])
+    ide.say("change it", agent_type="coder")
+    text = "# Larger values are truncated.\n" + OLD + "é"
+    result = whole(text, total_lines=4, size=len(text.encode()), truncated=False)
+    assert asked(ide.result("e1.read", result))[2]["content"] == text.replace("return 1", "return 2")
 
 
 def test_a_text_result_is_the_whole_file(serve: Serve, stub: OpenAIStub) -> None:
