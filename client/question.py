@@ -35,6 +35,14 @@ class Standing:
         """The status that clears the call to run, while the run still waits for its result."""
         self.closed_by: str | None = None
         """Why nothing is to be decided any more; None while the question is open."""
+        self.is_elsewhere = False
+        """Whether it was read from the log, because somebody else was first."""
+
+    @property
+    def executor(self) -> str | None:
+        """The client that runs the cleared call, None where its decision named none."""
+        executor = (self.approval.metadata or {}).get("executor") if self.approval is not None else None
+        return None if executor is None else str(executor)
 
     def read(self, entries: Iterable[tuple[int, Chunk]]) -> Standing:
         """Take entries of the log in order."""

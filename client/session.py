@@ -51,6 +51,8 @@ class Session:
         # trust_env off: a proxy of the environment must not see the key of a local server.
         self._http = httpx.Client(headers={"X-Internal-Auth": key} if key else {}, trust_env=False)
         self.url = url.rstrip("/")
+        self.client_id = str(uuid4())
+        """Names this client in its decisions: it runs what it approves."""
         self.id = session_id or str(uuid4())
         self.last_seq = 0
         self.time_limit = time_limit

@@ -14,7 +14,7 @@ from client.time_limit import TimeUp
 from client.view import TaskSummary, View
 from client.workspace.executor import Executor, ToolOutcome
 from client.workspace.request import Examination, ToolRequest
-from wire.protocol import Chunk
+from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 CANCEL_GRACE_S = 3.0
 _PASSED_BY = {"call_settled", "call_unknown", "approval_unknown", "digest_mismatch"}
@@ -44,6 +44,8 @@ class TurnLoop:
         self._plan: Chunk | None = None
         self._suggestions: list[str] = []
         self._summary = TaskSummary()
+        self._follows = False
+        """Whether another client runs what needs no decision."""
 
     @property
     def session_id(self) -> str:
@@ -85,6 +87,7 @@ class TurnLoop:
         if self._plan is not None:
             self._view.show(self._plan)
         self._summary.outcome = "awaiting_plan" if self._plan is not None else "awaiting_approval"
+        self._follows = True
         return self._carry(None)
 
     def begin_session(self) -> None:
@@ -149,6 +152,8 @@ class TurnLoop:
             self._settle_plan(self._plan)
         elif self._summary.outcome == "awaiting_answer":
             return self._settle_question()
+        elif self._summary.outcome == "awaiting_tool" and self._follows:
+            self._follow()
         else:
             return False
         return True
@@ -161,7 +166,7 @@ class TurnLoop:
         except QuestionClosed as closed:
             self._close(question, closed)
         else:
-            self._deliver(question, decision.model_dump(exclude_none=True))
+            self._deliver(question, self._message_of(decision))
 
     def _settle_question(self) -> bool:
         """Answer the agent's question; False when it stays open."""
@@ -169,10 +174,12 @@ class TurnLoop:
         try:
             answer = self._decider.answer(self._suggestions, question)
         except QuestionClosed as closed:
+            self._follows = True
             self._close(question, closed)
             return True
         if answer is None:
             return False
+        self._follows = False
         self._send({"type": "user_message", "content": answer})
         return True
 
@@ -254,8 +261,7 @@ class TurnLoop:
         except ServerRefused as refusal:
             if refusal.error_code != "approval_required" or outcome.error is None:
                 raise
-            decision = hitl_decision(call, "reject", feedback=outcome.error)
-            self._deliver(question, decision.model_dump(exclude_none=True))
+            self._deliver(question, self._message_of(hitl_decision(call, "reject", feedback=outcome.error)))
 
     def _approval(self, call: Chunk, question: Question) -> Chunk | None:
         """Have a call decided; gives the status that clears it to run, None when it must not run."""
@@ -263,13 +269,40 @@ class TurnLoop:
             try:
                 decision = self._decider.decide_call(call, question)
             except QuestionClosed as closed:
-                return self._close(question, closed).approval
+                return self._ours(call, question, self._close(question, closed))
             if decision.decision == "reject":
                 self._view.call_rejected(call, decision.feedback)
-            standing, is_invalid = self._deliver(question, decision.model_dump(exclude_none=True))
+            standing, is_invalid = self._deliver(question, self._message_of(decision))
             self._summary.rejected += decision.decision == "reject" and standing.approval is None
             if not is_invalid:
-                return standing.approval
+                return self._ours(call, question, standing)
+
+    def _ours(self, call: Chunk, question: Question, standing: Standing) -> Chunk | None:
+        """The status that clears a call, where this client is the one that runs it.
+
+        A call that was approved where nothing can be run, such as over REST, belongs to the first client that repeats
+        the decision.
+        """
+        if standing.approval is not None and standing.is_elsewhere and standing.executor is None:
+            edited = (standing.approval.metadata or {}).get("arguments")
+            again = hitl_decision(call, "approve" if edited is None else "edit", modified_arguments=edited)
+            standing, _ = self._deliver(question, self._message_of(again))
+        if standing.approval is None:
+            return None
+        self._follows = standing.executor not in (None, self._session.client_id)
+        if self._follows:
+            self._view.question_closed("Another client of this session runs the call.")
+        return None if self._follows else standing.approval
+
+    def _message_of(self, decision: HitlDecision | PlanDecision) -> dict[str, Any]:
+        """A decision as it is sent, with the client that runs what it approves."""
+        return decision.model_dump(exclude_none=True) | {"executor": self._session.client_id}
+
+    def _follow(self) -> None:
+        """Read on while another client runs the calls of this session."""
+        for chunk in self._session.follow():
+            self._take(chunk)
+        self._view.reply_ended()
 
     def _close(self, question: Question, closed: QuestionClosed) -> Standing:
         self._view.question_closed(closed.reason)
@@ -306,7 +339,9 @@ class TurnLoop:
                 self._take(chunk)
                 entries.append((self._session.last_seq, chunk))
         self._view.reply_ended()
-        return question.standing(entries)
+        standing = question.standing(entries)
+        standing.is_elsewhere = True
+        return standing
 
     def _send(self, message: dict[str, Any]) -> list[Chunk]:
         """Send one message, show what comes, and keep what is to be settled."""
@@ -329,7 +364,9 @@ class TurnLoop:
         self._view.show(chunk)
         metadata = chunk.metadata or {}
         match chunk.type:
-            case "tool_call":
+            case "status" if "executor" in metadata:
+                self._follows = metadata["executor"] != self._session.client_id
+            case "tool_call" if chunk.requires_approval or not self._follows:
                 self._calls.append(_OpenCall(chunk, self._session.last_seq))
             case "plan_approval_required":
                 self._plan = chunk

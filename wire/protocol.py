@@ -118,6 +118,10 @@ class SwitchAgent(Message):
         return self
 
 
+Executor = Annotated[Text, Field(max_length=64)]
+"""An id that a client chose for itself: the client that decides runs the call (docs/protocol.md, Several clients)."""
+
+
 class HitlDecision(Message):
     """The user's decision on one pending call (S5, S7-S10)."""
 
@@ -132,6 +136,7 @@ class HitlDecision(Message):
     remember: Text | None = None
     remember_option: Text | None = None
     digest: Text | None = None
+    executor: Executor | None = None
 
     def checked(self) -> Self:
         """Raise BadRequest for a missing or unknown field value; returns the message."""
@@ -163,6 +168,7 @@ class PlanDecision(Message):
     approval_request_id: Text | None = None
     decision: Text | None = None
     feedback: Text | None = None
+    executor: Executor | None = None
 
     _read_modification_request = model_validator(mode="before")(with_feedback)
 

@@ -56,6 +56,7 @@ def take_decision(
         decided_by="user",
         edited_arguments=edited,
         feedback=message.feedback,
+        executor=message.executor,
         remembered=rule is not None,
         settled_at=now if decision == "reject" else None,
     )
@@ -87,8 +88,13 @@ def _repeated(view: View, request: Request, record: CallRecord, message: HitlDec
     is_same = decision != "edit" or storable(message.modified_arguments) == record.edited_arguments
     if record.decision != decision or not is_same:
         raise settled_error(record)
+    taken = Effects()
+    if record.is_open and record.executor is None and message.executor is not None:
+        # Decided where nothing can be run, such as over REST: the first client that repeats the decision runs the call.
+        record = replace(record, executor=message.executor)
+        taken = Effects(calls=(record,))
     answer = answered(request, [_status(record, is_final=True)], waits_for(view.open_calls))
-    return replace(answer, confirmation=_confirmation(record))
+    return taken.then(replace(answer, confirmation=_confirmation(record)))
 
 
 def _keep_pending(request: Request, record: CallRecord, reason: str, now: str) -> Effects:
@@ -142,4 +148,6 @@ def _status(record: CallRecord, *, is_final: bool) -> Status:
     metadata: dict[str, Any] = vars(_confirmation(record)).copy()
     if record.decision == "edit":
         metadata["arguments"] = record.edited_arguments
+    if record.executor is not None:
+        metadata["executor"] = record.executor
     return Status(content=_SENTENCES[record.decision or ""], is_final=is_final, metadata=metadata)

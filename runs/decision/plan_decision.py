@@ -31,10 +31,11 @@ def take_plan_decision(view: View, request: Request, message: PlanDecision, now:
         raise ApprovalUnknown(f"Approval request {message.approval_request_id} not found in this session")
     decision = message.decision or ""
     if record.state == "pending":
-        return decide_plan(view, request, record, decision, message.feedback, now, via="decision")
+        named = replace(record, executor=message.executor)
+        return decide_plan(view, request, named, decision, message.feedback, now, via="decision")
     if record.decision != decision:
         raise settled_error(record)
-    status = _status(record.plan_id, decision, is_final=True)
+    status = _status(record, decision, is_final=True)
     return replace(
         answered(request, [status], waits_for(view.open_calls)), confirmation=_confirmation(record.plan_id, decision)
     )
@@ -67,12 +68,14 @@ def decide_plan(
         "plan_decided", actor="user", call_id=record.call_id, details=details, run_id=record.run_id, at=now
     )
     decided = Effects(calls=(settled,), plan=replace(view.plan, status=_PLAN_STATUSES[decision]), audit=(entry,))
-    goes_on = resumed(request, round_with(view, settled), [_status(record.plan_id, decision)])
+    goes_on = resumed(request, round_with(view, settled), [_status(settled, decision)])
     return decided.then(replace(goes_on, confirmation=_confirmation(record.plan_id, decision)))
 
 
-def _status(plan_id: str, decision: str, *, is_final: bool = False) -> Status:
-    metadata = {"plan_id": plan_id, "decision": decision, "fsm_state": _FSM_STATES[decision]}
+def _status(record: CallRecord, decision: str, *, is_final: bool = False) -> Status:
+    metadata = {"plan_id": record.plan_id, "decision": decision, "fsm_state": _FSM_STATES[decision]}
+    if record.executor is not None:
+        metadata["executor"] = record.executor
     return Status(content=_SENTENCES[decision], is_final=is_final, metadata=metadata)
 
 

@@ -53,6 +53,8 @@ class CallRecord:
     """The plan that a plan review is about."""
     part_of: dict[str, str] | None = None
     """`call_id` and `tool_name` of the model's call, where this one carries out a part of it."""
+    executor: str | None = None
+    """The client that runs it, as its decision named it; None where none was named."""
 
     @property
     def is_open(self) -> bool:

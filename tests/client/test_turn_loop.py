@@ -130,7 +130,8 @@ def test_approve_all_decides_runs_and_reports(root: Path) -> None:
     with talk(root, ApproveAll(), *replies) as t:
         assert t.loop.run_task("write") == "completed"
         decision = {"type": "hitl_decision", "call_id": "c1", "decision": "approve", "digest": "digest-c1"}
-        assert t.message(1) == decision
+        executor = t.message(1)["executor"]
+        assert t.message(1) == decision | {"executor": executor}
         assert (root / "b.txt").read_text() == "two\n"
         for part in ("+two", "files changed: b.txt", "12 tokens"):
             assert part in t.output.getvalue()
@@ -160,7 +161,7 @@ def test_approve_none_rejects_calls_and_plans_and_leaves_questions_open(root: Pa
         assert t.loop.run_task("write") == "completed"
         assert t.message(1)["decision"] == "reject"
         expected = {"type": "plan_decision", "approval_request_id": "plan-approval-p", "decision": "reject"}
-        assert t.message(2) == expected
+        assert t.message(2) == expected | {"executor": t.message(1)["executor"]}
         assert not (root / "b.txt").exists()
         assert t.loop.run_task("and now?") == "awaiting_answer"
 
@@ -218,11 +219,14 @@ def test_answer_is_shown_when_another_client_rejected_the_call(root: Path) -> No
 def test_call_runs_once_with_the_arguments_that_another_client_approved(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="original")
     edited = {"path": "b.txt", "content": "edited"}
-    elsewhere = settled_elsewhere(status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool"))
-    with talk(root, RejectAll(), [ask, done("awaiting_approval")], elsewhere, [says("ok"), done()]) as t:
+    approved = [status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool")]
+    replies: list[Reply] = [[ask, done("awaiting_approval")], settled_elsewhere(*approved), approved]
+    with talk(root, RejectAll(), *replies, [says("ok"), done()]) as t:
         assert t.loop.run_task("x") == "completed"
         assert (root / "b.txt").read_text() == "edited"
-        assert [message["type"] for message in t.double.messages] == ["user_message", "hitl_decision", "tool_result"]
+        sent = [(message["type"], message.get("decision")) for message in t.double.messages]
+        repeated = ("hitl_decision", "edit")
+        assert sent == [("user_message", None), ("hitl_decision", "reject"), repeated, ("tool_result", None)]
 
 
 @pytest.mark.parametrize(

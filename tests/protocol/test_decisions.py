@@ -48,6 +48,43 @@ def assert_settled(ide: Ide, stub: OpenAIStub) -> None:
     assert stub.left == 0
 
 
+def executor_in(chunks: list[dict[str, Any]]) -> str | None:
+    [status] = [chunk for chunk in chunks if chunk["type"] == "status"]
+    executor: str | None = status["metadata"].get("executor")
+    return executor
+
+
+def test_the_client_whose_decision_was_accepted_runs_the_call(client: httpx.Client, stub: OpenAIStub) -> None:
+    ide = asked(client, stub, {"text": "Written."})
+    assert executor_in(ide.decide("c1", "approve", executor="one")) == "one"
+    assert executor_in(ide.decide("c1", "approve", executor="two")) == "one"
+    assert executor_in(ide.decide("c1", "approve")) == "one"
+    ide.result("c1")
+    assert_settled(ide, stub)
+
+
+def test_a_call_decided_without_an_executor_belongs_to_the_first_that_repeats_the_decision(
+    client: httpx.Client, stub: OpenAIStub
+) -> None:
+    ide = asked(client, stub, {"text": "Written."})
+    assert executor_in(ide.decide("c1", "approve")) is None
+    with ThreadPoolExecutor() as pool:
+        named = list(pool.map(lambda name: executor_in(ide.decide("c1", "approve", executor=name)), "abcdef"))
+    assert len(set(named)) == 1
+    assert named[0] in set("abcdef")
+    ide.result("c1")
+    assert_settled(ide, stub)
+
+
+def test_an_edited_call_is_claimed_with_the_same_arguments(client: httpx.Client, stub: OpenAIStub) -> None:
+    ide = asked(client, stub, {"text": "Written."})
+    edited = WRITE | {"content": "edited"}
+    ide.decide("c1", "edit", modified_arguments=edited)
+    assert executor_in(ide.decide("c1", "edit", modified_arguments=edited, executor="one")) == "one"
+    ide.result("c1")
+    assert_settled(ide, stub)
+
+
 def test_the_same_decision_twice(client: httpx.Client, stub: OpenAIStub) -> None:
     ide = asked(client, stub, {"text": "Written."})
     calls = stub.agent_calls

@@ -9,7 +9,7 @@ on conflict do nothing returning call_id;
 update tool_calls
 set state = r.state, decision = r.decision, decided_at = r.decided_at, decided_by = r.decided_by,
     edited_arguments = r.edited_arguments, feedback = r.feedback, remembered = r.remembered, result = r.result,
-    error = r.error, ended_by = r.ended_by, undecided = r.undecided, settled_at = r.settled_at
+    error = r.error, ended_by = r.ended_by, undecided = r.undecided, settled_at = r.settled_at, executor = r.executor
 from json_populate_recordset(cast(null as tool_calls), cast(:rows as json)) as r
 where tool_calls.session_id = :session_id and tool_calls.call_id = r.call_id
   and tool_calls.state in ('pending', 'approved', 'edited', 'executing')

@@ -10,7 +10,7 @@ set state = r.value ->> 'state', decision = r.value ->> 'decision', decided_at =
     decided_by = r.value ->> 'decided_by', edited_arguments = r.value ->> 'edited_arguments',
     feedback = r.value ->> 'feedback', remembered = r.value ->> 'remembered', result = r.value ->> 'result',
     error = r.value ->> 'error', ended_by = r.value ->> 'ended_by', undecided = r.value ->> 'undecided',
-    settled_at = r.value ->> 'settled_at'
+    settled_at = r.value ->> 'settled_at', executor = r.value ->> 'executor'
 from json_each(:rows) as r
 where tool_calls.session_id = :session_id and tool_calls.call_id = r.value ->> 'call_id'
   and tool_calls.state in ('pending', 'approved', 'edited', 'executing')
