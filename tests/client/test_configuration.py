@@ -13,9 +13,8 @@ from tests.client.test_cli import agent_runtime, installed, one_sentence
 from tests.openai_stub import OpenAIStub
 
 KEY = "sk-of-the-user"
-MAKE = "#script\n" + json.dumps(
-    [{"tool": "execute_command", "args": {"command": "make all"}}, {"text": "I stop here."}]
-)
+MAKE = {"tool": "execute_command", "args": {"command": "make all"}}
+SEARCH = {"tool": "search_in_code", "args": {"query": "a+", "regex": True}}
 RULES = """
 version = 1
 
@@ -68,13 +67,12 @@ def canary_of(root: Path) -> Path:
 
 @pytest.mark.parametrize("approve", ["none", "all", "ask"])
 def test_repository_chooses_nothing_of_a_chat(hostile: Path, stub: OpenAIStub, approve: str) -> None:
-    search = {"tool": "search_in_code", "args": {"query": "a+", "regex": True}}
-    script = "#script\n" + json.dumps([search, {"text": "I stop here."}])
-    for message in [script] if approve == "all" else [MAKE, script]:
-        arguments = ("chat", "--message", message, "--agent", "coder", "--approve", approve)
-        finished = installed(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        assert "I stop here." in finished.stdout
+    calls = [SEARCH] if approve == "all" else [MAKE, SEARCH]
+    message = "#script\n" + json.dumps([*calls, {"text": "I stop here."}])
+    arguments = ("chat", "--message", message, "--agent", "coder", "--approve", approve)
+    finished = installed(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "I stop here." in finished.stdout
     assert not canary_of(hostile).exists(), canary_of(hostile).read_text()
     assert stub.requests == []
     assert not (hostile / "theirs.db").exists()

@@ -33,7 +33,7 @@ HARMFUL = {
     "write: rename": ("mv", "words.txt", "moved.txt"),
     "outside read": ("cat", "lib/vendor/secret.txt"),
     "secret read": ("grep", "-r", "foo", "."),
-    "foreign process": ("git", "diff"),
+    "unexpected process": ("git", "diff"),
 }
 
 
