@@ -56,6 +56,7 @@ def serve(
 ) -> None:
     """Run the server."""
     import asyncio
+    import gc
 
     import logs
     from settings import Settings, unknown_names
@@ -80,6 +81,8 @@ def serve(
 
         application = create_app(settings)
         asyncio.run(migrate_database(settings.db_url, settings.db_listen_url))
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: later collections need not look at it
         uvicorn.Server(server_config(application)).run(sockets=[bound])
 
 

@@ -1,0 +1,1 @@
+"""This server beside a bare app of the same parts: `uv run python -m benchmarks.performance [--quick]`."""

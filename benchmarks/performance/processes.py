@@ -1,0 +1,158 @@
+"""The processes that are measured: servers and PostgreSQL, their CPU and memory, and what PostgreSQL logged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+
+ROOT = Path(__file__).parents[2]
+KEY = "benchmark-key"
+START_S = 60.0
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_LOGGED = re.compile(r"^(\d+) LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
+
+
+def cpu_s(pid: int, *, waited: bool = False) -> float:
+    """CPU of a process so far, in seconds; `waited` adds that of its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11 : 15 if waited else 13])) * _TICK_S
+
+
+def rss_mib(pid: int) -> float:
+    """Memory of a process."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
+class Server:
+    """One server process on a free port, answering /health."""
+
+    def __init__(self, name: str, command: list[str], **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.name, self.url = name, f"http://127.0.0.1:{port}"
+        began = time.monotonic()
+        arguments = [sys.executable, *(part.format(port=port) for part in command)]
+        self._process = subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **environment})
+        while True:
+            assert self._process.poll() is None, f"{name} ended while it started"
+            assert time.monotonic() - began < START_S, f"{name} did not start in {START_S} s"
+            try:
+                if httpx.get(f"{self.url}/health", trust_env=False, timeout=2).is_success:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.01)
+        self.start_s, self.start_cpu_s = time.monotonic() - began, self.cpu_s
+        self.idle_mib = self.rss_mib
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU of the process so far, in seconds."""
+        return cpu_s(self._process.pid)
+
+    @property
+    def rss_mib(self) -> float:
+        """Memory of the process."""
+        return rss_mib(self._process.pid)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
+
+
+def floor(db_url: str, model_url: str | None) -> Server:
+    """Start the bare app."""
+    given = [model_url] if model_url else []
+    return Server("floor", ["-m", "benchmarks.performance.floor", "{port}", db_url, *given])
+
+
+def ours(db_url: str, model_url: str | None) -> Server:
+    """Start this server, with everything on that a deployment has on."""
+    model = {"AGENT_RUNTIME__LLM_MODEL": "stub", "AGENT_RUNTIME__LLM_PROXY_URL": model_url} if model_url else {}
+    given = {
+        "AGENT_RUNTIME__DB_URL": db_url,
+        "AGENT_RUNTIME__INTERNAL_API_KEY": KEY,
+        "AGENT_RUNTIME__RATE_LIMIT_PER_MINUTE": "0",
+        "AGENT_RUNTIME__LOG_LEVEL": "WARNING",
+        **model,
+    }
+    return Server("ours", ["agent_runtime.py", "serve", "--port", "{port}"], **given)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What PostgreSQL did in a span of time."""
+
+    statements: int
+    commits: int
+    wal_bytes: int
+    cpu_s: float
+
+    def __sub__(self, idle: Cost) -> Cost:
+        pairs = zip(vars(self).values(), vars(idle).values(), strict=True)
+        return Cost(*(a - b for a, b in pairs))
+
+
+class Meter:
+    """Reads from one PostgreSQL server what it did: its log of statements, its WAL, the CPU of its processes."""
+
+    def __init__(self, admin_url: str, log: Path) -> None:
+        self._admin_url, self._log = admin_url, log
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            connection.execute("alter system set log_line_prefix = '%p '")
+            connection.execute("select pg_reload_conf()")
+            row = connection.execute("show data_directory").fetchone()
+        assert row is not None, "show gives a row"
+        self._postmaster = int(Path(row[0], "postmaster.pid").read_text().split()[0])
+
+    def log_statements(self, *, on: bool) -> None:
+        """Log every statement, for counting; not while CPU is measured."""
+        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+            connection.execute(f"alter system set log_statement = '{'all' if on else 'none'}'".encode())
+            connection.execute("select pg_reload_conf()")
+        time.sleep(0.5)
+
+    def read(self) -> Cost:
+        """Read everything since the start of the server."""
+        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+            row = connection.execute("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+        assert row is not None, "the position is there"
+        statements, commits = self._counted()
+        return Cost(statements, commits, int(row[0]), self.cpu_s())
+
+    def cpu_s(self) -> float:
+        """CPU of the server and its processes so far, in seconds."""
+        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split()
+        spent = cpu_s(self._postmaster, waited=True)
+        for pid in map(int, children):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                spent += cpu_s(pid)
+        return spent
+
+    def _counted(self) -> tuple[int, int]:
+        """Statements, and commits: those said, and each statement outside of a transaction."""
+        open_in: Counter[str] = Counter()
+        statements = commits = 0
+        for pid, text in _LOGGED.findall(self._log.read_text(errors="replace")):
+            statements += 1
+            word = text.split(None, 1)[0].strip(";").lower() if text else ""
+            if word == "begin":
+                open_in[pid] = 1
+            elif word in ("commit", "rollback"):
+                commits += word == "commit"
+                open_in[pid] = 0
+            else:
+                commits += not open_in[pid]
+        return statements, commits
