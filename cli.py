@@ -187,6 +187,25 @@ def undo(
 
 
 @app.command()
+def console(
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", help="Run the tool calls of the page's sessions in this folder.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Open the page of this server; one is started here otherwise.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Key for --url; the setting INTERNAL_API_KEY otherwise.")] = None,
+    db: Annotated[str | None, typer.Option(help="File or URL of the database of the server started here.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser; the address is printed otherwise.")] = True,
+    network: Annotated[bool, typer.Option(help="Let approved commands use the network.")] = True,
+) -> None:
+    """Show sessions in a browser, decide there, and with a workspace work there."""
+    from console.command import ConsoleOptions, run_console
+
+    run_console(ConsoleOptions(workspace, url, key, db, opens_browser=browser, network=network), typer.echo)
+
+
+@app.command()
 def migrate(env_file: EnvFile = None) -> None:
     """Bring the schema of the database up to date."""
     import asyncio

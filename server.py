@@ -11,15 +11,16 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from agents.roster import agents_of, check_roster
-from api import offline_docs, openapi, responses
+from api import openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
 from api.body.limit import BodyLimit
 from api.body.parser import BodyParser
-from api.cookies import ConsoleLogin
 from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import RateLimit
+from api.pages import offline_docs
+from api.pages.cookies import ConsoleLogin
 from api.routes import (
     agents,
     approvals,
@@ -30,6 +31,7 @@ from api.routes import (
     messages,
     metric_views,
     metrics,
+    model_calls,
     pending,
     policy,
     runs,
@@ -114,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     responses.install(app)
-    of_sessions = (messages, sessions, conversation, pending, approvals, calls)
+    of_sessions = (messages, sessions, conversation, pending, approvals, calls, model_calls)
     for module in (*of_sessions, runs, agents, policy, metric_views, metrics, health, console):
         app.include_router(module.router)
     app.state.keys = keys

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,6 +22,12 @@ Outcome = Literal["ok", "reprompted", "implicit"]
 `implicit` = it was text where a call was wanted, and the text counts. A call that gave no reply is `failed`."""
 
 
+def hash_of_tools(tools: Sequence[Tool]) -> str:
+    """Return a short SHA-256 of what a model is told of its tools."""
+    told = json.dumps([tool.declaration for tool in tools], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
 async def call_model(
     context: Context,
     write: Writer,
@@ -28,6 +36,7 @@ async def call_model(
     agent: str,
     purpose: Purpose,
     prompt_hash: str,
+    message_id: str | None = None,
     tools: Sequence[Tool] = (),
     temperature: float | None = None,
     json_schema: Mapping[str, Any] | None = None,
@@ -40,11 +49,16 @@ async def call_model(
 ) -> Reply:
     """Call the model once, retries included, and report its cost; raises ModelError after reporting the failure."""
 
+    retries = 0
+
     def tell(outcome: str, **figures: Any) -> None:
-        metadata = {"purpose": purpose, "prompt_hash": prompt_hash, "outcome": outcome, **figures}
+        given = {"prompt_hash": prompt_hash, "tools_hash": hash_of_tools(tools), "message_id": message_id}
+        metadata = {"purpose": purpose, "outcome": outcome, "retries": retries, **given, **figures}
         write({"event": "model_call", "agent": agent, "metadata": metadata})
 
     def tell_retry(retry: Retry) -> None:
+        nonlocal retries
+        retries += 1
         metadata = {
             "attempt": retry.attempt,
             "max_attempts": retry.max_attempts,

@@ -6,12 +6,14 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
 
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.cookies import is_page
 from api.keys import Keys
+from api.pages.cookies import is_page
 from api.responses import JSONReply
 from errors import BadRequest
 
@@ -22,6 +24,9 @@ SINGLE = {
     for name in ("X-Internal-Auth", "X-End-User", "Authorization", "X-API-Key", "Content-Type", "Content-Encoding")
 }
 """Headers that a request may have once."""
+Via = Literal["console", "terminal", "editor", "ide", "rest"]
+"""The kind of client that a request comes from, for the audit."""
+_OUR_CLIENTS = re.compile(r"agent-runtime-(terminal|editor|console)\b")
 _END_USER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -86,3 +91,19 @@ def owner_of(request: Request) -> str:
     """Return the owner whose sessions this request may see."""
     owner: str = request.state.owner
     return owner
+
+
+def via_of(request: Request, otherwise: Via) -> Via:
+    """Return what the login or the User-Agent of our own clients says, else `otherwise`; nothing depends on it."""
+    if getattr(request.state, "login", None) is not None:
+        return "console"
+    named = _OUR_CLIENTS.match(request.headers.get("user-agent", ""))
+    return named[1] if named else otherwise  # type: ignore[return-value] # the pattern names three of them
+
+
+def rest_via(request: Request) -> Via:
+    """Return the kind of client of a REST request."""
+    return via_of(request, "rest")
+
+
+RestVia = Annotated[Via, Depends(rest_via)]

@@ -16,6 +16,7 @@ from wire.rest.problems import Invalid, Problem, TooManyRequests, Unauthorized
 
 CHUNKS: tuple[type[BaseModel], ...] = get_args(get_args(AnyChunk)[0])
 STREAMS = frozenset({"/agent/message/stream", "/sessions/{session_id}/stream"})
+NOTICES = frozenset({"/pending/stream"})
 _REF = "#/components/schemas/{model}"
 _ADDED: tuple[type[BaseModel], ...] = (Problem, Unauthorized, TooManyRequests, Invalid)
 _RATE_HEADERS = {
@@ -87,6 +88,9 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
             response["content"] = {"application/json": response["content"].pop("text/plain")}
     if "422" in responses:
         responses["422"] = {**_refusal(Invalid, "A value has the wrong JSON type")}
+    if path in NOTICES:
+        responses["200"]["description"] = 'Server-sent events: `data: {"type": "changed"}`, a blank line'
+        responses["200"]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
     if path in STREAMS:
         responses["200"]["description"] = "Server-sent events: `id: <number>`, `data: <chunk>`, a blank line"
         responses["200"]["content"] = {"text/event-stream": {"schema": _EVENT}}

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -46,14 +46,17 @@ def sqlite_url(file: Path) -> str:
 
 
 @contextlib.contextmanager
-def own_server(db_url: str) -> Iterator[Address]:
-    """Run a server on a free loopback port with a key that only this process knows; its database is `db_url`."""
+def own_server(db_url: str, workspace: Callable[[], dict[str, Any]] | None = None) -> Iterator[Address]:
+    """Run a server on a free loopback port with a key that only this process knows; its database is `db_url`.
+
+    `workspace` describes the folder in which this process runs tool calls, for the console's page.
+    """
     # Read here, before the server is imported: a mistake is said at once.
     read_url(db_url)
     with socket.socket() as bound, _log_file(data_folder() / "server.log"):
         bound.bind(("127.0.0.1", 0))
         address = Address(f"http://127.0.0.1:{bound.getsockname()[1]}", secrets.token_urlsafe(32))
-        running = _RunningServer(bound, _settings(address, db_url))
+        running = _RunningServer(bound, _settings(address, db_url), workspace)
         try:
             running.wait_until_healthy(address)
             yield address
@@ -84,9 +87,12 @@ def _settings(address: Address, db_url: str) -> Settings:
 
 
 class _RunningServer:
-    def __init__(self, bound: socket.socket, settings: Settings) -> None:
+    def __init__(
+        self, bound: socket.socket, settings: Settings, workspace: Callable[[], dict[str, Any]] | None
+    ) -> None:
         self._bound = bound
         self._settings = settings
+        self._workspace = workspace
         self._server: uvicorn.Server | None = None
         self._failure: BaseException | None = None
         self._stopping = False
@@ -121,8 +127,9 @@ class _RunningServer:
             from api.connection import server_config
             from server import create_app
 
-            application = self._noting_failure(create_app(self._settings))
-            self._server = uvicorn.Server(server_config(application, lifespan="on"))
+            app = create_app(self._settings)
+            app.state.workspace = self._workspace
+            self._server = uvicorn.Server(server_config(self._noting_failure(app), lifespan="on"))
             if not self._stopping:
                 self._server.run(sockets=[self._bound])
         except BaseException as error:  # noqa: BLE001 handed to the thread that waits

@@ -47,9 +47,18 @@ class ServerRefused(AgentRuntimeError):
 class Session:
     """The client's end of one session; the id is chosen here, so that a lost stream can always be found again."""
 
-    def __init__(self, url: str, key: str | None, time_limit: TimeLimit, session_id: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        time_limit: TimeLimit,
+        session_id: str | None = None,
+        *,
+        client: str = "terminal",
+    ) -> None:
         # trust_env off: a proxy of the environment must not see the key of a local server.
-        self._http = httpx.Client(headers={"X-Internal-Auth": key} if key else {}, trust_env=False)
+        headers = {"User-Agent": f"agent-runtime-{client}"} | ({"X-Internal-Auth": key} if key else {})
+        self._http = httpx.Client(headers=headers, trust_env=False)
         self.url = url.rstrip("/")
         self.client_id = str(uuid4())
         """Names this client in its decisions: it runs what it approves."""

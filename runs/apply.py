@@ -12,6 +12,7 @@ from runs.decision.view import Request, View
 from runs.engine import Known
 from storage.database import Transaction
 from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions
+from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.events import Event
 from storage.tables.runs import Run
@@ -91,7 +92,7 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
     run, graph_input = await _claim(tx, view, request, effects, worker)
     await messages.append(tx, session_id, effects.messages)
     if effects.audit:
-        await audit.append(tx, session_id, effects.audit)
+        await audit.append(tx, session_id, [_with_origin(entry, request) for entry in effects.audit])
     logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
     known = view.session.last_seq if view.session is not None else 0
     return Applied(logged, run, graph_input, _known(view, effects), logged[-1].seq if logged else known)
@@ -106,6 +107,13 @@ def _known(view: View, effects: Effects) -> Known:
         switch_count=(session.switch_count if session is not None else 0) + switches,
         rules=(*view.rules, *(rule.rule for rule in effects.rules)),
     )
+
+
+def _with_origin(entry: AuditEntry, request: Request) -> AuditEntry:
+    """Add the kind of client to what a person decided."""
+    if entry.actor != "user" or request.via is None:
+        return entry
+    return replace(entry, details={**entry.details, "via": request.via})
 
 
 async def _claim(

@@ -29,14 +29,16 @@ class Change(NamedTuple):
     is_cut: bool
 
 
-async def change_of(tx: Transaction, session_id: str, tool_name: str, arguments: Mapping[str, Any]) -> Change | None:
+async def change_of(
+    tx: Transaction, session_id: str, call_id: str, tool_name: str, arguments: Mapping[str, Any]
+) -> Change | None:
     """Give what a call would write; None for a call that writes no file."""
     if tool_name not in DOCUMENT_TOOLS:
         return None
     path = str(arguments.get("path", ""))
     if tool_name == EDIT_FILE.name:
         return _compared(path, "quoted", str(arguments.get("old", "")), str(arguments.get("new", "")))
-    known = await known_file(tx, session_id, arguments)
+    known = await known_file(tx, session_id, arguments, before=call_id)
     against, old = _text_of(known.call) if known.call is not None else ("nothing", "")
     return _compared(path, against, old, str(arguments.get("content", "")))
 

@@ -26,13 +26,17 @@ class KnownFile:
     call: CallRecord | None = None
 
 
-async def known_file(tx: Transaction, session_id: str, arguments: Mapping[str, Any]) -> KnownFile:
-    """Look for the newest finished call on the path of these arguments."""
+async def known_file(
+    tx: Transaction, session_id: str, arguments: Mapping[str, Any], *, before: str | None = None
+) -> KnownFile:
+    """Look for the newest finished call on the path of these arguments, or for the newest before a finished call."""
     session = await sessions.find_any(tx, session_id)
     workspace_root = Environment.read(session.environment if session else None).workspace_root
     path = _canonical(arguments, workspace_root)
     is_known = False
-    for done in await calls.done_calls(tx, session_id):
+    finished = await calls.done_calls(tx, session_id)
+    place = next((i for i, done in enumerate(finished) if done.call_id == before), -1)
+    for done in finished[place + 1 :]:
         if done.tool_name not in _READERS | DOCUMENT_TOOLS or _canonical(done.arguments, workspace_root) != path:
             continue
         is_known = True

@@ -107,6 +107,7 @@ async def ask(
 
     shown = _Shown(lambda delta: write(custom_events.text(message_id, delta)), holds_json=needs_plan)
     fixed: dict[str, Any] = {"agent": agent.name, "purpose": "agent", "prompt_hash": prompt.hash, "tools": tools}
+    fixed["message_id"] = message_id
     first = await call_model(
         context,
         write,

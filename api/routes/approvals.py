@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.auth import RestVia
 from api.body.json_body import JsonRoute
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
@@ -28,7 +29,7 @@ class RuleUnknown(AgentRuntimeError):
 
 @router.post("/sessions/{session_id}/approvals/{call_id:path}", responses=refusals(400, 404, 409, 413, 415, 503))
 async def decide(
-    session_id: SessionId, call_id: CallId, body: DecisionRequest, engine: OpenEngine, owner: Owner
+    session_id: SessionId, call_id: CallId, body: DecisionRequest, engine: OpenEngine, owner: Owner, via: RestVia
 ) -> DecisionTaken:
     """Decide a call or a plan; with `continuing` a run goes on, to be read from the stream endpoint."""
     fields = body.model_dump()
@@ -38,7 +39,7 @@ async def decide(
         decision = PlanDecision.model_validate({"approval_request_id": call_id, **told}).checked()
     else:
         decision = HitlDecision.model_validate({"call_id": call_id, **fields}).checked()
-    taken = await take(engine, Request(session_id, decision, owner))
+    taken = await take(engine, Request(session_id, decision, owner, via=via))
     if taken.effects.refusal is not None:
         raise taken.effects.refusal
     assert taken.effects.confirmation is not None, "a decision that is not refused stands"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,9 +11,9 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from api.body.json_body import JsonRoute
-from api.cookies import COOKIE, LOGIN_HOURS, new_login
 from api.dependencies import OpenEngine
-from api.page import INDEX, send_file
+from api.pages.cookies import COOKIE, LOGIN_HOURS, new_login
+from api.pages.files import INDEX, send_file
 from api.responses import JSONReply
 from graph.builder import build_graph
 from storage.tables import logins
@@ -106,9 +107,10 @@ async def graph_edges() -> Response:
 
 
 def _state(request: Request, login: Login) -> dict[str, Any]:
+    workspace: Callable[[], dict[str, Any]] | None = getattr(request.app.state, "workspace", None)
     return {
         "principal": login.principal,
         "end_user": login.end_user,
         "version": request.app.version,
-        "workspace": getattr(request.app.state, "workspace", None),
+        "workspace": workspace() if workspace else None,
     }

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
-from api.auth import owner_of
+from api.auth import owner_of, via_of
 from api.body.json_body import JsonRoute
 from api.dependencies import OpenEngine, refusals
 from api.streaming import answer, refused, stream
@@ -35,7 +35,7 @@ async def post_message(body: MessageRequest, http: HttpRequest, engine: OpenEngi
         raise BadRequest(f"session_id is required for {body.message['type']} message")
     known_id = session_id if session_id is not None else str(uuid.uuid4())
     try:
-        taken = await take(engine, Request(known_id, message, owner_of(http), version))
+        taken = await take(engine, Request(known_id, message, owner_of(http), version, via=via_of(http, "ide")))
     except SessionRefusal as refusal:
         if version > 1:
             raise

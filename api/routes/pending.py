@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
+from api.streaming import stream
 from errors import CallUnknown
+from json_text import to_json
 from runs.change import change_of
-from storage.database import Transaction
+from runs.engine import Engine
+from runs.log.broadcast import FALLBACK_POLL_S
+from storage.database import Transaction, patiently
 from storage.tables import calls, plans, sessions
 from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
@@ -19,6 +28,9 @@ from wire.rest.approvals import PendingApprovals
 from wire.rest.pending import Change, Pending
 
 router = APIRouter()
+CHANGED = ServerSentEvent(to_json({"type": "changed"}), sep="\n").encode()
+PAUSE_S = 0.3
+"""The least time between two looks for changes."""
 PLAN_REASON = "Complex plan requires user approval before execution"
 
 
@@ -30,6 +42,32 @@ async def all_pending(engine: OpenEngine, owner: Owner, limit: int = 100) -> Pen
         found = await calls.waiting(tx, owner, limit + 1)
         rows = [await _waiting_row(tx, title, record) for title, record in found[:limit]]
     return Pending.model_validate({"pending": rows, "count": len(rows), "is_cut": len(found) > limit})
+
+
+@router.get("/pending/stream", responses=refusals(503))
+async def pending_stream(engine: OpenEngine, owner: Owner) -> EventSourceResponse:
+    """Tell when something of the caller's sessions has changed; read `/pending` and `/sessions` then."""
+    return stream(_changes(engine, owner))
+
+
+async def _changes(engine: Engine, owner: str) -> AsyncGenerator[bytes, None]:
+    """One event per change, at most one in PAUSE_S; while nothing happens in any session nothing is read."""
+    before: tuple[int, int] | None = None
+    while not engine.broadcast.is_closed:
+        change = engine.broadcast.any_change()
+        found = await patiently(partial(_figure, engine, owner))
+        if before is not None and found != before:
+            yield CHANGED
+        before = found
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FALLBACK_POLL_S):
+                await change.wait()
+        await asyncio.sleep(PAUSE_S)
+
+
+async def _figure(engine: Engine, owner: str) -> tuple[int, int]:
+    async with engine.database.autocommit() as tx:
+        return await calls.figure_of(tx, owner)
 
 
 @router.get("/sessions/{session_id}/pending-approvals", responses=refusals(404, 503))
@@ -75,7 +113,7 @@ async def _waiting_row(tx: Transaction, title: str | None, record: CallRecord) -
 
 async def _change(tx: Transaction, record: CallRecord) -> dict[str, Any] | None:
     arguments = record.edited_arguments or record.arguments
-    change = await change_of(tx, record.session_id, record.tool_name, arguments)
+    change = await change_of(tx, record.session_id, record.call_id, record.tool_name, arguments)
     return None if change is None else {"call_id": record.call_id, **change._asdict()}
 
 

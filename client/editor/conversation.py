@@ -55,7 +55,7 @@ class Conversation:
         workspace.buffers = EditorBuffers(channel)
         journal = workspace.journal = Journal(workspace_folder(workspace.root))
         self.transcript = Transcript(choice, lists_suggestions=not channel.asks_forms)
-        self.session = Session(address.url, address.key, TimeLimit(float("inf")), channel.session_id)
+        self.session = Session(address.url, address.key, TimeLimit(float("inf")), channel.session_id, client="editor")
         self._notes: list[str] = []
         view = EditorView(channel, self.transcript, workspace, context_tokens)
         rules = ProjectRules.read(workspace)

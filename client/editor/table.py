@@ -119,7 +119,7 @@ class SessionTable:
 
     def _asking(self, place: Place) -> closing[Session]:
         address = self._servers.address(place.server)
-        return closing(Session(address.url, address.key, TimeLimit(_REQUEST_S), place.session))
+        return closing(Session(address.url, address.key, TimeLimit(_REQUEST_S), place.session, client="editor"))
 
     def _add(self, place: Place, workspace: Workspace, session: Session, editor: Editor) -> Conversation:
         context = session.get(f"/agents/{place.session}/current").get("context") or {}

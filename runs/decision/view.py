@@ -57,6 +57,8 @@ class Request:
     owner: str | None
     """Whose sessions it may touch; None for the runtime's own clock."""
     version: int = 2
+    via: str | None = None
+    """The kind of client, for the audit."""
     request_id: str = field(default_factory=_id)
     run_id: str = field(default_factory=_id)
     trace: str | None = field(default_factory=traceparent)

@@ -134,7 +134,7 @@ class Recorder:
 
     def _llm_call(self, event: Mapping[str, Any]) -> dict[str, Any]:
         told = event["metadata"]
-        figures = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "error")
+        figures = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "error", "message_id", "tools_hash")
         return {
             "id": uuid.uuid4().hex,
             "session_id": self._run.session_id,
@@ -142,6 +142,7 @@ class Recorder:
             "request_id": self._run.request_id,
             "agent": event["agent"],
             "tool_calls": told.get("tool_calls", 0),
+            "retries": told.get("retries", 0),
             **{key: told.get(key) for key in figures},
             **{key: told[key] for key in ("purpose", "started_at", "duration_ms", "prompt_hash", "outcome")},
         }

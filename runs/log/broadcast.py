@@ -27,6 +27,7 @@ class Broadcast:
         self._feeds: dict[str, Feed] = {}
         self._large: WeakValueDictionary[tuple[str, int], Event] = WeakValueDictionary()
         """Large events that some reader holds: the next one is given the same object."""
+        self._any = asyncio.Event()
         self._is_closed = False
 
     @property
@@ -46,26 +47,43 @@ class Broadcast:
             if feed.followers == 0:
                 self._feeds.pop(session_id, None)
 
+    def any_change(self) -> asyncio.Event:
+        """Return the event that the next change of any session sets; fetch it before looking."""
+        return self._any
+
+    def _wake_any(self) -> None:
+        self._any.set()
+        self._any = asyncio.Event()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this process stops."""
+        return self._is_closed
+
     def publish(self, session_id: str, new: Sequence[Event]) -> None:
         """Tell the followers of events that are stored now."""
+        self._wake_any()
         feed = self._feeds.get(session_id)
         if feed is not None:
             feed.add([self._shared(session_id, event) for event in new])
 
     def note(self, session_id: str, newest: int) -> None:
         """Tell the followers that another process has written up to this number."""
+        self._wake_any()
         feed = self._feeds.get(session_id)
         if feed is not None:
             feed.note(newest)
 
     def invalidate(self, session_id: str) -> None:
         """Let the followers of a session read the table again."""
+        self._wake_any()
         feed = self._feeds.get(session_id)
         if feed is not None:
             feed.invalidate()
 
     def invalidate_all(self) -> None:
         """Let every follower read the table again: notifications may have been missed."""
+        self._wake_any()
         for feed in self._feeds.values():
             feed.invalidate()
 

@@ -110,6 +110,12 @@ async def waiting(tx: Transaction, owner: str, limit: int) -> list[tuple[str | N
     return [(row.title, read(CallRecord, row)) for row in await tx.rows("waiting_calls", owner=owner, limit=limit)]
 
 
+async def figure_of(tx: Transaction, owner: str) -> tuple[int, int]:
+    """Return two numbers that change whenever something of the owner's sessions does."""
+    row = await tx.row("owner_figure", owner=owner)
+    return (int(row.events), int(row.sessions)) if row else (0, 0)
+
+
 async def round_of(tx: Transaction, session_id: str, run_id: str) -> list[CallRecord]:
     """Return all calls of the newest pause of a run."""
     return [read(CallRecord, row) for row in await tx.rows("calls_of_round", session_id=session_id, run_id=run_id)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.database import Transaction
-from storage.tables.columns import stored
+from storage.tables.columns import read, stored
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,19 @@ class LlmCall:
     prompt_hash: str
     outcome: str
     error: str | None
+    message_id: str | None = None
+    """The message of the thread that came of it."""
+    tools_hash: str | None = None
+    """Short SHA-256 of the declarations of the tools that were offered."""
+    retries: int = 0
 
 
 async def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows, given by the fields of LlmCall, once each."""
     if rows:
         await tx.run("insert_llm_calls", rows=json.dumps([stored(LlmCall, row) for row in rows]))
+
+
+async def listing(tx: Transaction, session_id: str) -> list[LlmCall]:
+    """Return the model calls of a session, oldest first."""
+    return [read(LlmCall, row) for row in await tx.rows("list_llm_calls", session_id=session_id)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.cookies import COOKIE
+from api.pages.cookies import COOKIE
 from tests.running import NO_CERTIFICATES, running_server
 
 KEYS = "ann=ann-key,ann=ann-new-key,bob=bob-key"

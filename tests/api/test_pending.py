@@ -85,6 +85,9 @@ def test_a_change_says_which_old_text_it_is_against(
     change = ide.get("/calls/w2/change")
     assert change["against"] == against
     assert change["diff"] == ["@@ -1,2 +1,2 @@", " one", "-two", "+2"]
+    ide.decide("w2", "approve")
+    ide.result("w2", {"success": True})
+    assert ide.get("/calls/w2/change") == change, "what was written is compared with the text before it"
     if against == "last_read":
         assert ide.get("/calls/r1/change") is None
     assert ide.client.get(f"{ide.path}/calls/nothing/change").status_code == 404
@@ -169,3 +172,27 @@ def test_a_fork_of_a_session_that_waits_leaves_the_open_call_behind(shared: Serv
     fork = Ide(client, session_id=client.post(f"{ide.path}/fork").json()["id"])
     assert (ide.pending(), fork.pending()) == (["w1"], [])
     assert answer_of(fork.say("Never mind")) == "Fine."
+
+
+@pytest.mark.parametrize(
+    ("agent", "by_rest", "via"),
+    [
+        ("python-httpx/0.28", True, "rest"),
+        ("python-httpx/0.28", False, "ide"),
+        ("agent-runtime-terminal", False, "terminal"),
+        ("agent-runtime-editor", True, "editor"),
+    ],
+)
+def test_the_audit_says_with_which_client_a_call_was_decided(
+    shared: Serve, stub: OpenAIStub, agent: str, by_rest: bool, via: str
+) -> None:
+    ide = Ide(shared())
+    stub.script([write(1, "x"), {"text": "ok"}])
+    ide.say("Write", agent_type="coder")
+    ide.client.headers["User-Agent"] = agent
+    if by_rest:
+        ide.client.post(f"{ide.path}/approvals/w1", json={"decision": "reject"})
+    else:
+        ide.decide("w1", "reject")
+    decided = [entry for entry in ide.audit() if entry["event"] == "approval_decided"]
+    assert [entry["details"]["via"] for entry in decided] == [via]

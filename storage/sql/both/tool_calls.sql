@@ -18,6 +18,11 @@ where session_id in (select id from sessions where owner = :owner and deleted_at
   and (state = 'pending' or kind in ('question', 'switch'))
 order by created_at, session_id, call_id limit :limit;
 
+-- name: owner_figure(owner)^
+-- Two numbers that change whenever something of the owner's sessions does.
+select coalesce(sum(last_seq), 0) as events, count(*) as sessions from sessions
+where owner = :owner and deleted_at is null;
+
 -- name: calls_of_round(session_id, run_id)
 -- All calls of the newest round of a run; the session leads to them by the primary key.
 select {{tool_calls}}

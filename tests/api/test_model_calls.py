@@ -1,0 +1,98 @@
+"""What stands behind a session: its model calls, each with what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+
+from prompts import render
+from tests.ide import Ide
+from tests.openai_stub import OpenAIStub
+from tests.servers import Serve
+
+
+def calls_of(ide: Ide) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = ide.get("/model-calls")["model_calls"]
+    return found
+
+
+def test_a_model_call_is_rebuilt_as_it_was_sent(shared: Serve, stub: OpenAIStub) -> None:
+    ide = Ide(shared())
+    stub.script([{"tool": "read_file", "args": {"path": "a.txt"}, "id": "r1"}, {"text": "It says one."}])
+    ide.say("Read a.txt", agent_type="coder", environment={"os": "linux"})
+    ide.result("r1", {"success": True, "content": "one"})
+    sent = stub.last_agent_request["messages"]
+    first, second = calls_of(ide)
+    assert (first["agent"], first["tool_calls"], first["retries"], first["outcome"]) == ("coder", 1, 0, "ok")
+    detail = ide.get(f"/model-calls/{second['id']}")
+    assert detail["cautions"] == []
+    assert detail["prompt"] == sent[0]["content"]
+    assert [m["content"] for m in detail["messages"]] == [m["content"] or "" for m in sent[1:]]
+    assert [m["role"] for m in detail["messages"]] == ["user", "assistant", "tool"]
+    assert detail["tools"] == [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
+    assert detail["reply"]["content"] == "It says one."
+    assert len(ide.get(f"/model-calls/{first['id']}")["messages"]) == 1
+
+
+def test_a_prompt_file_that_has_changed_since_is_said(shared: Serve, stub: OpenAIStub) -> None:
+    ide = Ide(shared())
+    stub.script([{"text": "ok"}])
+    ide.say("Explain", agent_type="ask")
+    place = f"/model-calls/{calls_of(ide)[0]['id']}"
+    text = render.prompt_text("ask")
+    with render.variant(ask=text + "\nBe brief."):
+        changed = ide.get(place)
+    assert ["prompt file" in sentence for sentence in changed["cautions"]] == [True]
+    assert changed["prompt"].endswith("Be brief.")
+    assert ide.get(place)["cautions"] == []
+
+
+def test_the_classifier_has_figures_only(shared: Serve, stub: OpenAIStub) -> None:
+    ide = Ide(shared())
+    stub.script([{"text": "ok"}])
+    ide.say("What is a monad?")
+    classifier = next(call for call in calls_of(ide) if call["purpose"] == "classifier")
+    detail = ide.get(f"/model-calls/{classifier['id']}")
+    assert (detail["prompt"], detail["messages"], len(detail["cautions"])) == (None, [], 1)
+
+
+def test_model_calls_are_the_owners(shared: Serve, stub: OpenAIStub) -> None:
+    ide, other = Ide(shared()), shared()
+    stub.script([{"text": "ok"}])
+    ide.say("Explain", agent_type="ask")
+    assert other.get(f"{ide.path}/model-calls").status_code == 404
+    assert other.get(f"{ide.path}/model-calls/{calls_of(ide)[0]['id']}").status_code == 404
+    assert ide.client.get(f"{ide.path}/model-calls/nothing").json()["code"] == "not_found"
+
+
+def test_a_change_is_told_to_its_owner_only(shared: Serve, stub: OpenAIStub) -> None:
+    client, other = shared(), shared()
+    stub.script([{"text": "ok"}] * 50)
+
+    async def listen(reader: httpx.AsyncClient, told: list[str]) -> None:
+        async with reader.stream("GET", "/pending/stream") as stream:
+            async for line in stream.aiter_lines():
+                told += [line[6:]] if line.startswith("data: ") else []
+
+    async def both() -> tuple[list[str], list[str]]:
+        mine: list[str] = []
+        others: list[str] = []
+        async with reader_of(client) as first, reader_of(other) as second, asyncio.timeout(30):
+            tasks = [asyncio.create_task(listen(first, mine)), asyncio.create_task(listen(second, others))]
+            while not mine:  # a stream begins to compare when it has looked once
+                await asyncio.to_thread(Ide(client).say, "Hi", agent_type="ask")
+                await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return mine, others
+
+    mine, others = asyncio.run(both())
+    assert {line: json.loads(line) for line in mine} == {mine[0]: {"type": "changed"}}
+    assert others == []
+
+
+def reader_of(client: httpx.Client) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=client.base_url, headers=dict(client.headers), trust_env=False, timeout=30)
