@@ -23,11 +23,12 @@ def printed(notebook: Any) -> str:
     return "\n".join(str(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in outputs)
 
 
-def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def run(path: Path, monkeypatch: pytest.MonkeyPatch, **chosen: str) -> str:
     """Execute a notebook in its folder: all that it printed."""
     for name in [name for name in os.environ if name.startswith("LAB_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("LAB_LIMIT", "6")
+    for name, value in {"LAB_LIMIT": "6", **chosen}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("MPLBACKEND", "agg")
     notebook = read(path)
     NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(FOLDER)}}).execute()
@@ -57,8 +58,15 @@ def test_the_tour_pauses_resumes_and_forks(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.timeout(150)
 @pytest.mark.filterwarnings("ignore")
-def test_the_lab_compares_variants(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = run(FOLDER / "prompt_lab.ipynb", monkeypatch)
+def test_the_lab_compares_variants_and_shows_a_recording_without_its_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    replies = {"LAB_LIMIT": "2", "LAB_RECORD": str(tmp_path / "replies.jsonl")}
+    text = run(FOLDER / "prompt_lab.ipynb", monkeypatch, **replies)
     assert "without examples, no reprompting" in text
     assert "tool_call_rate" in text
     assert "keywords" in text
+    recorded = {"LAB_LIMIT": "2", "LAB_REPLAY": replies["LAB_RECORD"], "LAB_MODEL": "gone@http://127.0.0.1:9"}
+    again = run(FOLDER / "prompt_lab.ipynb", monkeypatch, **recorded)
+    assert "llm_unavailable" not in again
+    assert "without examples, no reprompting" in again
