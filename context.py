@@ -46,8 +46,8 @@ class Context:
     """What the policy knows of the session: a `policy.decide.Facts`."""
     used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
     """Async function: returns which of these call ids the session has already used."""
-    routes: Annotated[Any, SkipJsonSchema()] = None
-    """The classifications of this process: an `agents.classification_cache.Routes`, or None to classify every time."""
+    classifications: Annotated[Any, SkipJsonSchema()] = None
+    """The `agents.classification_cache.ClassificationCache` of this process, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
     """The time as an aware UTC datetime."""
     environment: Annotated[Any, SkipJsonSchema()] = None

@@ -1,4 +1,4 @@
-"""Which agent a request is for: the classifier's reply, read without trust, and the keyword fallback.
+"""The agent of a request: the classifier's reply, validated, and the keyword fallback.
 
 Scenarios such as S19: docs/scenarios.md.
 """

@@ -1,4 +1,4 @@
-"""A small memory of classifications: an equal request of an equal conversation is not classified twice."""
+"""A cache of classifications: an equal request of an equal conversation is not classified twice."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import OrderedDict
 
 from agents.classification import Classification
 
-MAX_ROUTES = 512
+MAX_SIZE = 512
 
 
-class Routes:
+class ClassificationCache:
     """The latest classifications of one process, the least recently used is dropped first.
 
     Only what a model said is kept: a fallback to keywords is cheap, and the model may answer next time.
     """
 
-    def __init__(self, max_routes: int = MAX_ROUTES) -> None:
-        self._max_routes = max_routes
+    def __init__(self, max_size: int = MAX_SIZE) -> None:
+        self._max_size = max_size
         self._found: OrderedDict[str, Classification] = OrderedDict()
 
     def find(self, prompt: str, conversation: str) -> Classification | None:
@@ -35,7 +35,7 @@ class Routes:
         key = _key(prompt, conversation)
         self._found[key] = classification
         self._found.move_to_end(key)
-        while len(self._found) > self._max_routes:
+        while len(self._found) > self._max_size:
             self._found.popitem(last=False)
 
     def __len__(self) -> int:

@@ -140,7 +140,7 @@ ALONE = next(agent for agent in AGENTS if agent.role == "alone")
 SPECIALISTS = tuple(agent for agent in AGENTS if agent.role == "specialist")
 PLANNER = next(agent for agent in SPECIALISTS if agent.plans)
 WRITER = next(agent for agent in SPECIALISTS if agent.writes == "any")
-"""The agent that gets what nobody else is named for."""
+"""The agent of requests and steps that name no other agent."""
 SUBTASK_AGENTS = tuple(agent for agent in SPECIALISTS if not agent.plans)
 BY_LABEL = {agent.label or agent.name: agent for agent in SPECIALISTS}
 """The specialists by the classifier's name for them."""

@@ -1,4 +1,4 @@
-"""Compaction with the model: older results are cleared first, then older rounds become a summary."""
+"""Compaction with the model: older results are cleared first, then older rounds are summarised."""
 
 from __future__ import annotations
 

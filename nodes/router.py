@@ -14,7 +14,7 @@ from langgraph.types import Command
 
 from agents import custom_events
 from agents.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
-from agents.classification_cache import Routes
+from agents.classification_cache import ClassificationCache
 from agents.model_call import Writer, call_model
 from agents.roster import ALONE, BY_LABEL, ROUTER
 from agents.thread.conversation import last_request, spoken
@@ -56,8 +56,8 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
     request, conversation = last_request(messages), conversation_text(messages)
     earlier = spoken(messages)[:-1]
     prompt = classifier_prompt([(label, a.when) for label, a in BY_LABEL.items()], reload=context.prompt_reload)
-    routes = cast(Routes | None, context.routes)
-    known = routes.find(prompt.text, conversation) if routes is not None else None
+    classifications = cast(ClassificationCache | None, context.classifications)
+    known = classifications.find(prompt.text, conversation) if classifications is not None else None
     if known is not None:
         return known
     try:
@@ -74,8 +74,8 @@ async def classify(messages: Sequence[BaseMessage], context: Context, write: Wri
     except ModelError:
         return classify_by_keywords(request, earlier)
     chosen = read_classification(reply.text) or classify_by_keywords(request, earlier)
-    if routes is not None:
-        routes.keep(prompt.text, conversation, chosen)
+    if classifications is not None:
+        classifications.keep(prompt.text, conversation, chosen)
     return chosen
 
 

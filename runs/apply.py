@@ -135,7 +135,7 @@ async def _claim(
                 error=None,
             )
             is_claimed = await runs.start(tx, run)
-            assert is_claimed, "the session is held and no run of it is running"
+            assert is_claimed, "the session row is locked and no run of it is running"
             return run, None
         case ResumeRun(answers):
             assert view.run is not None, "only a paused run is resumed"
@@ -150,7 +150,7 @@ async def _claim(
             attempt = await runs.resume(
                 tx, run, request_id=run.request_id, worker=worker, protocol_version=run.protocol_version
             )
-            assert attempt is not None, "the session is held, so nobody else can have resumed its run"
+            assert attempt is not None, "the session row is locked, so no other transaction can have resumed its run"
             return replace(run, attempt=attempt), thread.resume_command(answers)
         case None:
             return None, None

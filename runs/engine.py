@@ -11,7 +11,7 @@ from typing import Any
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
-from agents.classification_cache import Routes
+from agents.classification_cache import ClassificationCache
 from errors import NotReady
 from llm.chat_model import Models
 from policy.rules import Rules
@@ -53,8 +53,8 @@ class Engine:
     broadcast: Broadcast
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
     """The number of this process; on PostgreSQL the key of its liveness lock, an advisory lock."""
-    routes: Routes = field(default_factory=Routes)
-    """What was classified before in this process."""
+    classifications: ClassificationCache = field(default_factory=ClassificationCache)
+    """The classifications of this process."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """The task that drives each run, by run id."""
     controls: dict[str, RunControl] = field(default_factory=dict)

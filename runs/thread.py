@@ -1,4 +1,4 @@
-"""Between the tables and the thread: what a run is started or resumed with, and what the history takes from it."""
+"""Conversion between the tables and the thread: the input of a run, and the messages of the history."""
 
 from __future__ import annotations
 

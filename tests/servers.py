@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from agents.classification_cache import Routes
+from agents.classification_cache import ClassificationCache
 from runs.engine import Engine
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_app
@@ -37,7 +37,7 @@ class Servers:
         if key not in self._running:
             self._running[key] = self._start(**settings)
         engine, url = self._running[key]
-        engine.routes = Routes()
+        engine.classifications = ClassificationCache()
         engine.models.breaker.reset()
         with api_client(url, **{"X-End-User": f"u-{uuid.uuid4().hex[:12]}"}) as client:
             try:

@@ -44,7 +44,7 @@ _HOW = (
 
 @dataclass(frozen=True)
 class Said:
-    """What came of asking: one reply, or several that count as one."""
+    """The result of asking: one reply, or several that count as one."""
 
     text: str
     """What is shown: the text of the first reply."""
@@ -197,7 +197,7 @@ def _reprompt_message(missing: Missing) -> HumanMessage:
 
 
 class _Shown:
-    """Passes text on; where a plan is wanted, text that begins like JSON waits, because it may be the plan."""
+    """Forwards text; where a plan is due, text that begins like JSON is held back, because it may be the plan."""
 
     def __init__(self, show: Callable[[str], None], *, holds_json: bool) -> None:
         self._show = show

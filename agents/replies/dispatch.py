@@ -63,7 +63,7 @@ def end_of_turn(state: AgentState) -> str:
 
 
 def signature(tool_name: str, arguments: Any) -> str:
-    """A fingerprint of a call, so that equal calls are recognised without keeping their arguments."""
+    """A hash of a call, by which equal calls are recognised without keeping their arguments."""
     text = json.dumps([tool_name, arguments], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

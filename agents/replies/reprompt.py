@@ -94,7 +94,7 @@ def missing_call(
 
 
 def is_markup_of_call(text: str) -> bool:
-    """Whether a text is a call, or the result of one, in a form that nobody could read."""
+    """Whether a text is a call, or the result of one, in a form that could not be parsed."""
     text = text.lstrip()
     return bool(_MARKUP.match(text) or CALL_HEAD.match(_FENCE_HEAD.sub("", text)))
 

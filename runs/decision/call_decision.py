@@ -1,4 +1,4 @@
-"""The user's decision on a call: taken once, repeated at will, never contradicted (docs/scenarios.md S5, S7-S10)."""
+"""The user's decision on a call: taken once, then final (docs/scenarios.md S5, S7-S10)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def decide(view: View, request: Request, terms: Terms, now: str) -> Effects:
     if isinstance(message, WAITS_FOR_A_RUN) and view.is_busy:
         return Effects(must_wait=True)
     if not isinstance(message, Cancel) and overdue_calls(view, now):
-        # Nobody decides after the deadline, whether or not the clock of some instance was first (S27).
+        # No decision counts after the deadline, even when no instance has expired the call yet (S27).
         return replace(expire(view, now), decide_again=True)
     return entered.then(_decided(replace(view, session=session), session, request, terms, now))
 

@@ -1,4 +1,4 @@
-"""What a decision comes to: everything that is written in one transaction, and what the client is told."""
+"""The effects of a decision: the rows of one transaction, and the chunks of the client."""
 
 from __future__ import annotations
 

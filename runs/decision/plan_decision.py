@@ -1,4 +1,4 @@
-"""The user's decision on a plan: taken once, repeated at will, never contradicted (docs/scenarios.md S10, S20-S24)."""
+"""The user's decision on a plan: taken once, then final (docs/scenarios.md S10, S20-S24)."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
         edits_are_judged=True,
         models=engine.models,
         rules=engine.rules,
-        routes=engine.routes,
+        classifications=engine.classifications,
         facts=Facts(
             environment=Environment.read(known.environment),
             session_rules=known.rules,
