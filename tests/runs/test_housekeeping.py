@@ -106,3 +106,33 @@ async def test_the_clock_of_two_instances_expires_once(db_url: str) -> None:
         entries = (await client.get("/sessions/s/audit"))["entries"]
         assert [entry["event"] for entry in entries].count("approval_expired") == 1
         assert (await log_of(client)).count('"code":"approval_expired"') == 1
+
+
+REFUSALS = {
+    "sqlite": """create trigger refuse_{event} before {event} on {table} when old.session_id = 'bad'
+                 begin select raise(abort, 'refused'); end""",
+    "postgresql": """create trigger refuse before {event} on {table} for each row when (old.session_id = 'bad')
+                     execute function refuse()""",
+}
+FUNCTION = "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$"
+
+
+async def test_a_session_that_cannot_be_written_holds_up_no_other_ones_housekeeping(db_url: str) -> None:
+    async with opened(db_url, approval_expiry_hours=SOON_HOURS) as (engine, client):
+        if engine.database.dialect == "postgresql":
+            await _execute(engine, FUNCTION)
+        for event, table in (("update", "tool_calls"), ("delete", "audit_log")):
+            await _execute(engine, REFUSALS[engine.database.dialect].format(event=event, table=table))
+        for session_id in ("bad", "good"):
+            await client.play([{**WRITE, "id": f"c-{session_id}"}], session_id)
+
+        async def is_expired() -> bool:
+            rows = await _execute(engine, "select state from tool_calls where session_id = 'good'")
+            return [row[0] for row in rows] == ["expired"]
+
+        await until(is_expired)
+        long_ago = stamp_in(-housekeeping.PURGE_AFTER_HOURS - 1)
+        await _execute(engine, f"update sessions set deleted_at = '{long_ago}'")
+        assert await housekeeping.purge_deleted(engine) == 1
+        assert [row[0] for row in await _execute(engine, "select id from sessions")] == ["bad"]
+        assert await housekeeping.purge_deleted(engine) == 0, "a round that removes nothing is the last one"
