@@ -102,7 +102,8 @@ class EditorAgent:
     ) -> InitializeResponse:
         """Answer at once; the imports of an own server begin in a thread."""
         self._capabilities = client_capabilities
-        threading.Thread(target=importlib.import_module, args=("server",), daemon=True).start()
+        if self._servers.starts_own:
+            threading.Thread(target=importlib.import_module, args=("server",), daemon=True).start()
         return InitializeResponse(
             protocol_version=PROTOCOL_VERSION,
             agent_capabilities=AgentCapabilities(

@@ -31,9 +31,14 @@ class Servers:
         return self._settings.llm_context_tokens
 
     @property
+    def starts_own(self) -> bool:
+        """Whether new sessions are kept by a server of this process."""
+        return self.named is None or not is_address(self.named)
+
+    @property
     def key_is_missing(self) -> bool:
         """Whether a server runs elsewhere and no key is known for it."""
-        return self.named is not None and is_address(self.named) and not self._key
+        return not self.starts_own and not self._key
 
     def place_for_new(self, workspace: Path) -> Place:
         """Where a new session of a workspace is kept: all new ones of this process in the same database."""
