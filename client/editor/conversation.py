@@ -35,6 +35,12 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+class _Prompt:
+    """One prompt that waits or is carried."""
+
+    is_cancelled = False
+
+
 class Conversation:
     """A session and all that carries its turns."""
 
@@ -68,8 +74,9 @@ class Conversation:
         self.loop = TurnLoop(self.session, decider, view, self._executor)
         self._commands = SlashCommands(self.session, self.loop, workspace, journal)
         self._turn = asyncio.Lock()
-        self._waiting = 0
-        self._is_cancelled = False
+        self._cancelling = asyncio.Lock()
+        self._prompts: set[_Prompt] = set()
+        self._carried: _Prompt | None = None
         self._carrying = threading.Lock()
         self._is_closed = False
 
@@ -79,27 +86,29 @@ class Conversation:
 
     async def prompt(self, text: str) -> StopReason:
         """Carry one prompt to its end; a second one waits for the first."""
-        self._waiting += 1
+        prompt = _Prompt()
+        self._prompts.add(prompt)
         try:
             async with self._turn:
-                if self._is_cancelled:
+                # A cancel that is on its way means an earlier prompt.
+                async with self._cancelling:
+                    self._carried = prompt
+                    self.loop.expect_task()
+                if prompt.is_cancelled:
                     return "cancelled"
-                self.loop.expect_task()
-                return await in_thread(lambda: self._carry_whole(text))
+                return await in_thread(lambda: self._carry_whole(prompt, text))
         finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._is_cancelled = False
+            self._prompts.discard(prompt)
 
-    def _carry_whole(self, text: str) -> StopReason:
+    def _carry_whole(self, prompt: _Prompt, text: str) -> StopReason:
         with self._carrying:
             try:
-                return self._carry(text)
+                return self._carry(prompt, text)
             finally:
                 if self._is_closed:
                     self.session.close()
 
-    def _carry(self, text: str) -> StopReason:
+    def _carry(self, prompt: _Prompt, text: str) -> StopReason:
         """Run in a thread of its own; what goes wrong is a message, because an error would lose the turn."""
         self.transcript.begin_turn()
         try:
@@ -115,25 +124,30 @@ class Conversation:
         except AgentRuntimeError as error:
             if isinstance(error, ServerRefused) and error.status_code == 401:
                 raise
-            outcome = "cancelled" if self._is_cancelled else "failed"
-            if not self._is_cancelled:
+            outcome = "cancelled" if prompt.is_cancelled else "failed"
+            if not prompt.is_cancelled:
                 self.channel.update(self.transcript.answer(f"**Error:** {error.message}"))
-        if outcome == "cancelled":
+        if outcome == "cancelled" or prompt.is_cancelled:
             return "cancelled"
         return "max_turn_requests" if self.transcript.error_code == "limit_reached" else "end_turn"
 
     async def cancel(self) -> None:
         """Cancel the prompts of this session, the waiting ones too, and return when they have ended."""
-        if not self._waiting:
-            return
-        self._is_cancelled = True
-        while self._waiting:
-            try:
-                await in_thread(self.loop.cancel)
-            except AgentRuntimeError:
-                _log.warning("the run could not be cancelled", exc_info=True, extra={"session": self.session.id})
+        prompts = set(self._prompts)
+        for prompt in prompts:
+            prompt.is_cancelled = True
+        while prompts & self._prompts:
+            async with self._cancelling:
+                if self._carried in prompts:
+                    await self._cancel_carried()
             # A command or a run that begins at the same moment is reached by the repetition.
             await asyncio.sleep(CANCEL_REPEAT_S)
+
+    async def _cancel_carried(self) -> None:
+        try:
+            await in_thread(self.loop.cancel)
+        except AgentRuntimeError:
+            _log.warning("the run could not be cancelled", exc_info=True, extra={"session": self.session.id})
 
     def close(self) -> None:
         """End a command that runs and close the connections; what the server still does goes on there."""
