@@ -19,6 +19,8 @@ from llm.failure import Failure, refused, too_slow, unreachable, unreadable
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
+MIN_KEY_CHARS = 4
+"""A shorter header value is a part of ordinary words."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
 _BLOCK_BYTES = 64 * 1024
@@ -80,7 +82,7 @@ class ModelServer:
         try:
             response = await self._send(body)
             if response.status_code != 200:
-                said = await _refusal(response)
+                said = _without_keys(await _refusal(response), self._identity())
                 raise refused(response.status_code, said, _retry_after_s(response.headers.get("retry-after")))
             yield _bounded(response)
         except httpx.TimeoutException as error:
@@ -162,6 +164,14 @@ async def _refusal(response: httpx.Response) -> str:
     finally:
         await response.aclose()
     return body.decode("utf-8", "replace")
+
+
+def _without_keys(said: str, identity: Mapping[str, str]) -> str:
+    """Take our own keys out of a server's words: they are logged and quoted to users."""
+    for value in identity.values():
+        key = value.rpartition(" ")[2]
+        said = said.replace(key, "…") if len(key) >= MIN_KEY_CHARS else said
+    return said
 
 
 def _retry_after_s(value: str | None) -> float | None:

@@ -29,7 +29,7 @@ def decide(call: Call, agent: Rights, facts: Facts, rules: Rules) -> Verdict:
         if call.as_text and verdict.decision == "allow" and BY_NAME[call.tool].access == "write":
             verdict = _asked_as_text(verdict)
     except Exception:  # an error of the policy must neither allow a call nor end a run: it asks, and is recorded
-        _logger.exception("policy failed", extra={"action": "policy.error", "tool": str(call.tool)[:64]})
+        _logger.exception("policy failed", extra={"action": "policy_error", "tool": str(call.tool)[:64]})
         reason = Reason("policy.error", "The policy could not judge this call")
         verdict = Verdict("ask", "high", (reason,), policy_version=rules.version, ask_reason=reason.text)
     if verdict.decision == "ask" and not facts.human:
