@@ -79,7 +79,21 @@ def _is_current(first: Callable[[str], Any], exists: str) -> bool:
     """Whether our tables are those of this version or of a newer one, and LangGraph's are there."""
     has_tables = [first(f"select {exists.format(name)}")[0] for name in ("alembic_version", "checkpoints")]
     row = first("select version_num from alembic_version") if all(has_tables) else None
+    if row is not None and row[0] > HEAD:
+        _refuse_incompatible(first, exists, row[0])
     return row is not None and row[0] >= HEAD
+
+
+def _refuse_incompatible(first: Callable[[str], Any], exists: str, revision: str) -> None:
+    """Refuse a schema of which a newer release says that this one cannot work on it (docs/operations.md, Upgrade)."""
+    if not first(f"select {exists.format('schema_compatibility')}")[0]:
+        return
+    oldest = first("select max(compatible_from) from schema_compatibility")[0]
+    if oldest is not None and oldest > HEAD:
+        raise ConfigurationError(
+            f"The database stands at revision {revision}, on which only releases from revision {oldest} on can work; "
+            f"this one knows {HEAD}: start a newer release, or restore a backup."
+        )
 
 
 def _enter_schema(connection: Any) -> bool:

@@ -16,8 +16,21 @@ from tests.chaos.kills import TOOL_CALLS_A_TURN, script
 SESSIONS = 6
 
 
-async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
-    """Restart `count` times; every turn must end as if nothing had happened."""
+NEXT_REVISION = (
+    "alter table runs add column made_up text not null default ''",
+    "alter table messages add column made_up integer",
+    "create table made_up (id text primary key, session_id text references sessions on delete cascade)",
+    "create index made_up_runs on runs (made_up)",
+    "update alembic_version set version_num = '9998'",
+)
+"""A made-up revision of the release to come, as additive as real ones are."""
+
+
+async def restart_in_turn(db_url: str, count: int, seed: int, *, migrates: bool = False) -> Report:
+    """Restart `count` times; every turn must end as if nothing had happened.
+
+    `migrates`: the next release brings its schema before the first restart, while both instances work.
+    """
     settings = {"max_messages": 1_000_000, "multi_agent_mode": False}  # local tools are the universal agent's
     async with Cluster(db_url, 2, seed, **settings) as cluster, http_client() as client:
         stopped = asyncio.Event()
@@ -29,6 +42,8 @@ async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
         slowest = 0.0
         for number in range(count):
             await asyncio.sleep(cluster.random.uniform(0.2, 1.0))
+            if migrates and number == 0:
+                await _migrate_to_the_next(db_url)
             slowest = max(slowest, await _restart(cluster, number % 2))
             for task in work:
                 if task.done():
@@ -48,6 +63,12 @@ async def restart_in_turn(db_url: str, count: int, seed: int) -> Report:
         "slowest end of a process s": round(slowest, 2),
     }
     return Report("Rolling restarts", seed, figures)
+
+
+async def _migrate_to_the_next(db_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(db_url) as connection:
+        for statement in NEXT_REVISION:
+            await connection.execute(statement)
 
 
 async def _restart(cluster: Cluster, index: int) -> float:

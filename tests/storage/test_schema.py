@@ -194,6 +194,25 @@ def test_a_migration_killed_in_the_middle_leaves_nothing(
     assert changed
 
 
+async def test_a_version_refuses_a_schema_that_a_newer_one_calls_incompatible(empty_url: str) -> None:
+    await migrate(empty_url)
+    address = read_url(empty_url)
+    newer = [
+        "update {}alembic_version set version_num = '9998'",
+        "update {}schema_compatibility set compatible_from = '9997'",
+    ]
+    if address.dialect == "sqlite":
+        with contextlib.closing(sqlite3.connect(address.target, isolation_level=None)) as connection:
+            for statement in newer:
+                connection.execute(statement.format(""))
+    else:
+        with psycopg.connect(address.target, autocommit=True) as connection:
+            for statement in newer:
+                connection.execute(statement.format(f"{SCHEMA}."))
+    with pytest.raises(ConfigurationError, match=r"9998.*9997"):
+        await migrate(empty_url)
+
+
 async def test_a_version_runs_on_the_schema_of_a_newer_one(empty_url: str, tmp_path: Path) -> None:
     await migrate(empty_url)
     address = read_url(empty_url)
