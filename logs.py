@@ -18,7 +18,7 @@ from typing import Any, Literal
 from errors import AgentRuntimeError
 
 LogFormat = Literal["text", "json"]
-OURS = ("agents", "api", "client", "llm", "policy", "runs", "server", "storage")
+OURS = ("agents", "api", "client", "console", "llm", "policy", "runs", "server", "storage")
 """Loggers that follow LOG_LEVEL; other libraries log from WARNING on, because some log whole request bodies."""
 IDS = ("request", "session", "run", "call", "error_id")
 MASK = "***"
