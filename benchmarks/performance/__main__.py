@@ -35,14 +35,15 @@ class Size:
     """How much is played."""
 
     rounds: int
+    clients: tuple[int, ...]
     turns: int
     live: tuple[int, ...]
     growth: int
     long_run: int
 
 
-FULL = Size(rounds=5, turns=200, live=(100, 500), growth=300, long_run=20_000)
-QUICK = Size(rounds=2, turns=24, live=(50,), growth=40, long_run=200)
+FULL = Size(rounds=5, clients=(1, 16, 64), turns=200, live=(100, 500), growth=300, long_run=20_000)
+QUICK = Size(rounds=2, clients=(1, 16), turns=24, live=(50,), growth=40, long_run=100)
 
 
 @contextmanager
@@ -80,10 +81,10 @@ class Bench:
             stack.callback(self.servers[name].stop)
 
     async def turns(self, size: Size) -> dict[str, Figures]:
-        """CPU, turns per second and latencies of chat and tool turns, at 1, 16 and 64 clients."""
+        """CPU, turns per second and latencies of chat and tool turns, at several numbers of clients."""
         found: dict[str, Figures] = {}
         for kind in ("chat", "tool"):
-            for clients in (1, 16, 64):
+            for clients in size.clients:
                 found[f"{kind} turns, {clients} clients"] = await self._compared(
                     lambda client, kind=kind, clients=clients: client.many(
                         getattr(client, kind), clients, max(size.turns, 2 * clients)

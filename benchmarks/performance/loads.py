@@ -55,7 +55,8 @@ class Client:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=1000)
+        # Dropped before the servers do it, after 5 s: a request could meet a connection that is being closed.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=1000, keepalive_expiry=2)
         self._http = httpx.AsyncClient(
             base_url=server.url, headers={"X-Internal-Auth": KEY}, timeout=120, trust_env=False, limits=limits
         )
