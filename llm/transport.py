@@ -126,7 +126,7 @@ async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
     if encoding not in ("identity", "gzip", "deflate"):
         raise unreadable("the body is compressed in a way that was not asked for")
     inflate = None if encoding == "identity" else zlib.decompressobj(_ZLIB_OR_GZIP)
-    async for raw in response.aiter_raw(_BLOCK_BYTES):
+    async for raw in response.aiter_raw():  # with a size it would wait until so much has come
         for block in (raw,) if inflate is None else _inflated(inflate, raw):
             yield block
             await asyncio.sleep(0)  # a fast server leaves no other moment to the rest of the process

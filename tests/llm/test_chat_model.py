@@ -554,6 +554,7 @@ async def test_only_our_own_key_goes_out(
     assert set(headers) - set(expected) == {
         "host",
         "accept",
+        "accept-encoding",
         "user-agent",
         "content-type",
         "content-length",
