@@ -347,11 +347,11 @@ class TurnLoop:
         """Send one message, show what comes, and keep what is to be settled."""
         chunks: list[Chunk] = []
         self._summary.outcome = "failed"
-        was_cancelled = False
+        # The server may not have known of a run that this message starts when `cancel` was called.
+        may_be_unknown = message["type"] == "user_message"
         for chunk in self._session.send(message):
-            if self._is_cancelled and not was_cancelled:
-                # The server may not have known of this run when `cancel` was called.
-                was_cancelled = True
+            if self._is_cancelled and may_be_unknown:
+                may_be_unknown = False
                 self._session.cancel()
             self._take(chunk)
             chunks.append(chunk)
