@@ -12,7 +12,7 @@ const PAGE = 1000;
  * @param {{seq: number, chunk: object}[]} events @param {object[]} messages rows of GET …/messages
  */
 export function merge(events, messages) {
-  const first = events.length ? events[0].seq : Infinity;
+  const first = events.length ? events[0].seq : 0; // while the log is not known, only what was never in it lies before
   const shown = messages.filter((message) => {
     const isBefore = message.after_seq === null || message.after_seq < first - 1;
     return message.role === "user" || isBefore || LOCAL_TOOLS.has(message.name);
