@@ -41,6 +41,7 @@ from errors import ConfigurationError
 from graph.builder import build_graph
 from llm.breaker import Breaker
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
+from llm.prices import read_prices
 from policy.rules import load_rules
 from runs.engine import Engine
 from runs.keep.shutdown import drain_before_exit
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     keys = Keys(settings)
     check_roster()
     rules = load_rules(settings.policy_file, settings.policy_profile)
+    read_prices(settings.llm_prices_file)
     parser = BodyParser()
 
     @asynccontextmanager

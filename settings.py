@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     llm_fallback_model: str | None = None
     llm_fallback_url: Annotated[str, AfterValidator(_check_url)] | None = None
     llm_fallback_api_key: Key | None = None
+    llm_prices_file: Path | None = None
     webhook_url: Annotated[str, AfterValidator(_check_receiver)] | None = None
     webhook_secret: str | None = Field(None, min_length=16)
     webhook_allow_private: Switch = False

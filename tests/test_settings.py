@@ -29,9 +29,17 @@ NONSENSE = [
     "http://[",
     "1" + "0" * 30,
 ]
-FREE_TEXT = {"gateway_url", "max_concurrent_requests", "request_timeout", "version", "allowed_hosts", "llm_model"}
+FREE_TEXT = {
+    "gateway_url",
+    "max_concurrent_requests",
+    "request_timeout",
+    "version",
+    "allowed_hosts",
+    "llm_model",
+    "llm_fallback_model",
+}
 """Taken as they are: no value of these is wrong."""
-LATER = {"db_url", "policy_file", "internal_api_key_file", "llm_api_key_file"}
+LATER = {"db_url", "db_listen_url", "policy_file", "llm_prices_file", "internal_api_key_file", "llm_api_key_file"}
 """Checked where they are opened, still at the start."""
 
 

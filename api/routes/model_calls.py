@@ -12,6 +12,7 @@ from agents.thread.compaction import CHARS_PER_TOKEN
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, refusals
 from api.routes.conversation import stored_message
 from errors import AgentRuntimeError
+from llm.prices import cost, read_prices
 from nodes.specialist import INSTRUCTION_SHARE
 from runs.engine import Engine
 from storage.tables import llm_calls, messages, sessions
@@ -35,7 +36,7 @@ async def list_model_calls(session_id: SessionId, engine: OpenEngine, owner: Own
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
         found = await llm_calls.listing(tx, session_id)
-    rows = [vars(call) for call in found]
+    rows = [_shown(call, engine) for call in found]
     return ModelCalls.model_validate({"session_id": session_id, "model_calls": rows, "count": len(rows)})
 
 
@@ -57,7 +58,7 @@ async def get_model_call(
         given = await _rebuilt(engine, session_id, call, session.environment)
     return ModelCallView.model_validate(
         {
-            **vars(call),
+            **_shown(call, engine),
             "prompt": given.prompt,
             "tools": given.tools,
             "messages": [{"role": role_of(m), "name": m.name, "content": str(m.text)} for m in given.messages],
@@ -65,6 +66,13 @@ async def get_model_call(
             "cautions": given.cautions,
         }
     )
+
+
+def _shown(call: LlmCall, engine: Engine) -> dict[str, Any]:
+    """The row of a call with its price; cached prompt tokens are not kept, so it is the most that the call cost."""
+    prices = read_prices(engine.settings.llm_prices_file)
+    paid = cost(call.model or "", call.prompt_tokens or 0, call.completion_tokens or 0, prices=prices)
+    return {**vars(call), "cost_usd": None if paid is None else float(paid)}
 
 
 async def _rebuilt(engine: Engine, session_id: str, call: LlmCall, environment: dict[str, Any] | None) -> Given:

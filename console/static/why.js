@@ -30,8 +30,20 @@ function ModelCalls({ id, version }) {
   const [found] = useFound(`/sessions/${id}/model-calls`, version);
   if (!found) return html`<p class="hint">Loading …</p>`;
   if (!found.model_calls.length) return html`<p class="hint">No model has been called.</p>`;
-  return html`<ol class="model-calls">${found.model_calls.map((one) => html`<li key=${one.id}><${ModelCall} id=${id} one=${one} /></li>`)}</ol>`;
+  return turnsOf(found.model_calls).map((turn, place) => html`<section key=${turn[0].run_id}>
+    <h4>Turn ${place + 1}${priced(turn.reduce((sum, one) => sum + (one.cost_usd ?? 0), 0))}</h4>
+    <ol class="model-calls">${turn.map((one) => html`<li key=${one.id}><${ModelCall} id=${id} one=${one} /></li>`)}</ol>
+  </section>`);
 }
+
+/** The model calls of each run, in order. */
+function turnsOf(calls) {
+  const turns = new Map();
+  for (const one of calls) turns.set(one.run_id, [...(turns.get(one.run_id) ?? []), one]);
+  return [...turns.values()];
+}
+
+const priced = (usd) => (usd ? ` · $${usd.toFixed(4)}` : "");
 
 function ModelCall({ id, one }) {
   const [detail, setDetail] = useState(null);
@@ -39,7 +51,7 @@ function ModelCall({ id, one }) {
     if (event.currentTarget.open && !detail) get(`/sessions/${id}/model-calls/${one.id}`).then(setDetail, (error) => setDetail({ problem: error.message }));
   };
   return html`<details onToggle=${open}>
-    <summary>${one.agent} <span class="hint">${one.purpose} · ${one.model ?? "no model"} · ${one.duration_ms} ms · ${one.total_tokens ?? "?"} tokens${one.retries ? ` · ${one.retries} retries` : ""} · ${one.outcome}</span></summary>
+    <summary>${one.agent} <span class="hint">${one.purpose} · ${one.model ?? "no model"} · ${one.duration_ms} ms · ${one.total_tokens ?? "?"} tokens${priced(one.cost_usd)}${one.retries ? ` · ${one.retries} retries` : ""} · ${one.outcome}</span></summary>
     ${detail?.problem && html`<p class="problem">${detail.problem}</p>`}
     ${detail && !detail.problem && html`<div>
       ${detail.cautions.map((sentence) => html`<p class="caution">${sentence}</p>`)}

@@ -20,6 +20,8 @@ class ModelCallRow(BaseModel):
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
+    cost_usd: float | None
+    """By the prices file; None for a model without a price."""
     tool_calls: int
     retries: int
     outcome: str
