@@ -55,7 +55,9 @@ def operations() -> list[APIOperation[Any, Any, Any]]:
     app = create_app(Settings.load(internal_api_key=KEY))
     found = list(schemathesis.openapi.from_dict(app.openapi()).get_all_operations())
     assert all(isinstance(result, Ok) for result in found)
-    return [result.ok() for result in found if isinstance(result, Ok)]
+    operations = [result.ok() for result in found if isinstance(result, Ok)]
+    # The stream of changes ends with its reader alone: tests/api/test_model_calls.py reads it.
+    return [operation for operation in operations if operation.path != "/pending/stream"]
 
 
 OPERATIONS = operations()

@@ -16,7 +16,7 @@ from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import talking
 
-EMPTY_ANYWAY = {"alembic_version", "checkpoint_migrations", "sqlite_sequence", "workers"}
+EMPTY_ANYWAY = {"alembic_version", "checkpoint_migrations", "schema_compatibility", "sqlite_sequence", "workers"}
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def test_reject_with_a_reason(tmp_path: Path) -> None:
             "decision": "reject",
             "feedback": "not now",
             "digest": "digest-c1",
+            "executor": double.messages[1]["executor"],
         }
         assert not (tmp_path / "b.txt").exists()
 

@@ -45,7 +45,7 @@ def test_instructions_stay_through_compaction(serve: Serve, stub: OpenAIStub) ->
     stub.script([*reads[:3], {"text": "SHORT RECORD"}, reads[3], {"text": "Done."}])
     ide.say("read all", agent_type="coder", environment=ENVIRONMENT)
     for n in range(3):
-        ide.result(f"r{n}", {"success": True, "content": "x" * 6000})
+        ide.result(f"r{n}", {"success": True, "content": "x" * 7000})
     assert outcome_of(ide.result("r3", {"success": True, "content": "x"})) == "completed"
     assert "SHORT RECORD" in str(stub.last_agent_request["messages"][1:]), "the thread was compacted"
     assert len(system_prompts(stub)) == 5

@@ -105,7 +105,7 @@ def test_thread_is_compacted_inside_a_subtask_without_losing_the_step(serve: Ser
     ide = Ide.opened(serve(llm_context_tokens=CONTEXT_TOKENS))
     chunks = ide.approve_plan(ide.say("Look at the whole app"))
     for number in range(7):
-        chunks = ide.result(f"call_{number}", "x" * 2000)
+        chunks = ide.result(f"call_{number}", "x" * 2600)
     assert final_kinds(chunks) == ["assistant_message", "subtask_completed", "execution_completed", "done"]
     assert sent(stub)[1]["content"] == "Read all files"
     assert "was cleared to save space" in text_of(stub)

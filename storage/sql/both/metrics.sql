@@ -1,7 +1,3 @@
--- name: list_llm_calls(session_id)
--- The model calls of a session, oldest first.
-select {{llm_calls}} from llm_calls where session_id = :session_id order by started_at, id;
-
 -- name: agent_figures(owner)
 -- The model calls of each agent: count, duration, outcome.
 select agent, count(*) as calls, sum(duration_ms) as total_ms,
