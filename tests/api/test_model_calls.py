@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 
+from llm.prices import cost
 from prompts import render
 from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
 from tests.servers import Serve
 
 
-def calls_of(ide: Ide) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = ide.get("/model-calls")["model_calls"]
+def calls_of(ide: Ide) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ide.get("/model-calls")["model_calls"]
     return found
 
 
@@ -96,3 +98,20 @@ def test_a_change_is_told_to_its_owner_only(shared: Serve, stub: OpenAIStub) -> 
 
 def reader_of(client: httpx.Client) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=client.base_url, headers=dict(client.headers), trust_env=False, timeout=30)
+
+
+def test_a_model_call_shows_what_it_cost(shared: Serve, stub: OpenAIStub) -> None:
+    ide = Ide(shared(llm_model="gpt-4.1"))
+    stub.script([{"text": "ok"}])
+    ide.say("Explain", agent_type="ask")
+    call = calls_of(ide)[0]
+    assert call["cost_usd"] == float(cost("gpt-4.1", call["prompt_tokens"], call["completion_tokens"]) or 0)
+    assert call["cost_usd"]
+    assert ide.get(f"/model-calls/{call['id']}")["cost_usd"] == call["cost_usd"]
+
+
+def test_a_model_without_a_price_has_no_cost(shared: Serve, stub: OpenAIStub) -> None:
+    ide = Ide(shared())
+    stub.script([{"text": "ok"}])
+    ide.say("Explain", agent_type="ask")
+    assert calls_of(ide)[0]["cost_usd"] is None
