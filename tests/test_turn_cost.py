@@ -14,7 +14,7 @@ from tests.ide import tool_result, user_message
 from tests.runs.opened import Client, opened
 
 TURNS = 10
-MOST = {"chat": Cost(38, 16, 20_000, 0), "tool": Cost(76, 29, 36_000, 0)}
+MOST = {"chat": Cost(30, 8, 18_000, 0), "tool": Cost(64, 15, 34_000, 0)}
 """A turn of each kind, with the heartbeats that fall into it."""
 
 
