@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -48,8 +47,8 @@ class Authentication:
             await JSONReply(problem, 400)(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        principal = self._principal(_key(scope["path"], headers))
-        if principal is None:
+        found = self._keys.find(_key(scope["path"], headers))
+        if found is None:
             await JSONReply({"detail": "unauthorized"}, 401)(scope, receive, send)
             return
         end_user = headers.get(b"x-end-user", b"").decode("latin-1").strip()
@@ -57,16 +56,9 @@ class Authentication:
             problem = {"detail": "X-End-User must be 1 to 128 visible ASCII characters", "code": BadRequest.code}
             await JSONReply(problem, 400)(scope, receive, send)
             return
-        owner = f"{principal}/{end_user}" if end_user else principal
+        owner = f"{found[1]}/{end_user}" if end_user else found[1]
         scope.setdefault("state", {})["owner"] = owner
         await self._app(scope, receive, send)
-
-    def _principal(self, key: bytes) -> str | None:
-        found = None
-        for known, name in self._keys.accepted.items():
-            if hmac.compare_digest(known.encode(), key):
-                found = name
-        return found
 
 
 def _repeated(names: Iterable[bytes]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import secrets
@@ -94,6 +95,14 @@ class Keys:
         if self._accepted is not None:
             return self._accepted.content
         return self._settings.principals or {self._made: ""}
+
+    def find(self, key: bytes) -> tuple[str, str] | None:
+        """Find an accepted key and its principal; every one is compared, in constant time."""
+        found = None
+        for accepted in self.accepted.items():
+            if hmac.compare_digest(accepted[0].encode(), key):
+                found = accepted
+        return found
 
     def outgoing(self) -> tuple[str | None, str | None]:
         """The key of the model server, and the internal key that goes out without one."""

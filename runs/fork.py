@@ -31,16 +31,7 @@ async def fork(tx: Transaction, source: Session, history: list[MessageRecord]) -
     spoke_last = next((m.name for m in reversed(history) if m.role == "assistant" and m.name in ROSTER), None)
     agent = spoke_last or source.current_agent
     await sessions.set_agent(tx, session_id, agent, "router", switches=0)
-    asked = next((m for m in reversed(history) if m.role == "user"), None)
-    journal = {
-        "content": asked.content if asked else "",
-        "message_id": asked.id if asked else "",
-        "agent": agent,
-        "chosen_by": "router",
-        "previous_agent": agent,
-        "repair": True,
-    }
-    run_id = str(uuid.uuid4())
-    await runs.insert_ended(tx, run_id, session_id, journal, now=stamp())
-    await messages.append(tx, session_id, history, run_id=run_id)
+    run = runs.ended_early(str(uuid.uuid4()), session_id, history, agent)
+    await runs.insert_ended(tx, run, run.status, now=stamp())
+    await messages.append(tx, session_id, history, run_id=run.id)
     return Fork(await sessions.find(tx, session_id, source.owner), len(history))

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import llm.chat_model
 from storage.schema import migrate
+from telemetry import tracing
 from tests.databases import PostgresServer, postgres_server
 from tests.openai_stub import OpenAIStub
 from tests.servers import Serve, Servers
@@ -96,3 +100,17 @@ def shared(request: pytest.FixtureRequest, stub: OpenAIStub) -> Iterator[Serve]:
     servers: Servers = request.getfixturevalue(f"{request.param}_servers")
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(servers.client(**settings))
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """What tracing exports, gathered in memory."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing.enable(provider)
+    try:
+        yield exporter
+    finally:
+        tracing.enable(None)
+        provider.shutdown()

@@ -11,13 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import logs
 from settings import Settings
-from telemetry import tracing
 from tests.databases import PostgresServer
 from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
@@ -32,19 +29,6 @@ MESSAGE, ARGUMENT, RESULT, HEADER, FEEDBACK, TITLE = (
     for number, place in enumerate(("message", "argument", "result", "header", "feedback", "title"))
 )
 ALL = (INTERNAL, MODEL, MESSAGE, ARGUMENT, RESULT, HEADER, FEEDBACK, TITLE)
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing.enable(provider)
-    try:
-        yield exporter
-    finally:
-        tracing.enable(None)
-        provider.shutdown()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -67,15 +66,12 @@ def is_page(path: str) -> bool:
 
 def new_login(keys: Keys, key: str, end_user: str) -> tuple[str, Login] | None:
     """Make the token of a cookie and the row that remembers it; None for a wrong key."""
-    right = None
-    accepted = keys.accepted
-    for known in accepted:
-        if hmac.compare_digest(known.encode(), key.encode()):
-            right = known
-    if right is None:
+    found = keys.find(key.encode())
+    if found is None:
         return None
+    accepted, principal = found
     token = secrets.token_urlsafe(32)
-    return token, Login(_hash(token), _hash(right), accepted[right], end_user, stamp_in(LOGIN_HOURS))
+    return token, Login(_hash(token), _hash(accepted), principal, end_user, stamp_in(LOGIN_HOURS))
 
 
 def _token(header: str) -> str:

@@ -128,14 +128,14 @@ function Say({ say, agents, agent: current, id, state }) {
     say(text, agent);
     setText("");
   };
-  const hasHands = state.workspace && id.startsWith(state.workspace.prefix);
+  const runsHere = state.workspace && id.startsWith(state.workspace.prefix);
   return html`<form class="say" onSubmit=${submit}>
     <label>Message <textarea rows="2" value=${text} onInput=${(event) => setText(event.target.value)}
       onKeyDown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && submit(event)}></textarea></label>
     <div class="actions"><label>Agent <select value=${agent} onChange=${(event) => setAgent(event.target.value)}><option value="">as it is (${current})</option>
       ${agents.map((one) => html`<option value=${one.type}>${one.name}</option>`)}</select></label>
       <button class="yes">Send <kbd>Ctrl Enter</kbd></button></div>
-    <p class="hint">${hasHands ? html`Tool calls of this session run in <code>${state.workspace.folder}</code>.`
+    <p class="hint">${runsHere ? html`Tool calls of this session run in <code>${state.workspace.folder}</code>.`
     : "This page watches and decides; it runs no tool call of this session: the client that started it does."}</p>
   </form>`;
 }

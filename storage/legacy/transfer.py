@@ -92,7 +92,7 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
             if is_here:
                 report.counts["already imported"] += 1
                 continue
-            run, paused = _run_of(session, agent), None
+            run, paused = runs.ended_early(session.run_id, session.id, session.messages, agent), None
             if session.last_call is not None and row["deleted_at"] is None:
                 paused = await pause(checkpoints, run, session.messages, session.last_call)
             async with database.transaction(long=True) as tx:
@@ -104,20 +104,6 @@ async def import_legacy(source_url: str, db_url: str, *, owner: str, agents: Col
         await checkpoints.close()
         await database.close()
     return report
-
-
-def _run_of(session: Converted, agent: str) -> Run:
-    """The run that marks a session as imported; because it has ended early, the next turn reads the history."""
-    asked = next((message for message in reversed(session.messages) if message.role == "user"), None)
-    journal = {
-        "content": asked.content if asked else "",
-        "message_id": asked.id if asked else "",
-        "agent": agent,
-        "chosen_by": "router",
-        "previous_agent": agent,
-        "repair": True,
-    }
-    return Run(session.run_id, session.id, "import", journal, "cancelled", 0, 1, 1, cancel_requested=False, error=None)
 
 
 def _convert(source: Source, row: Row, agents: Collection[str]) -> Converted:
@@ -158,11 +144,7 @@ async def _store(
     )
     if is_new is None:
         return False
-    journal = json.dumps(run.input, ensure_ascii=False)
-    status = "paused" if paused else run.status
-    await tx.run(
-        "import_run", run_id=run.id, session_id=session.id, input=journal, status=status, now=values["used_at"]
-    )
+    await runs.insert_ended(tx, run, "paused" if paused else run.status, now=values["used_at"])
     await messages.append(tx, session.id, session.messages, run_id=run.id)
     await audit.append(tx, session.id, session.switches, run_id=run.id)
     waiting = paused.record if paused else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from errors import RunLost
 from storage.clock import stamp
 from storage.database import Transaction
 from storage.tables.columns import read
+from storage.tables.messages import MessageRecord
 
 RunStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
 RETRY_PAUSE_S = 0.5
@@ -50,10 +52,24 @@ async def find(tx: Transaction, run_id: str) -> Run | None:
     return read(Run, row) if row else None
 
 
-async def insert_ended(tx: Transaction, run_id: str, session_id: str, journal: dict[str, Any], *, now: str) -> None:
-    """Add a run that has ended early, so that the next turn reads the history that came from elsewhere."""
-    written = json.dumps(journal, ensure_ascii=False)
-    await tx.run("import_run", run_id=run_id, session_id=session_id, input=written, status="cancelled", now=now)
+def ended_early(run_id: str, session_id: str, history: Sequence[MessageRecord], agent: str) -> Run:
+    """Make the run of a history that came from elsewhere: as it ended early, the next turn reads the history."""
+    asked = next((message for message in reversed(history) if message.role == "user"), None)
+    journal = {
+        "content": asked.content if asked else "",
+        "message_id": asked.id if asked else "",
+        "agent": agent,
+        "chosen_by": "router",
+        "previous_agent": agent,
+        "repair": True,
+    }
+    return Run(run_id, session_id, "import", journal, "cancelled", 0, 1, 1, cancel_requested=False, error=None)
+
+
+async def insert_ended(tx: Transaction, run: Run, status: RunStatus, *, now: str) -> None:
+    """Add a run of `ended_early`; "paused" when one of its calls waits for a decision."""
+    written = json.dumps(run.input, ensure_ascii=False)
+    await tx.run("import_run", run_id=run.id, session_id=run.session_id, input=written, status=status, now=now)
 
 
 async def start(tx: Transaction, run: Run) -> bool:

@@ -1,9 +1,12 @@
-"""The tests neither read nor write the home folder of the person who runs them."""
+"""A home folder of their own for the tests of clients, and one runtime that several of them share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from client.own_server import Address, own_server, sqlite_url
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,17 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, str(home))
     for name in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(Path(home, name.lower())))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A runtime with a database of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    before = os.environ.copy()
+    os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = str(folder)
+    try:
+        with own_server(sqlite_url(folder / "chat.db")) as address:
+            yield address
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

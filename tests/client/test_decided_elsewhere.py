@@ -1,7 +1,6 @@
 """A decision taken over REST while the terminal asks: the question closes and the turn goes on (real server)."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,23 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from client.own_server import Address, own_server, sqlite_url
+from client.own_server import Address
 from tests.client.person import Person, at_terminal
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    folder = tmp_path_factory.mktemp("server")
-    before = os.environ.copy()
-    os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = str(folder)
-    try:
-        with own_server(sqlite_url(folder / "chat.db")) as address:
-            yield address
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @dataclass

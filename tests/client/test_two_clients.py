@@ -11,9 +11,7 @@ import pytest
 
 from client.own_server import Address
 from tests.client.person import Person, at_terminal
-from tests.client.test_decided_elsewhere import Elsewhere, address
-
-__all__ = ["address"]
+from tests.client.test_decided_elsewhere import Elsewhere
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 
