@@ -27,6 +27,10 @@ class UnfitJSON(ValueError):
     """A JSON value is well formed and cannot be stored; the message says why."""
 
 
+class Unreadable(Exception):
+    """A body of a request is not JSON that can be stored; the message says why."""
+
+
 def parse_json(text: str, *, any_integer: bool = False, **options: Any) -> Any:
     """Parse JSON whose value can be stored: no NaN, no infinity, at most MAX_DEPTH levels and
     MAX_VALUES values, integers of 64 bits.
@@ -40,6 +44,18 @@ def parse_json(text: str, *, any_integer: bool = False, **options: Any) -> Any:
         return json.loads(text, parse_constant=_constant, parse_int=read_integer, parse_float=_float, **options)
     except RecursionError as error:  # brackets that nothing closes
         raise _too_deep() from error
+
+
+def read_json(body: bytes) -> Any:
+    """Parse the body of a request; raises Unreadable with a sentence for its client."""
+    try:
+        return parse_json(body.decode("utf-8-sig"), any_integer=True)
+    except UnicodeDecodeError as error:
+        raise Unreadable("The body is not UTF-8") from error
+    except UnfitJSON as error:
+        raise Unreadable(f"The body cannot be kept: {error}") from error
+    except ValueError as error:
+        raise Unreadable("The body is not valid JSON") from error
 
 
 def check_weight(text: str) -> None:

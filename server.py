@@ -14,8 +14,7 @@ from agents.roster import agents_of, check_roster
 from api import openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
-from api.body.limit import BodyLimit
-from api.body.parser import BodyParser
+from api.body import BodyLimit, BodyParser
 from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import RateLimit

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
-from langchain_core.messages import ToolCall as WrittenToolCall
+from langchain_core.messages import AnyMessage, ToolMessage
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph.message import _messages_delta_reducer
 
@@ -111,14 +109,3 @@ def answer_to(call: DecidedCall, content: str) -> ToolMessage:
     """Build the one ToolMessage of the model's call that `call` is, or carries out a part of."""
     of_model = call.get("part_of", call)
     return tool_message(of_model["call_id"], of_model["tool_name"], content)
-
-
-def open_calls(messages: Sequence[AnyMessage]) -> list[WrittenToolCall]:
-    """The calls of the last assistant message that have no ToolMessage yet."""
-    answered: set[str] = set()
-    for message in reversed(messages):
-        if isinstance(message, ToolMessage):
-            answered.add(message.tool_call_id)
-        elif isinstance(message, AIMessage):
-            return [call for call in message.tool_calls if call["id"] not in answered]
-    return []

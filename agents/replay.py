@@ -45,7 +45,9 @@ def given_to(
     messages = list(thread or [])
     start = next((i for i in reversed(range(len(messages))) if str(messages[i].id).startswith("subtask:")), None)
     in_plan = call["prompt_hash"].count("+") > 0 and start is not None and plan is not None
-    tools = agent.offered(single=not multi_agent, in_plan=in_plan, declared=(environment or {}).get("tools") or ())
+    tools = agent.offered(
+        single=not multi_agent, in_plan=in_plan, declared=frozenset((environment or {}).get("tools") or ())
+    )
     others = agents_of(multi_agent=True) if multi_agent and not in_plan else ()
     prompt = agent_prompt(
         agent.name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
 from errors import ConfigurationError
@@ -59,8 +60,9 @@ class Agent:
     def _can_make(self, tool: Tool) -> bool:
         return bool(tool.made_of) and self.tools.issuperset(tool.made_of)
 
+    @lru_cache(maxsize=256)  # noqa: B019 agents live as long as the process
     def offered(
-        self, *, single: bool = False, in_plan: bool = False, declared: Collection[str] = ()
+        self, *, single: bool = False, in_plan: bool = False, declared: frozenset[str] = frozenset()
     ) -> tuple[Tool, ...]:
         """Its tools as its model sees them, in the order of the catalog, less those that this mode withholds.
 
@@ -146,6 +148,7 @@ BY_LABEL = {agent.label or agent.name: agent for agent in SPECIALISTS}
 """The specialists by the classifier's name for them."""
 
 
+@cache
 def agents_of(*, multi_agent: bool) -> tuple[Agent, ...]:
     """The agents that a client may choose in this mode."""
     return (ROUTER, *SPECIALISTS) if multi_agent else (ROUTER, ALONE)

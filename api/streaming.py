@@ -15,8 +15,7 @@ from runs.decision.effects import NO_USAGE
 from runs.engine import Engine
 from runs.requests import Taken, has_ended
 from storage.tables.events import Event
-from wire.chunks import done_chunk
-from wire.frames import frame, is_done
+from wire.chunks import done_chunk, frame, is_done
 from wire.protocol import Chunk, error_chunk
 
 KEEP_ALIVE_S = 15

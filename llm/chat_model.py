@@ -17,15 +17,13 @@ from langchain_core.messages import BaseMessage
 
 from errors import ConfigurationError
 from llm.breaker import Breaker
-from llm.endpoint import Endpoint
 from llm.failure import Failure, too_slow
 from llm.reply.incoming import Incoming, Reply, Usage
-from llm.reply.reasoning import CLOSED_UNOPENED, Thoughts
-from llm.reply.text import ReplyText
-from llm.request.negotiation import Negotiation
+from llm.reply.text import CLOSED_UNOPENED, ReplyText, Thoughts
+from llm.request.fields import Negotiation
 from llm.scripted import ScriptedModel
 from llm.tool_calls import WrittenCall
-from llm.transport import ModelServer, completions_url, is_loopback
+from llm.transport import Endpoint, ModelServer, completions_url, is_loopback
 from tools.tool import Tool
 
 __all__ = ["ALLOW_REMOTE_MODELS", "BUILT_IN_MODEL", "Endpoint", "Models", "Reply", "Retry", "Usage", "WrittenCall"]

@@ -15,8 +15,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import ConfigDict, model_validator
 
 from llm.failure import Failure
-from llm.reply.body import Ending, ReplyBody
-from llm.reply.extras import PROVIDER
+from llm.reply.body import PROVIDER, Ending, ReplyBody
 from llm.request.fields import changed
 from llm.request.messages import normalised
 from llm.transport import ModelServer, read_rest
@@ -49,7 +48,9 @@ class EndpointChat(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
-        payload = changed(self._get_request_payload(messages, stop=stop, **options), changes)
+        payload = self._get_request_payload(messages, stop=stop, **options)
+        if changes:
+            payload = changed(payload, changes)
         body = ReplyBody()
         try:
             async with self.server.post(payload) as blocks:

@@ -11,9 +11,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents.roster import ROUTER
-from agents.thread.compaction import NOTE_PREFIX
 from agents.thread.conversation import hidden_message, subtask_request
-from agents.thread.plans import next_subtask, plan_note, plan_summary, progress
+from agents.thread.plans import NOTE_PREFIX, next_subtask, plan_note, plan_summary, progress
 from context import Context, context_of
 from state import AgentState
 from tools.attempt_completion import ATTEMPT_COMPLETION

@@ -17,8 +17,7 @@ from agents.classification import CLASSIFICATION_SCHEMA, Classification, classif
 from agents.classification_cache import ClassificationCache
 from agents.model_call import Writer, call_model
 from agents.roster import ALONE, BY_LABEL, ROUTER
-from agents.thread.conversation import last_request, spoken
-from agents.thread.entry import enter
+from agents.thread.conversation import enter, last_request, spoken
 from context import Context, context_of
 from errors import ModelError
 from prompts.render import classifier_prompt

@@ -13,17 +13,16 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents import custom_events
+from agents.compaction import CHARS_PER_TOKEN, compact, is_cut_by_server, reading_of, recompact, size_of
 from agents.replies.ask_model import Said, ask
 from agents.replies.compiled_edit import ids_of
 from agents.replies.dispatch import Step, end_of_turn, go_on, judge
 from agents.roster import Agent, agents_of
-from agents.summary import compact, recompact
-from agents.thread.compaction import CHARS_PER_TOKEN, is_cut_by_server, reading_of, size_of
 from agents.thread.conversation import current_agent, current_subtask, readable, visible
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
-from llm.reply.extras import kept_extras
+from llm.reply.body import kept_extras
 from prompts.instructions import instruction_files
 from prompts.render import Prompt, agent_prompt
 from prompts.size import prompt_size

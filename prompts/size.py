@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from errors import ConfigurationError
@@ -43,6 +44,7 @@ def chosen_size(word: str) -> ChosenSize:
     raise ConfigurationError(f"'{word}' is no size of prompts: use {', '.join(get_args(ChosenSize))}.")
 
 
+@lru_cache(maxsize=256)
 def prompt_size(chosen: ChosenSize, model: str) -> PromptSize:
     """Return the size that the operator chose; for `auto`, the one that fits the model's name: unknown is guided."""
     if chosen != "auto":

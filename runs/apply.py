@@ -16,8 +16,7 @@ from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.events import Event
 from storage.tables.runs import Run
-from wire.chunks import PLAN_APPROVAL
-from wire.frames import pack
+from wire.chunks import PLAN_APPROVAL, pack
 from wire.protocol import HitlDecision, PlanDecision, ToolResult
 
 

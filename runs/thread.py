@@ -9,10 +9,11 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.types import Command
 
+from agents.thread.conversation import open_calls
 from agents.thread.tool_messages import Answer, plan_text, question_text, switch_text, tool_text, unmade_edit_text
 from json_text import storable
 from policy.verdicts.sanitize import cap, clean_result
-from state import open_calls, tool_message, tool_message_id
+from state import tool_message, tool_message_id
 from storage.tables.calls import CallRecord
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run

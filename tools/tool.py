@@ -141,7 +141,7 @@ class Tool:
             named = [(arguments.get(name), reach) for name, reach in self.globs.items()]
         return [(value, reach) for value, reach in named if isinstance(value, str)]
 
-    @property
+    @cached_property
     def declaration(self) -> dict[str, Any]:
         """The tool in the form of OpenAI's `tools` parameter."""
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +20,6 @@ from agents.thread.conversation import answered_tools, last_request
 from context import Context
 from errors import ModelError
 from llm.chat_model import Reply, WrittenCall
-from llm.reply.lead_in import asks_to_show_call
 from llm.tool_calls import written_call
 from prompts.render import Prompt
 from tools.attempt_completion import ATTEMPT_COMPLETION
@@ -39,6 +39,17 @@ _REPROMPTS: dict[Missing, str] = {
 _HOW = (
     " Use the tool interface; where you have none, reply with nothing but one JSON object: "
     '{"name": "the tool", "arguments": {"its": "arguments"}}'
+)
+
+_ASKS_TO_SHOW = tuple(
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        r"\b(?:show|example|sample|document|explain|describe|what|how|docs|documentation|readme|format|syntax|quote|print"
+        r"|repeat|give me)\b.{0,80}\b(?:tool|function)[ -]?calls?\b",
+        r"\b(?:tool|function)[ -]?calls?\b.{0,80}\b(?:look|format|syntax|example|sample|written|json|mean|work)\b",
+        r"\b(?:покажи|пример|объясни|опиши|формат|как|что|выглядит|процитируй|приведи)\b.{0,80}\bвызов\w*",
+        r"\bвызов\w*.{0,80}\b(?:выглядит|формат|пример|json|работает|значит)\b",
+    )
 )
 
 
@@ -194,6 +205,11 @@ def _plan_call(arguments: dict[str, Any]) -> WrittenCall:
 def _reprompt_message(missing: Missing) -> HumanMessage:
     """The last message, not a part of the system prompt, so that the server's prompt cache stays valid."""
     return HumanMessage(_REPROMPTS[missing] + _HOW, additional_kwargs={"hidden": True, "reprompt": True})
+
+
+def asks_to_show_call(request: str) -> bool:
+    """Whether a user wants to see what a call looks like: then a call in the answer is only shown."""
+    return any(pattern.search(request) for pattern in _ASKS_TO_SHOW)
 
 
 class _Shown:

@@ -1,4 +1,4 @@
-"""The part of a thread that an agent reads, with tool results marked as data.
+"""The part of a thread that an agent reads, with tool results marked as data, and its repair at the start of a turn.
 
 Scenarios such as S20: docs/scenarios.md.
 """
@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import ToolCall as WrittenToolCall
+from langgraph.types import Overwrite
 
 from agents.roster import ALONE, ROSTER, Agent
+from agents.thread.plans import NOTE_PREFIX, plan_note
+from agents.thread.tool_messages import tool_text
 from routing.terse import Spoken
-from state import AgentState
+from state import AgentState, tool_message
 from tools.catalog import BY_NAME
 
 _FENCE_END = re.compile(r"<\s*/\s*(?=tool_result)", re.IGNORECASE)
@@ -114,3 +118,41 @@ def answered_tools(messages: Sequence[BaseMessage]) -> set[str]:
         if isinstance(message, AIMessage):
             names |= {call["name"] for call in message.tool_calls}
     return names
+
+
+def enter(state: AgentState) -> dict[str, Any]:
+    """Close what the last turn left open: its calls, its counters, and a plan that was executing (S13, S24).
+
+    The server settles calls and counters itself, with what its tables know; LangGraph Studio and notebooks send nothing
+    but the message.
+    """
+    messages = list(state.get("messages", []))
+    if not messages or not is_said_by_user(messages[-1]):
+        return {}
+    update: dict[str, Any] = {}
+    if (state.get("turn") or {}).get("model_calls"):
+        update["turn"] = {}
+    before, request = messages[:-1], messages[-1]
+    added: list[AnyMessage] = []
+    for call in open_calls(before):
+        content = tool_text({"ended_by": "message", "undecided": True})
+        added.append(tool_message(str(call["id"]), call["name"], content))
+        update["round"] = []
+    plan = state.get("plan")
+    if plan:
+        added.append(hidden_message(f"{NOTE_PREFIX}{plan['plan_id']}", plan_note(plan, "cancelled")))
+        update["plan"] = None
+    if added:
+        update["messages"] = Overwrite([*before, *added, request])
+    return update
+
+
+def open_calls(messages: Sequence[AnyMessage]) -> list[WrittenToolCall]:
+    """The calls of the last assistant message that have no ToolMessage yet."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            answered.add(message.tool_call_id)
+        elif isinstance(message, AIMessage):
+            return [call for call in message.tool_calls if call["id"] not in answered]
+    return []

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+NOTE_PREFIX = "plan-note:"
+"""Begins the id of the message that says what became of a plan."""
 NOTE_RESULT_CHARS = 500
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.auth import RestVia
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
 from runs.decision.view import Request

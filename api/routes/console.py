@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import OpenEngine
 from api.pages.cookies import COOKIE, LOGIN_HOURS, new_login
 from api.pages.files import INDEX, send_file

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from errors import BadRequest
 from runs.fork import fork

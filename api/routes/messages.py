@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import owner_of, via_of
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import OpenEngine, refusals
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from agents.roster import ROSTER
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import OpenEngine, Owner, refusals
 from errors import AgentUnknown
 from json_text import storable

@@ -10,7 +10,7 @@ from datetime import datetime
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
-from api.body.json_body import JsonRoute
+from api.body import JsonRoute
 from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
 from api.routes.conversation import stored_message
 from api.streaming import log, stream

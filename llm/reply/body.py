@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from json_text import check_weight
 from llm.failure import Failure, is_too_long, refused, unreadable
-from llm.reply.extras import add_extras
 from llm.tool_calls import written_call
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -18,6 +17,12 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 _READ_OF_CALL = frozenset({"id", "type", "index", "function"})
 _READ_OF_FUNCTION = frozenset({"name", "arguments"})
+PROVIDER = "provider"
+"""The key of a message's `additional_kwargs` that keeps a provider's extras, and the model that they belong to."""
+_WRITTEN_IN_PIECES = frozenset(
+    {"text", "thinking", "summary", "data", "signature", "content", "reasoning", "reasoning_content", "thought"}
+)
+_WHOLE = frozenset({"type", "id", "format", "index", "name", "role"})
 
 
 @dataclass
@@ -221,3 +226,48 @@ def _reported(error: Any) -> Failure:
         if isinstance(status, int | str) and str(status).isdecimal() and 400 <= int(status) <= 599:
             return refused(int(status), said)
     return refused(400 if is_too_long(said) else 502, said)
+
+
+def add_extras(extras: dict[str, Any], piece: Mapping[str, Any], known: Collection[str]) -> None:
+    """Join into `extras` whatever of a delta is neither known nor empty."""
+    for key, value in piece.items():
+        if key not in known and value not in (None, "", [], {}):
+            extras[key] = _joined(extras.get(key), value, key)
+
+
+def kept_extras(model: str, message: Mapping[str, Any], calls: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What an assistant message keeps of its provider, as `additional_kwargs`; `calls` are the extras by call id."""
+    beside = {call_id: dict(extras) for call_id, extras in calls.items() if extras}
+    return {PROVIDER: {"model": model, "message": dict(message), "calls": beside}} if message or beside else {}
+
+
+def reasoning_of(extras: Mapping[str, Any]) -> str:
+    """The thoughts that stand beside a reply, as text; "" when there are none."""
+    return next((extras[key] for key in ("reasoning_content", "reasoning") if isinstance(extras.get(key), str)), "")
+
+
+def _joined(before: Any, value: Any, key: str) -> Any:
+    if isinstance(before, str) and isinstance(value, str):
+        return before + value if key not in _WHOLE else value
+    if isinstance(before, dict) and isinstance(value, dict):
+        return before | {
+            name: _joined(before.get(name), item, name) for name, item in value.items() if item is not None
+        }
+    if isinstance(value, list):
+        items = list(before) if isinstance(before, list) else []
+        for item in value:
+            _add_item(items, item)
+        return items
+    return value
+
+
+def _add_item(items: list[Any], item: Any) -> None:
+    """Append a list's item, or join it to the one that it continues."""
+    if isinstance(item, dict) and items and isinstance(items[-1], dict):
+        last = items[-1]
+        same_index = "index" in item and item["index"] == last.get("index")
+        goes_on = "index" not in item and item.get("type") == last.get("type") and not last.get("signature")
+        if (same_index or goes_on) and _WRITTEN_IN_PIECES & item.keys():
+            items[-1] = _joined(last, item, "")
+            return
+    items.append(item)

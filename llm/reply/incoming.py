@@ -9,10 +9,9 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from llm.failure import unreachable, unreadable
-from llm.reply.extras import PROVIDER, reasoning_of
-from llm.reply.reasoning import Thoughts
+from llm.reply.body import PROVIDER, reasoning_of
 from llm.reply.repairs import repaired_calls
-from llm.reply.text import PROXY_ERROR, ReplyText
+from llm.reply.text import PROXY_ERROR, ReplyText, Thoughts
 from llm.tool_calls import WrittenCall, written_call
 from tools.tool import Tool
 
@@ -119,7 +118,8 @@ class Incoming:
             replace(written_call(*parts), extras=self.call_extras.get(str(index), {}))
             for index, parts in sorted(self.calls.items())
         ]
-        found, repairs = repaired_calls(native or text.calls, tools)
+        written = native or text.calls
+        found, repairs = repaired_calls(written, tools) if written else ([], [])
         calls, cut = (found, []) if not native or finish != "length" else ([], found)
         if not found and not text.text.strip() and not (may_be_empty and finish != "length"):
             raise unreadable("an empty reply")

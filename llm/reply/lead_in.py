@@ -81,20 +81,3 @@ def announces_call(lead: str) -> bool:
         return False
     end = " ".join(_SENTENCE_END.split(lead)[-2:])
     return bool(_ANNOUNCES.search(end) or _DOES_NOW.search(end) or _ONLY_ASSENT.fullmatch(lead))
-
-
-_ASKS_TO_SHOW = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        r"\b(?:show|example|sample|document|explain|describe|what|how|docs|documentation|readme|format|syntax|quote|print"
-        r"|repeat|give me)\b.{0,80}\b(?:tool|function)[ -]?calls?\b",
-        r"\b(?:tool|function)[ -]?calls?\b.{0,80}\b(?:look|format|syntax|example|sample|written|json|mean|work)\b",
-        r"\b(?:покажи|пример|объясни|опиши|формат|как|что|выглядит|процитируй|приведи)\b.{0,80}\bвызов\w*",
-        r"\bвызов\w*.{0,80}\b(?:выглядит|формат|пример|json|работает|значит)\b",
-    )
-)
-
-
-def asks_to_show_call(request: str) -> bool:
-    """Whether a user wants to see what a call looks like: then a call in the answer is only shown."""
-    return any(pattern.search(request) for pattern in _ASKS_TO_SHOW)

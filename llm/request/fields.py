@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from llm.failure import Failure
 from llm.request.messages import as_text, one_call_each, with_short_ids, without_system
 
 Json = dict[str, Any]
@@ -21,6 +22,7 @@ _FORM_UNLIKELY = re.compile(
     r"model.{0,60}(not exist|not found|unknown|no access)|polic(y|ies)|safety|moderation|billing|credit|quota"
     r"|api key|permission|not allowed to|account"
 )
+_SYSTEM = r"system[ _-]?(role|message|prompt|instruction)|role.{0,40}\bsystem|['\"`]system|developer|s\[0\]\.role"
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,6 @@ def _signs(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
-_SYSTEM = r"system[ _-]?(role|message|prompt|instruction)|role.{0,40}\bsystem|['\"`]system|developer|s\[0\]\.role"
-
 CHANGES: tuple[Change, ...] = (
     Change("short_ids", _signs(r"length of 9|tool call id (was|must)"), _has_calls, with_short_ids),
     Change("any_signature", _signs(r"thought_signature"), _lacks("extra_content", _calls), _fill_signatures),
@@ -210,3 +210,34 @@ def _extras(payload: Json) -> list[str]:
 def _leave_out(payload: Json, key: str) -> None:
     for part in [*payload["messages"], *_calls(payload)]:
         part.pop(key, None)
+
+
+class Negotiation:
+    """What is changed in the requests of one call, because of refusals of this or of an earlier one."""
+
+    def __init__(self, known: Collection[str]) -> None:
+        self.names = set(known)
+        self.lasting: set[str] = set(known)
+        """What is remembered when the call succeeds."""
+        self.last = ""
+        self.cause: Failure | None = None
+        """The refusal that guessing began with; it is what the user is told when no guess helps."""
+
+    def learn(self, failure: Failure) -> bool:
+        """Change the next request after a refusal; False when there is nothing left to change."""
+        if failure.refusal is None or failure.sent is None:
+            return False
+        status = failure.error.details.get("status")
+        named = named_change(failure.refusal, failure.sent, self.names)
+        guess = None
+        if named is None and status in (400, 422):
+            guess = guessed_change(failure.refusal, failure.sent, self.names)
+        if named is None and guess is None:
+            return False
+        self.last = named or guess or ""
+        self.names.add(self.last)
+        if guess is not None:
+            self.cause = self.cause or failure
+        if named is not None or guess != "no_tools":
+            self.lasting.add(self.last)
+        return True

@@ -20,8 +20,7 @@ from storage.database import Transaction
 from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
-from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
-from wire.frames import pack
+from wire.chunks import call_digest, chunks_of_interrupt, done_chunk, pack
 from wire.protocol import Chunk, Outcome, error_chunk
 
 

@@ -17,8 +17,7 @@ from storage.tables import events, messages, plans, runs, sessions, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
-from wire.chunks import assistant_message, done_chunk
-from wire.frames import pack
+from wire.chunks import assistant_message, done_chunk, pack
 from wire.protocol import Chunk, error_chunk
 
 NOT_STARTED = "The user cancelled the run before this call was started. It was not run."

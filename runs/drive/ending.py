@@ -15,8 +15,7 @@ from storage.database import patiently
 from storage.tables import audit, events, runs, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
-from wire.chunks import done_chunk
-from wire.frames import pack
+from wire.chunks import done_chunk, pack
 from wire.protocol import Chunk, Outcome, error_chunk
 
 GIVEN_UP = "given_up"

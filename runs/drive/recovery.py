@@ -18,7 +18,7 @@ from runs.drive.ending import cancelled, given_up
 from runs.engine import Engine
 from storage.tables import calls, events, runs, workers
 from storage.tables.runs import Run
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import Status
 
 PAUSE_S = 0.5

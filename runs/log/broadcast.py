@@ -12,7 +12,7 @@ from runs.log.feed import READ_CHARS, Feed
 from storage.database import Database, patiently
 from storage.tables import events, sessions
 from storage.tables.events import Event
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import Status
 
 FALLBACK_POLL_S = 5.0

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from storage.tables.events import Addition, Event
 from storage.tables.runs import Run
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import AssistantMessage, Chunk
 
 GATHER_S = 0.4

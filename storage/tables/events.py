@@ -17,7 +17,7 @@ MAX_READ_CHARS = 8_388_608
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Event:
-    """One event: its number, the request that it answers, and its chunk packed by `wire.frames`."""
+    """One event: its number, the request that it answers, and its chunk packed by `wire.chunks`."""
 
     seq: int
     request_id: str

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agents.thread.compaction import (
+from agents.compaction import (
     clear_results,
     estimate_tokens,
     join,

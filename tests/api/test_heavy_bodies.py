@@ -9,9 +9,8 @@ import threading
 import httpx
 import pytest
 
-from api.body.parser import PARSED_HERE_BYTES, BodyParser
-from api.body.reading import Unreadable
-from json_text import MAX_DEPTH, MAX_VALUES, UnfitJSON, check_weight
+from api.body import PARSED_HERE_BYTES, BodyParser
+from json_text import MAX_DEPTH, MAX_VALUES, UnfitJSON, Unreadable, check_weight
 from tests.ide import STREAM, request_body, user_message
 from tests.openai_stub import OpenAIStub
 from tests.running import talking

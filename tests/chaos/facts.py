@@ -13,7 +13,7 @@ import psycopg
 
 from tests.chaos.ide import SurvivingIde
 from tests.ide import Chunk
-from wire.frames import unpack
+from wire.chunks import unpack
 
 
 @dataclass

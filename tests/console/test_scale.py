@@ -24,8 +24,7 @@ from tests.console.test_browser import open_session, write
 from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import KEY, api_client
-from wire.chunks import assistant_message
-from wire.frames import pack
+from wire.chunks import assistant_message, pack
 
 pytestmark = needs_browser
 SESSIONS, MESSAGES = 5000, 3000

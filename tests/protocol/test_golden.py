@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from json_text import storable, to_json
-from wire.frames import frame, pack, unpack
+from wire.chunks import frame, pack, unpack
 from wire.protocol import MESSAGES, AnyChunk, AssistantMessage, Chunk, PlanDecision
 
 ROOT = Path(__file__).parents[2]

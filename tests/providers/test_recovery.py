@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from llm.chat_model import Endpoint, Models
-from llm.reply.extras import kept_extras
+from llm.reply.body import kept_extras
 from nodes.specialist import ENDED_SILENTLY
 from tests.providers.conversation import DONE, LIST, READ, WRITE, converse
 from tests.providers.provider import Json, Provider, Style

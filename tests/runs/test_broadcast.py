@@ -11,7 +11,7 @@ from storage.tables import events, sessions
 from storage.tables.events import Event
 from tests.databases import PostgresServer
 from tests.runs.opened import opened
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import AssistantMessage
 
 

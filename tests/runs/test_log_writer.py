@@ -21,7 +21,7 @@ from tests.chaos.facts import check_view, table_log
 from tests.databases import PostgresServer
 from tests.ide import Chunk
 from tests.runs.opened import Client, opened
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import AssistantMessage
 
 STREAMS = 20

@@ -21,7 +21,7 @@ from storage.tables import events, messages, runs, sessions
 from storage.tables.runs import Run
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until
-from wire.frames import pack
+from wire.chunks import pack
 from wire.protocol import AssistantMessage, UserMessage
 
 LONG = '#script\n[{"repeat": "word ", "times": 40, "delay": 0.02}]\nGo.'

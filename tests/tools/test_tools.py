@@ -38,7 +38,9 @@ def test_all_in_the_order_of_the_protocol() -> None:
 def test_further_tools_are_offered_only_where_the_client_declares_them(agent: Agent) -> None:
     offered = {tool.name for tool in agent.offered()}
     assert "glob" not in offered
-    assert {tool.name for tool in agent.offered(declared=["edit_file", "glob", "other"])} - offered == {"glob"}
+    assert {tool.name for tool in agent.offered(declared=frozenset({"edit_file", "glob", "other"}))} - offered == {
+        "glob"
+    }
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
@@ -47,7 +49,7 @@ def test_edits_are_offered_to_every_agent_that_reads_and_writes_files(agent: Age
     for part in ("read_file", "write_file"):
         without = replace(agent, tools=agent.tools - {part})
         assert "edit_file" not in {tool.name for tool in without.offered()}
-        assert ("edit_file" in {tool.name for tool in without.offered(declared=["edit_file"])}) is (
+        assert ("edit_file" in {tool.name for tool in without.offered(declared=frozenset({"edit_file"}))}) is (
             agent.writes != "none"
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm.reply.lead_in import asks_to_show_call
+from agents.replies.ask_model import asks_to_show_call
 from llm.reply.text import ReplyText
 from tools.catalog import TOOLS
 

@@ -1,6 +1,6 @@
 """The parser process: reads bodies from its standard input and writes their values, until the input ends.
 
-Started by `api.body.parser` as `python -I -S`: in a process of its own, because a thread would hold the lock of the
+Started by `api.body` as `python -I -S`: in a process of its own, because a thread would hold the lock of the
 interpreter while it builds a tree.
 """
 
@@ -11,9 +11,9 @@ import struct
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from api.body.reading import Unreadable, read_json
+from json_text import Unreadable, read_json
 
 HEAD = struct.Struct(">?Q")
 """Before each message: whether it is a value, and its bytes. A request is never one."""
