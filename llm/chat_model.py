@@ -185,6 +185,7 @@ class Models:
                         temperature=temperature,
                         json_schema=json_schema,
                         tool_choice=tool_choice,
+                        several_calls=several_calls,
                         text_calls=text_calls,
                         may_be_empty=may_be_empty,
                         on_text=on_text,

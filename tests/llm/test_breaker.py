@@ -13,6 +13,7 @@ from llm.breaker import Breaker
 from llm.chat_model import Models, Retry
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub
+from tools.catalog import TOOLS
 
 ASK: list[BaseMessage] = [HumanMessage("hello")]
 PAUSE_S = 15.0
@@ -146,6 +147,15 @@ async def test_the_fallback_answers_for_a_server_that_fails(stub: OpenAIStub, ma
     assert [request["body"]["model"] for request in stub.requests] == ["m", "other", "m", "other", "other"]
     assert [(retry.code, retry.delay_s) for retry in told] == [("llm_unavailable", 0.0)] * 3
     assert (models.breaker.state, other.breaker.state) == ("open", "closed")
+
+
+async def test_the_fallback_is_asked_the_same(stub: OpenAIStub, make_models: MakeModels) -> None:
+    models = make_models(max_retries=0, fallback=make_models(model="other", max_retries=0))
+    stub.script([{"status": 500}, {"text": "one"}])
+    await models.reply(ASK, tools=TOOLS, several_calls=True, tool_choice="auto", temperature=0.1)
+    first, second = (request["body"] for request in stub.requests)
+    assert {**first, "model": "other"} == second
+    assert "parallel_tool_calls" not in second
 
 
 @pytest.mark.parametrize("reply", [{"status": 413}, {"status": 401}], ids=str)
