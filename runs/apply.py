@@ -9,7 +9,8 @@ from runs import thread
 from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.supersede import overdue_calls
 from runs.decision.view import Request, View
-from runs.engine import Known
+from runs.engine import Engine, Known
+from runs.run_end import store_end
 from storage.database import Transaction
 from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions
 from storage.tables.audit import AuditEntry
@@ -67,7 +68,7 @@ async def _call(tx: Transaction, view: View, call_id: str) -> CallRecord | None:
     return found or await calls.find(tx, view.session.id, call_id)
 
 
-async def apply(tx: Transaction, view: View, request: Request, effects: Effects, worker: int) -> Applied | None:
+async def apply(engine: Engine, tx: Transaction, view: View, request: Request, effects: Effects) -> Applied | None:
     """Write everything that was decided on this view; None when another request has created the session meanwhile."""
     session_id = request.session_id
     if effects.creates_session and not await sessions.create(tx, session_id, request.owner or ""):
@@ -84,11 +85,11 @@ async def apply(tx: Transaction, view: View, request: Request, effects: Effects,
         await sessions.set_agent(tx, session_id, agent.agent, agent.chosen_by, switches=agent.switches)
     for rule in effects.rules:
         await rules.add(tx, session_id, rule)
-    if effects.ends_run is not None:
-        await runs.end_paused(tx, session_id, effects.ends_run)
+    if effects.ends_run is not None and view.run is not None:
+        await store_end(tx, engine, view.run, "cancelled", effects.ends_run.outcome, effects.ends_run.code)
     if effects.cancels_run and view.run is not None:
         await runs.request_cancel(tx, view.run)
-    run, graph_input = await _claim(tx, view, request, effects, worker)
+    run, graph_input = await _claim(tx, view, request, effects, engine.worker)
     await messages.append(tx, session_id, effects.messages)
     if effects.audit:
         await audit.append(tx, session_id, [_with_origin(entry, request) for entry in effects.audit])

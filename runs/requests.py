@@ -90,7 +90,7 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
                 engine.refuse_while_draining()
             if isinstance(effects.claims, StartRun) and request.owner is not None:
                 engine.load.check_runs(request.owner)
-            applied = await apply(tx, view, request, effects, engine.worker)
+            applied = await apply(engine, tx, view, request, effects)
             if applied is None:
                 continue
             done.append((effects, applied))

@@ -13,7 +13,6 @@ from storage.tables.calls import CallRecord
 from storage.tables.messages import MessageRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.rules import SessionRule
-from storage.tables.runs import RunStatus
 from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome
 
@@ -63,6 +62,14 @@ class ResumeRun:
 
 
 @dataclass(frozen=True)
+class RunEnd:
+    """A paused run ends without being resumed: the outcome of its turn, and why."""
+
+    outcome: Outcome
+    code: str
+
+
+@dataclass(frozen=True)
 class Confirmation:
     """A decision that stands: what the status chunk and the REST twin say about it."""
 
@@ -89,7 +96,7 @@ class Effects:
     rules: tuple[SessionRule, ...] = ()
     messages: tuple[MessageRecord, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
-    ends_run: RunStatus | None = None
+    ends_run: RunEnd | None = None
     """How the paused run ends."""
     claims: StartRun | ResumeRun | None = None
     cancels_run: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runs.decision.effects import NO_USAGE, AgentChange, Effects
+from runs.decision.effects import NO_USAGE, AgentChange, Effects, RunEnd
 from runs.decision.view import View
 from runs.thread import tool_record
 from storage.tables.audit import AuditEntry
@@ -25,6 +25,11 @@ _CALL_ENDS: dict[EndedBy, tuple[CallState, CallState]] = {
     "expiry": ("expired", "failed"),
 }
 """The state of a call that was pending, and of one whose result was awaited."""
+_RUN_ENDS: dict[EndedBy, RunEnd] = {
+    "message": RunEnd("cancelled", "superseded"),
+    "cancel": RunEnd("cancelled", "cancelled"),
+    "expiry": RunEnd("failed", "approval_expired"),
+}
 _PLAN_ENDS: dict[EndedBy, str] = {"message": "superseded", "cancel": "cancelled", "expiry": "superseded"}
 
 
@@ -55,7 +60,7 @@ def end_round(view: View, ended_by: EndedBy, now: str) -> Effects:
         audit=entries,
         plan=plan,
         agent=agent,
-        ends_run="cancelled",
+        ends_run=_RUN_ENDS[ended_by],
     )
 
 

@@ -13,11 +13,12 @@ from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from runs.log.run_log import join_deltas
+from runs.run_end import store_end
 from runs.thread import tool_record
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
-from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions, webhooks
+from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk, pack
@@ -38,9 +39,7 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         await _store_plans(tx, run, recorder)
         await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
         await saver.store(tx)
-        if engine.settings.webhook_url is not None:
-            await webhooks.announce(tx, run, outcome, recorder.failure, records)
-        await runs.close(tx, run, status, recorder.failure)
+        await store_end(tx, engine, run, status, outcome, recorder.failure, records)
     engine.broadcast.publish(run.session_id, stored)
     recorder.count(outcome, records)
 

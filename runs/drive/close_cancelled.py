@@ -10,10 +10,11 @@ from runs.drive.close import store_records, store_settled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from runs.log.run_log import join_deltas
+from runs.run_end import store_end
 from state import tool_message_id
 from storage.checkpoints import RunSaver
 from storage.database import Transaction
-from storage.tables import events, messages, plans, runs, sessions, webhooks
+from storage.tables import events, messages, plans, sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
@@ -38,9 +39,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
         told = [pack(chunk) for chunk in join_deltas([*chunks, *ending])]
         stored = await events.append(tx, run.session_id, run.request_id, told, run=run)
         await _settle(tx, run, recorder, [] if partial is None else [partial])
-        if engine.settings.webhook_url is not None:
-            await webhooks.announce(tx, run, "cancelled", "cancelled")
-        await runs.close(tx, run, "cancelled", "cancelled")
+        await store_end(tx, engine, run, "cancelled", "cancelled", "cancelled")
     engine.broadcast.publish(run.session_id, stored)
     recorder.count("cancelled")
 

@@ -11,8 +11,9 @@ from runs.decision.effects import NO_USAGE
 from runs.decision.supersede import CANCELLED
 from runs.drive.close import internal_error, store_settled
 from runs.engine import Engine
+from runs.run_end import store_end
 from storage.database import patiently
-from storage.tables import audit, events, runs, webhooks
+from storage.tables import audit, events
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import done_chunk, pack
@@ -57,9 +58,7 @@ async def end_run(engine: Engine, run: Run, ending: Ending) -> None:
         if ending.code == GIVEN_UP:
             details = {"code": ending.code, "reason": run.reason}
             await audit.append(tx, run.session_id, [AuditEntry("error", details=details)], run_id=run.id)
-        if engine.settings.webhook_url is not None:
-            await webhooks.announce(tx, run, ending.outcome, ending.code)
-        await runs.close(tx, run, ending.status, ending.code)
+        await store_end(tx, engine, run, ending.status, ending.outcome, ending.code)
     engine.broadcast.publish(run.session_id, stored)
     engine.meters.turn_ended(ending.outcome)
 
@@ -81,5 +80,5 @@ async def _end_whole(engine: Engine, run: Run, ending: Ending) -> None:
         fields = {"action": "ending_not_stored", "session": run.session_id, "run": run.id}
         _log.exception("the end of a run could not be stored in its session", extra=fields)
         async with engine.database.transaction() as tx:
-            await runs.close(tx, run, ending.status, ending.code)
+            await store_end(tx, engine, run, ending.status, ending.outcome, ending.code)
         engine.broadcast.invalidate(run.session_id)

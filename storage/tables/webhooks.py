@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,9 +38,9 @@ class Webhook:
 
 
 async def announce(
-    tx: Transaction, run: Run, outcome: str, code: str | None = None, records: Sequence[dict[str, Any]] = ()
+    tx: Transaction, run: Run, outcome: str, code: str | None = None, records: Sequence[Mapping[str, Any]] = ()
 ) -> None:
-    """Write what the end of an attempt means for the receiver, in the transaction that closes it.
+    """Write what the end or pause of a run means for the receiver, in the transaction that stores it.
 
     `records` are the calls that the run waits for. The payload holds ids, names and states, no text.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from errors import AgentRuntimeError, AgentUnknown, BadRequest, LimitReached, SessionUnknown
 from runs.decision.decide import decide
-from runs.decision.effects import Effects, ResumeRun, StartRun
+from runs.decision.effects import Effects, ResumeRun, RunEnd, StartRun
 from runs.decision.view import Cancel, ChooseAgent, Expire, Request, SessionMessage, View
 from tests.runs.views import (
     BEFORE,
@@ -131,7 +131,7 @@ def test_open_calls_are_settled_before_a_new_message_is_handled(message: Session
     }
     answered = [m.tool_call_id for m in effects.messages if m.role == "tool"]
     assert answered == ["c1", "c2", "c3", "c4"], "every call of the round has its one tool message"
-    assert effects.ends_run == "cancelled"
+    assert effects.ends_run == RunEnd("cancelled", "superseded")
     assert [e.call_id for e in effects.audit if e.event == "call_superseded"] == ["c1", "c2", "c3"]
     if isinstance(effects.claims, StartRun):
         assert journal(effects)["repair"]
@@ -243,7 +243,7 @@ def test_cancel_settles_what_is_open_and_ends_the_paused_run() -> None:
     assert effects.request_id == PAUSED.request_id, "it ends the request that the session was answering"
     assert [entry.event for entry in effects.audit] == ["cancelled"]
     assert effects.plan is not None
-    assert (effects.plan.status, effects.ends_run) == ("cancelled", "cancelled")
+    assert (effects.plan.status, effects.ends_run) == ("cancelled", RunEnd("cancelled", "cancelled"))
 
 
 def test_cancel_asks_the_worker_of_a_running_run_and_does_nothing_without_one() -> None:
@@ -257,7 +257,7 @@ def test_an_expired_approval_ends_the_turn_without_a_model() -> None:
     assert (expired.state, expired.undecided, expired.ended_by, expired.settled_at) == ("expired", True, "expiry", NOW)
     assert effects.messages[0].content.startswith("Nobody approved this call in time.")
     assert told(effects) == [("error", "approval_expired"), ("done", "failed")]
-    assert (effects.ends_run, effects.claims) == ("cancelled", None)
+    assert (effects.ends_run, effects.claims) == (RunEnd("failed", "approval_expired"), None)
     assert [(entry.event, entry.actor) for entry in effects.audit] == [("approval_expired", "clock")]
 
 

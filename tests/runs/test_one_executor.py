@@ -11,10 +11,13 @@ WRITES = {
     "plans": {"add", "store"},
     "rules": {"add"},
     "runs": {"start", "resume", "end_paused", "request_cancel", "close", "take_over"},
+    "webhooks": {"announce"},
     "sessions": {"create", "touch", "set_agent"},
 }
 """The functions of `storage/tables/` that a decision leads to."""
 EXECUTOR = "runs/apply.py"
+RUN_END = "runs/run_end.py"
+"""Where every run ends, and the receiver of webhooks is told."""
 ATTEMPTS = ("runs/drive/",)
 """What an attempt leaves behind when it ends: it is no request, and fenced by its number."""
 COPIES = {"api/routes/sessions.py": {"create"}, "runs/fork.py": {"create", "touch", "set_agent"}}
@@ -35,6 +38,12 @@ def written() -> dict[str, set[str]]:
 
 def test_requests_are_written_by_one_executor() -> None:
     found = {name: made for name, made in written().items() if not name.startswith(ATTEMPTS)}
-    assert found.pop(EXECUTOR) >= {"move", "store", "set_agent", "start", "resume", "end_paused", "request_cancel"}
+    assert found.pop(RUN_END) == {"close", "end_paused", "announce"}
+    assert found.pop(EXECUTOR) >= {"move", "store", "set_agent", "start", "resume", "request_cancel"}
     others = {name: made - COPIES.get(name, set()) for name, made in found.items()}
     assert {name: made for name, made in others.items() if made} == {}
+
+
+def test_runs_end_and_are_announced_in_one_place() -> None:
+    ending = {name for name, made in written().items() if made & {"close", "end_paused", "announce"}}
+    assert ending == {RUN_END}

@@ -130,6 +130,50 @@ def test_each_end_is_told_once_and_signed(db_url: str, stub: OpenAIStub, receive
         assert 'agent_runtime_webhooks_total{result="delivered"} 3.0' in counted
 
 
+END_WHILE_WAITING: dict[str, tuple[Callable[[Ide], Any], tuple[str, str, str]]] = {
+    "a cancel": (lambda ide: ide.client.post("/sessions/s/cancel"), ("turn.ended", "cancelled", "cancelled")),
+    "a new message": (lambda ide: ide.say("Something else"), ("turn.ended", "cancelled", "superseded")),
+    "a switch": (
+        lambda ide: ide.send({"type": "switch_agent", "agent_type": "ask"}),
+        ("turn.ended", "cancelled", "superseded"),
+    ),
+    "a switch over REST": (
+        lambda ide: ide.client.post("/agents/s/switch", json={"target_agent": "ask", "reason": "I say so"}),
+        ("turn.ended", "cancelled", "superseded"),
+    ),
+    "the deletion": (lambda ide: ide.client.delete("/sessions/s"), ("turn.ended", "cancelled", "cancelled")),
+}
+
+
+@pytest.mark.parametrize("ending", END_WHILE_WAITING)
+def test_a_turn_that_ends_while_it_waits_is_told(
+    ending: str, db_url: str, stub: OpenAIStub, receiver: Receiver
+) -> None:
+    end, expected = END_WHILE_WAITING[ending]
+    stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}, {"text": "Another answer."}])
+    with talking(db_url, stub, **settings(receiver)) as client:
+        ide = Ide(client, 2, session_id="s")
+        ide.say("Write")
+        wait_for(lambda: len(receiver.got) == 1)
+        end(ide)
+        wait_for(lambda: len(receiver.got) >= 2)
+        told = [(event["event"], event["outcome"], event["code"]) for event in receiver.events()]
+    assert told[0] == ("approval.waiting", "awaiting_approval", None)
+    assert expected in told[1:]
+    assert receiver.events()[0]["run_id"] in {event["run_id"] for event in receiver.events()[1:]}
+
+
+def test_a_turn_whose_approval_expires_is_told(db_url: str, stub: OpenAIStub, receiver: Receiver) -> None:
+    stub.script([{"tool": "write_file", "args": WRITE, "id": "c1"}])
+    with talking(db_url, stub, **settings(receiver, approval_expiry_hours=0.0001)) as client:
+        Ide(client, 2, session_id="s").say("Write")
+        wait_for(lambda: len(receiver.got) == 2)
+    assert sorted((event["event"], event["code"]) for event in receiver.events()) == [
+        ("approval.waiting", None),
+        ("turn.failed", "approval_expired"),
+    ]
+
+
 @pytest.mark.parametrize("status", [500, 301, 404])
 def test_what_is_not_delivered_is_tried_again(
     status: int, stub: OpenAIStub, receiver: Receiver, tmp_path: Path
