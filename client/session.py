@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,12 @@ SILENCE_TIMEOUT_S = 60.0
 """The server comments every 15 seconds: after four missing comments the connection counts as dead."""
 MAX_RECONNECTS = 5
 MAX_REPEATS = 3
+_TOKENS = {
+    "prompt": "prompt tokens",
+    "cached": "cached prompt tokens",
+    "completion": "completion tokens",
+    "total": "tokens",
+}
 _CHUNK: TypeAdapter[Chunk] = TypeAdapter(AnyChunk)
 
 
@@ -267,3 +273,20 @@ def _refusal(response: httpx.Response) -> ServerRefused:
     else:
         sentence = f"The server answered with the status {status}."
     return ServerRefused(sentence, status_code=status, error_code=code, retry_after_s=retry_after_s)
+
+
+def session_cost(session: Session) -> list[tuple[str, str]]:
+    """Sum up the model calls of a session as (name, figure); raises what the server refuses."""
+    found = session.get(f"/sessions/{session.id}/model-calls").get("model_calls")
+    calls = [call for call in found if isinstance(call, dict)] if isinstance(found, list) else []
+    rows = [("requests", str(len(calls)))]
+    rows += [(name, str(sum(call.get(f"{kind}_tokens") or 0 for call in calls))) for kind, name in _TOKENS.items()]
+    return [*rows, ("cost", _price(calls))]
+
+
+def _price(calls: Sequence[Mapping[str, Any]]) -> str:
+    """The sum in USD; calls of a model without a price are named, because they are not in it."""
+    paid = [call["cost_usd"] for call in calls if isinstance(call.get("cost_usd"), (int, float))]
+    unpriced = sorted({str(call.get("model")) for call in calls if call.get("model") and call.get("cost_usd") is None})
+    parts = [f"${sum(paid):.4f}"] if paid else []
+    return ", ".join(parts + [f"no price for {name}" for name in unpriced]) or "$0.0000"

@@ -131,9 +131,7 @@ def _counted(usage: Mapping[str, Any] | None) -> UsageMetadata | None:
     prompt, completion, total = (_int(usage.get(f"{key}_tokens")) for key in ("prompt", "completion", "total"))
     if prompt is None or completion is None:
         return None
-    details = usage.get("prompt_tokens_details")
-    cached = _int(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    cached = _int(usage.get("prompt_cache_hit_tokens")) if cached is None else cached
+    cached = _cached(usage)
     counted = UsageMetadata(
         input_tokens=prompt,
         output_tokens=completion,
@@ -142,6 +140,14 @@ def _counted(usage: Mapping[str, Any] | None) -> UsageMetadata | None:
     if cached is not None:
         counted["input_token_details"] = InputTokenDetails(cache_read=cached)
     return counted
+
+
+def _cached(usage: Mapping[str, Any]) -> int | None:
+    """The prompt tokens of the server's cache, wherever a family counts them; None where it does not."""
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    places = [details.get("cached_tokens")] if isinstance(details, Mapping) else []
+    places += [usage.get(name) for name in ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens")]
+    return next((cached for cached in map(_int, places) if cached is not None), None)
 
 
 def _int(value: object) -> int | None:

@@ -69,9 +69,10 @@ async def get_model_call(
 
 
 def _shown(call: LlmCall, engine: Engine) -> dict[str, Any]:
-    """The row of a call with its price; cached prompt tokens are not kept, so it is the most that the call cost."""
+    """The row of a call with its price."""
     prices = read_prices(engine.settings.llm_prices_file)
-    paid = cost(call.model or "", call.prompt_tokens or 0, call.completion_tokens or 0, prices=prices)
+    tokens = (call.prompt_tokens or 0, call.completion_tokens or 0, call.cached_tokens or 0)
+    paid = cost(call.model or "", *tokens, prices=prices)
     return {**vars(call), "cost_usd": None if paid is None else float(paid)}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from acp.schema import AvailableCommand, AvailableCommandInput, AvailableCommandsUpdate, UnstructuredCommandInput
 
 from client.editor.calls import code
-from client.session import Session
+from client.session import Session, session_cost
 from client.turn_loop import TurnLoop
 from client.workspace.folder import Workspace
 from client.workspace.journal.journal import Journal
@@ -51,9 +51,7 @@ class SlashCommands:
         return "\n".join(f"- {escape_display(line)}" for line in report.lines())
 
     def _cost(self, _: str) -> str:
-        figures = self._session.get(f"/events/metrics/session/{self._session.id}")
-        names = ("total_requests", "total_prompt_tokens", "total_completion_tokens", "total_tokens")
-        return "\n".join(f"- {name.removeprefix('total_').replace('_', ' ')}: {figures.get(name, 0)}" for name in names)
+        return "\n".join(f"- {name}: {escape_display(figure)}" for name, figure in session_cost(self._session))
 
     def _rules(self, _: str) -> str:
         found = self._session.get(f"/sessions/{self._session.id}/rules").get("rules") or []
@@ -78,7 +76,7 @@ def available_commands() -> AvailableCommandsUpdate:
         session_update="available_commands_update",
         available_commands=[
             AvailableCommand(name="continue", description="Ask again what waits for a decision in this session"),
-            AvailableCommand(name="cost", description="Model calls and tokens of this session"),
+            AvailableCommand(name="cost", description="Model calls, tokens and price of this session"),
             AvailableCommand(name="undo", description="Put back the files that the last turn changed"),
             AvailableCommand(name="redo", description="Take back the last undo"),
             AvailableCommand(name="rules", description="What this session may do without asking"),

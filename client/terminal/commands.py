@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client.session import Session
+from client.session import Session, session_cost
 from client.terminal.display import Display
 from client.terminal.history_view import history_lines
 from client.terminal.text import entries, shown
@@ -43,7 +43,7 @@ class Commands:
             "/undo": ("put back the files that the last turn changed", lambda _: self._undo(redo=False)),
             "/redo": ("take back the last undo", lambda _: self._undo(redo=True)),
             "/plan": ("the last plan of this session", self._plan),
-            "/cost": ("model calls and tokens of this session", self._cost),
+            "/cost": ("model calls, tokens and price of this session", self._cost),
             "/rules": ("what this session may do without asking, because you said so", self._rules),
             "/policy": ("COMMAND: what the policy says of a shell command; nothing runs", self._policy),
             "/quit": ("leave", self._help),
@@ -101,10 +101,7 @@ class Commands:
             self._display.note("There was no plan here.")
 
     def _cost(self, _: str) -> None:
-        figures = self._session.get(f"/events/metrics/session/{self._session.id}")
-        names = ("total_requests", "total_prompt_tokens", "total_completion_tokens", "total_tokens")
-        rows = [[name.removeprefix("total_").replace("_", " "), figures.get(name, 0)] for name in names]
-        self._display.line(_table(rows))
+        self._display.line(_table([[name, figure] for name, figure in session_cost(self._session)]))
 
     def _rules(self, _: str) -> None:
         found = entries(self._session.get(f"/sessions/{self._session.id}/rules").get("rules"))

@@ -51,7 +51,7 @@ function ModelCall({ id, one }) {
     if (event.currentTarget.open && !detail) get(`/sessions/${id}/model-calls/${one.id}`).then(setDetail, (error) => setDetail({ problem: error.message }));
   };
   return html`<details onToggle=${open}>
-    <summary>${one.agent} <span class="hint">${one.purpose} · ${one.model ?? "no model"} · ${one.duration_ms} ms · ${one.total_tokens ?? "?"} tokens${priced(one.cost_usd)}${one.retries ? ` · ${one.retries} retries` : ""} · ${one.outcome}</span></summary>
+    <summary>${one.agent} <span class="hint">${one.purpose} · ${one.model ?? "no model"} · ${one.duration_ms} ms · ${one.total_tokens ?? "?"} tokens${one.cached_tokens ? `, ${one.cached_tokens} of the prompt cached` : ""}${priced(one.cost_usd)}${one.retries ? ` · ${one.retries} retries` : ""} · ${one.outcome}</span></summary>
     ${detail?.problem && html`<p class="problem">${detail.problem}</p>`}
     ${detail && !detail.problem && html`<div>
       ${detail.cautions.map((sentence) => html`<p class="caution">${sentence}</p>`)}

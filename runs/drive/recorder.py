@@ -134,7 +134,8 @@ class Recorder:
 
     def _llm_call(self, event: Mapping[str, Any]) -> dict[str, Any]:
         told = event["metadata"]
-        figures = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "error", "message_id", "tools_hash")
+        tokens = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
+        figures = (*tokens, "model", "error", "message_id", "tools_hash")
         return {
             "id": uuid.uuid4().hex,
             "session_id": self._run.session_id,

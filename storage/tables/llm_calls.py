@@ -36,6 +36,8 @@ class LlmCall:
     tools_hash: str | None = None
     """Short SHA-256 of the declarations of the tools that were offered."""
     retries: int = 0
+    cached_tokens: int | None = None
+    """The prompt tokens that the server had in its cache; None where it did not say."""
 
 
 async def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:

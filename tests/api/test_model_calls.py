@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from llm.prices import cost
 from prompts import render
@@ -108,6 +109,28 @@ def test_a_model_call_shows_what_it_cost(shared: Serve, stub: OpenAIStub) -> Non
     assert call["cost_usd"] == float(cost("gpt-4.1", call["prompt_tokens"], call["completion_tokens"]) or 0)
     assert call["cost_usd"]
     assert ide.get(f"/model-calls/{call['id']}")["cost_usd"] == call["cost_usd"]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 600}},
+        {"prompt_cache_hit_tokens": 600, "prompt_cache_miss_tokens": 200},
+        {"prompt_tokens_details": None, "cache_read_input_tokens": 600},
+        {"prompt_tokens_details": {"audio_tokens": 0}, "cached_tokens": 600},
+    ],
+    ids=["OpenAI", "DeepSeek", "Anthropic through a proxy", "Kimi"],
+)
+def test_cached_prompt_tokens_have_their_own_price(shared: Serve, stub: OpenAIStub, usage: dict[str, Any]) -> None:
+    ide = Ide(shared(llm_model="gpt-4.1"))
+    counted = {"prompt_tokens": 800, "completion_tokens": 20, "total_tokens": 820}
+    stub.script([{"text": "ok", "usage": counted | usage}, {"text": "ok", "usage": counted}])
+    ide.say("Explain", agent_type="ask")
+    ide.say("Once more")
+    first, second = calls_of(ide)
+    assert (first["cached_tokens"], second["cached_tokens"]) == (600, None)
+    assert first["cost_usd"] == pytest.approx((200 * 2.00 + 600 * 0.50 + 20 * 8.00) / 1_000_000)
+    assert second["cost_usd"] == pytest.approx((800 * 2.00 + 20 * 8.00) / 1_000_000)
 
 
 def test_a_model_without_a_price_has_no_cost(shared: Serve, stub: OpenAIStub) -> None:

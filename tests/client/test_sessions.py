@@ -92,7 +92,7 @@ def test_slash_commands(tmp_path: Path) -> None:
             ("hello", "Done"),
             ("/sessions", "hello"),
             ("/history", "You: hello"),
-            ("/cost", "requests"),
+            ("/cost", "no price for fake-llm"),
             ("/rules", "Nothing is remembered"),
             ("/plan", "no plan"),
             ("/agent ask", "→ ask"),

@@ -20,6 +20,8 @@ class ModelCallRow(BaseModel):
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
+    cached_tokens: int | None
+    """The prompt tokens that the server had in its cache; None where it did not say."""
     cost_usd: float | None
     """By the prices file; None for a model without a price."""
     tool_calls: int

@@ -146,6 +146,7 @@ async def test_slash_commands_answer_without_a_model(servers: Servers, tmp_path:
         await editor.prompt(session, "/rules")
         await editor.prompt(session, "/cost")
         assert "- requests: 1" in editor.text()
+        assert "- cost: no price for fake-llm" in editor.text()
 
 
 async def test_linked_and_embedded_resources_reach_the_model(servers: Servers, tmp_path: Path) -> None:
