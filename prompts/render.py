@@ -137,9 +137,23 @@ def environment_lines(environment: Mapping[str, object] | None) -> str:
     if isinstance(known.get("has_git"), bool):
         branch = _fact(known.get("git_branch"))
         lines.append(f"- Git repository: {f'yes, on branch {branch}' if branch else _yes_or_no(known['has_git'])}")
+        lines += _git_lines(known.get("git_state"))
     if date := _fact(known.get("date")):
         lines.append(f"- Date: {date}")
     return "\n".join(lines)
+
+
+def _git_lines(state: object) -> list[str]:
+    """Describe the repository as it was when the conversation began, one line per fact that was declared."""
+    if not isinstance(state, Mapping):
+        return []
+    counts = {name: state.get(name) for name in ("staged", "modified", "conflicted", "untracked")}
+    files = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    lines = [f"- Git work tree at the start: {files or 'clean'}"] if None not in counts.values() else []
+    ahead, behind, upstream = (state.get(name) for name in ("ahead", "behind", "upstream"))
+    if isinstance(ahead, int) and isinstance(behind, int):
+        lines.append(f"- Commits at the start: {ahead} ahead of {_fact(upstream) or 'the upstream'}, {behind} behind")
+    return lines
 
 
 def _fact(value: object) -> str:

@@ -38,6 +38,23 @@ def _within_limit(files: list[InstructionFile]) -> list[InstructionFile]:
     return files
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
+class GitState(BaseModel):
+    """The work tree and the branch of a repository as the client found them when the conversation began."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    staged: Count | None = None
+    modified: Count | None = None
+    conflicted: Count | None = None
+    untracked: Count | None = None
+    upstream: Text | None = None
+    ahead: Count | None = None
+    behind: Count | None = None
+
+
 class EnvironmentDeclared(BaseModel):
     """What the client says of the machine that runs its tools; kept for the session until sent again."""
 
@@ -48,6 +65,7 @@ class EnvironmentDeclared(BaseModel):
     workspace_root: Text | None = None
     has_git: bool | None = None
     git_branch: Text | None = None
+    git_state: GitState | None = None
     date: Text | None = None
     tools: list[Text] | None = None
     rules: Annotated[list[Any], AfterValidator(storable)] | None = None

@@ -12,6 +12,7 @@ from client.workspace.folder import Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
 from client.workspace.judgement import holds_secret, judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
+from client.workspace.project.git_state import git_state
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.request import Concern, Examination, ToolRequest
@@ -105,15 +106,26 @@ class WorkspaceExecutor:
         self._rules = rules or ProjectRules()
         self._instructions = instructions or ProjectInstructions(workspace)
         self._slot = CommandSlot()
+        self._session_id: str | None = None
+        self._git_state: dict[str, Any] | None = None
 
     def environment(self) -> dict[str, Any]:
-        """Describe the machine; the project's instructions are read again for each message."""
+        """Describe the machine; the project's instructions are read again for each message.
+
+        The state of git is that of the session's beginning: it stands before the conversation in every request, and a
+        change of it would cost the server's cache of all that follows.
+        """
         machine = self._machine()
+        if machine["has_git"] and (self._git_state is None or self._session_id is None):
+            self._git_state = git_state(self._workspace, self._confinement) or {}
         instructions = self._instructions.read(machine)
+        machine |= {"git_state": self._git_state} if self._git_state else {}
         return machine | ({"instructions": instructions} if instructions else {})
 
     def begin_turn(self, session_id: str) -> None:
-        """Begin a new turn of the journal of changes."""
+        """Begin a new turn of the journal of changes; with another session, look at the repository again."""
+        if session_id != self._session_id:
+            self._session_id, self._git_state = session_id, None
         if self._workspace.journal is not None:
             self._workspace.journal.begin_turn(session_id)
 

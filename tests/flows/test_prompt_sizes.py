@@ -53,6 +53,14 @@ def test_the_declared_environment_is_in_the_prompt(serve: Serve, stub: OpenAIStu
     ide = serve()
     stub.script([{"text": "Hello."}])
     declared = {"os": "linux", "shell": "zsh", "workspace_root": "/w", "has_git": True}
-    ide.say("hello", agent_type="coder", environment={**declared, "git_branch": "topic/x", "date": "2026-11-21"})
-    for line in ("- Shell: zsh", "- Git repository: yes, on branch topic/x", "- Date: 2026-11-21"):
+    state = {"staged": 1, "modified": 0, "conflicted": 0, "untracked": 2, "upstream": "o/x", "ahead": 3, "behind": 1}
+    declared |= {"git_branch": "topic/x", "git_state": state, "date": "2026-11-21"}
+    ide.say("hello", agent_type="coder", environment=declared)
+    for line in (
+        "- Shell: zsh",
+        "- Git repository: yes, on branch topic/x",
+        "- Git work tree at the start: 1 staged, 2 untracked",
+        "- Commits at the start: 3 ahead of o/x, 1 behind",
+        "- Date: 2026-11-21",
+    ):
         assert line in system_prompt(stub)
