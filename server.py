@@ -19,7 +19,6 @@ from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import RateLimit
 from api.pages import offline_docs
-from api.pages.cookies import ConsoleLogin
 from api.routes import (
     agents,
     approvals,
@@ -108,9 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         default_response_class=responses.JSONReply,
         middleware=[
             Middleware(AccessLog),
-            Middleware(responses.Unexpected),
-            Middleware(HostCheck, allowed=settings.hosts),
-            Middleware(ConsoleLogin, keys=keys),
+            *([Middleware(HostCheck, allowed=settings.hosts)] if settings.hosts else []),
             Middleware(Authentication, keys=keys),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes, parser=parser),
             Middleware(RateLimit, per_minute=settings.rate_limit_per_minute),

@@ -1,4 +1,4 @@
-"""One log line a request, and the request id that all lines of the request carry."""
+"""Around each request: its id, its log line, and the answer to an unexpected exception."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import logs
 from api.limits import session_of
+from api.responses import internal_error
 from telemetry import tracing
 
+NOT_ANSWERED = 499
+"""The status of a request whose client left before an answer began."""
 PROBES = frozenset({"/health", "/ready"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _log = logging.getLogger("api.access")
 
 
 class AccessLog:
-    """Binds a request id, taken from `X-Request-ID` or made, returns it as a header, and logs the end of the body."""
+    """Binds a request id, taken from `X-Request-ID` or made, returns it as a header, and logs the end of the body.
+
+    An unexpected exception is answered with 500; unlike after Starlette's own answer the connection stays usable.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +38,7 @@ class AccessLog:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
-        status = 499  # the client left before an answer began
+        status = NOT_ANSWERED
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -51,6 +57,10 @@ class AccessLog:
         ):
             try:
                 await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                if status != NOT_ANSWERED:  # an answer that has begun can only be cut
+                    raise
+                await internal_error(scope["path"], error)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", None)
                 span.name(f"{scope['method']} {route}" if route else scope["method"])

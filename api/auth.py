@@ -1,4 +1,4 @@
-"""Authentication: the key of the gateway, and the user in whose name it sends (docs/protocol.md, Transport)."""
+"""Authentication by key or by the console's cookie, and the user in whose name a gateway sends (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.keys import Keys
-from api.pages.cookies import is_page
+from api.pages.cookies import PAGE, admit_by_cookie
 from api.responses import JSONReply
 from errors import BadRequest
 
-EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico"})
-_OPEN_FOLDERS = ("/docs/static/",)
+EXEMPT = frozenset({"/health", "/ready", "/docs", "/openapi.json", "/redoc", "/favicon.ico", PAGE})
+_OPEN_FOLDERS = ("/docs/static/", PAGE + "/")
 SINGLE = {
     name.lower().encode(): name
     for name in ("X-Internal-Auth", "X-End-User", "Authorization", "X-API-Key", "Content-Type", "Content-Encoding")
@@ -38,7 +38,15 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its owner in `scope["state"]`."""
-        if scope["type"] != "http" or is_exempt(scope["path"]):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if b"x-internal-auth" not in dict(scope["headers"]):  # a key wins over a cookie
+            refusal = await admit_by_cookie(scope, self._keys)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        if is_exempt(scope["path"]):
             await self._app(scope, receive, send)
             return
         repeated = _repeated(name for name, _ in scope["headers"])
@@ -69,7 +77,7 @@ def _repeated(names: Iterable[bytes]) -> str | None:
 
 def is_exempt(path: str) -> bool:
     """Whether a path needs no key: the health probes, the documentation, and the console with its login."""
-    return path in EXEMPT or path.startswith(_OPEN_FOLDERS) or is_page(path)
+    return path in EXEMPT or path.startswith(_OPEN_FOLDERS)
 
 
 def _key(path: str, headers: Mapping[bytes, bytes]) -> bytes:

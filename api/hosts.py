@@ -12,7 +12,7 @@ PROBES = frozenset({"/health", "/ready"})
 
 
 class HostCheck:
-    """Answers 400 to a request for another host name; an empty list lets every name pass."""
+    """Answers 400 to a request for another host name than those allowed."""
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
         self._app = app
@@ -20,7 +20,7 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] == "http" and self._allowed and scope["path"] not in PROBES and not self._is_allowed(scope):
+        if scope["type"] == "http" and scope["path"] not in PROBES and not self._is_allowed(scope):
             problem = {"detail": "This server does not answer for that host name", "code": BadRequest.code}
             await JSONReply(problem, 400)(scope, receive, send)
             return

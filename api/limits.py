@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.responses import JSONReply
-from telemetry.load import WITHOUT_USER, limit_of
+from telemetry.meters import WITHOUT_USER, limit_of
 from wire.rest.problems import TooManyRequests
 from wire.text import SESSION_ID
 

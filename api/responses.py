@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import AgentRuntimeError, NotReady, QueueFull, TooManyAtOnce
 from json_text import to_json
@@ -34,33 +33,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-class Unexpected:
-    """Answers 500 to an unexpected exception; unlike after Starlette's own answer the connection stays usable."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; an answer that has begun can only be cut."""
-        has_begun = False
-
-        async def watch(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        except Exception as error:
-            if has_begun or scope["type"] != "http":
-                raise
-            await _internal(scope["path"], error)(scope, receive, send)
-
-
 async def _refusal(request: Request, error: Exception) -> JSONReply:
     assert isinstance(error, AgentRuntimeError)
     if error.status >= 500 and not isinstance(error, NotReady):
-        return _internal(request.url.path, error)
+        return internal_error(request.url.path, error)
     if isinstance(error, QueueFull | TooManyAtOnce):
         request.app.state.engine.meters.refused(error.details.get("kind", "queue"))
     if isinstance(error, TooManyAtOnce):
@@ -92,6 +68,7 @@ async def _http(_: Request, error: Exception) -> JSONReply:
     return JSONReply(body, error.status_code, headers=error.headers)
 
 
-def _internal(path: str, error: Exception) -> JSONReply:
+def internal_error(path: str, error: Exception) -> JSONReply:
+    """Log an unexpected exception and make its reply."""
     _log.error("request failed", exc_info=error, extra={"action": "request_failed", "path": path})
     return JSONReply({"detail": "Internal server error", "code": "internal"}, 500)

@@ -16,9 +16,9 @@ from agents import custom_events
 from agents.compaction import CHARS_PER_TOKEN, compact, is_cut_by_server, reading_of, recompact, size_of
 from agents.replies.ask_model import Said, ask
 from agents.replies.compiled_edit import ids_of
-from agents.replies.dispatch import Step, end_of_turn, go_on, judge
+from agents.replies.dispatch import Step, go_on, judge
 from agents.roster import Agent, agents_of
-from agents.thread.conversation import current_agent, current_subtask, readable, visible
+from agents.thread.conversation import current_agent, current_subtask, end_of_turn, readable, visible
 from context import Context, context_of
 from errors import ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
@@ -27,6 +27,7 @@ from prompts.instructions import instruction_files
 from prompts.render import Prompt, agent_prompt
 from prompts.size import prompt_size
 from state import AgentState, Turn
+from tools.tool import Tool
 
 Next = Literal[
     "router", "specialist", "approval", "ide_call", "question", "plan_review", "local_call", "plan_step", "__end__"
@@ -49,7 +50,8 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         sentence = f"The turn reached its limit of {context.max_model_calls} model calls."
         return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
     agent = current_agent(state)
-    prompt, tools = _prompt(agent, state, context), _offered(agent, state, context)
+    tools = _offered(agent, state, context)
+    prompt = _prompt(agent, tools, state, context)
     prompt_chars = len(prompt.text) + len(json.dumps([tool.declaration for tool in tools]))
     shrunk = await compact(state, prompt_chars, agent, context, write)
     if shrunk is not None:
@@ -93,7 +95,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         response_metadata=reading_of(said.prompt_tokens, sent_chars),
     )
     if not said.calls:
-        return Step(messages=[message], update={"turn": turn}, goto=end_of_turn(state)).command(state)
+        return Command(update={"turn": turn, "messages": [message]}, goto=end_of_turn(state))
     return _call(said, ids, message, agent, turn, state, context, write)
 
 
@@ -156,7 +158,7 @@ def _fail(
     return step.command(state)
 
 
-def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Any, ...]:
+def _offered(agent: Agent, state: AgentState, context: Context) -> tuple[Tool, ...]:
     declared = context.facts.environment.tools
     return agent.offered(single=not context.multi_agent, in_plan=bool(state.get("plan")), declared=declared)
 
@@ -166,7 +168,7 @@ def _may_call_several(context: Context) -> bool:
     return context.offer_all_calls and prompt_size(context.prompt_size, context.models.name) == "concise"
 
 
-def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
+def _prompt(agent: Agent, tools: Sequence[Tool], state: AgentState, context: Context) -> Prompt:
     plan, subtask = state.get("plan"), current_subtask(state)
     step = None
     if plan and subtask:
@@ -176,15 +178,14 @@ def _prompt(agent: Agent, state: AgentState, context: Context) -> Prompt:
         ]
         step = {"goal": plan["title"], "description": subtask["description"], "results": results}
     others = agents_of(multi_agent=True) if context.multi_agent and not plan else ()
+    given, share = context.environment or {}, round(INSTRUCTION_SHARE * context.context_tokens * CHARS_PER_TOKEN)
     return agent_prompt(
         agent.name,
         size=prompt_size(context.prompt_size, context.models.name),
         several_calls=_may_call_several(context),
-        tools=[(tool.name, tool.description) for tool in _offered(agent, state, context)],
+        tools=[(tool.name, tool.description) for tool in tools],
         environment=context.environment,
-        instructions=instruction_files(
-            context.environment, round(INSTRUCTION_SHARE * context.context_tokens * CHARS_PER_TOKEN)
-        ),
+        instructions=instruction_files(context.environment, share) if given.get("instructions") else "",
         other_agents=[(other.name, other.when) for other in others if other.name != agent.name],
         subtask=step,
         reload=context.prompt_reload,

@@ -22,8 +22,7 @@ from runs.log.writer import LogWriter
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
-from telemetry.load import Load
-from telemetry.meters import Meters
+from telemetry.meters import Load, Meters
 from tools.catalog import TOOLS
 
 

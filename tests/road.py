@@ -82,7 +82,9 @@ def _trace(db_url: str, replies: list[dict[str, Any]], turn: Callable[[Ide], obj
     try:
         with (
             OpenAIStub() as stub,
-            running_server(db_url=db_url, llm_model="scripted", llm_proxy_url=stub.url) as url,
+            running_server(
+                db_url=db_url, llm_model="scripted", llm_proxy_url=stub.url, rate_limit_per_minute=300
+            ) as url,
             api_client(url) as client,
         ):
             stub.script([{"text": "Hello."}])

@@ -13,12 +13,12 @@ from itertools import takewhile
 from typing import Any
 
 from langchain_core.messages import AnyMessage
-from langgraph.graph import END
 from langgraph.types import Command, Send
 
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
+from agents.thread.conversation import end_of_turn
 from agents.thread.tool_messages import AGAIN_THE_SAME, ONE_AT_A_TIME
 from context import Context
 from llm.chat_model import WrittenCall
@@ -55,11 +55,6 @@ class Step:
         if self.round or (self.round is not None and state.get("round")):
             update["round"] = self.round
         return Command(update=update, goto=self.goto)
-
-
-def end_of_turn(state: AgentState) -> str:
-    """Where a finished answer leads: on with the plan, or out."""
-    return "plan_step" if state.get("plan") else END
 
 
 def signature(tool_name: str, arguments: Any) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages import ToolCall as WrittenToolCall
@@ -36,6 +36,11 @@ def current_subtask(state: AgentState) -> dict[str, Any] | None:
     if not plan:
         return None
     return next((s for s in plan["subtasks"] if s["status"] == "running"), None)
+
+
+def end_of_turn(state: AgentState) -> Literal["plan_step", "__end__"]:
+    """Where a finished answer leads: on with the plan, or out."""
+    return "plan_step" if state.get("plan") else "__end__"
 
 
 def visible_from(state: AgentState) -> int:

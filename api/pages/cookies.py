@@ -8,7 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from api.keys import Keys
 from api.responses import JSONReply
@@ -20,47 +20,30 @@ from storage.tables.logins import Login
 COOKIE = "agent_runtime_console"
 LOGIN_HOURS = 12.0
 PAGE = "/console"
+"""The console's own paths begin so: its files, login and logout need no key."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-class ConsoleLogin:
-    """Gives a request with the console's cookie the key that it stands for; refuses writes from other sites."""
-
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
-        self._app = app
-        self._keys = keys
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; a key in the header wins over a cookie."""
-        if scope["type"] != "http" or b"x-internal-auth" in dict(scope["headers"]):
-            await self._app(scope, receive, send)
-            return
-        headers = MutableHeaders(scope=scope)
-        token = _token(headers.get("cookie", ""))
-        is_write = scope["method"] not in _SAFE
-        if is_write and (token or is_page(scope["path"])) and not _is_same_site(headers):
-            await JSONReply({"detail": "This request came from another site."}, 403)(scope, receive, send)
-            return
-        if token:
-            login = await self._login(scope, token)
-            if login is not None:
-                headers["x-internal-auth"] = self._key(login.key_hash) or ""
-                headers["x-end-user"] = login.end_user
-                scope.setdefault("state", {})["login"] = login
-        await self._app(scope, receive, send)
-
-    async def _login(self, scope: Scope, token: str) -> Login | None:
+async def admit_by_cookie(scope: Scope, keys: Keys) -> JSONReply | None:
+    """Give a request with the console's cookie the key that it stands for; return a refusal of another site's write."""
+    headers = MutableHeaders(scope=scope)
+    token = _token(headers.get("cookie", ""))
+    is_write = scope["method"] not in _SAFE
+    if is_write and (token or _is_page(scope["path"])) and not _is_same_site(headers):
+        return JSONReply({"detail": "This request came from another site."}, 403)
+    if token:
         engine: Engine = scope["app"].state.engine
         async with engine.database.autocommit() as tx:
-            found = await logins.find(tx, _hash(token))
-        return found if found is not None and self._key(found.key_hash) is not None else None
+            login = await logins.find(tx, _hash(token))
+        key = next((key for key in keys.accepted if _hash(key) == login.key_hash), None) if login is not None else None
+        if login is not None and key is not None:
+            headers["x-internal-auth"] = key
+            headers["x-end-user"] = login.end_user
+            scope.setdefault("state", {})["login"] = login
+    return None
 
-    def _key(self, key_hash: str) -> str | None:
-        return next((key for key in self._keys.accepted if _hash(key) == key_hash), None)
 
-
-def is_page(path: str) -> bool:
-    """Whether a path is the console's own: its files, login and logout need no key."""
+def _is_page(path: str) -> bool:
     return path == PAGE or path.startswith(PAGE + "/")
 
 

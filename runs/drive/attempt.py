@@ -240,7 +240,7 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
         rules=engine.rules,
         classifications=engine.classifications,
         facts=Facts(
-            environment=Environment.read(known.environment),
+            environment=Environment.read(known.environment) if known.environment else Environment(),
             session_rules=known.rules,
         ),
         used_calls=used_calls,
