@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from errors import ConfigurationError
 from storage.address import read_url
@@ -22,9 +24,14 @@ HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[
 NEW_TABLES = MIGRATIONS / "new"
 """What all revisions up to the one in a file's name do on an empty database, as SQL, for each dialect."""
 LOCK_WAIT_S = 60
+"""How long a start waits for another process that migrates, and for the tables that a migration changes."""
+TABLE_LOCK_MS = 500
+"""How long one statement of a migration waits for a table: less than PostgreSQL's deadlock_timeout, so that a deadlock
+never costs a request, and requests do not queue up behind the migration."""
 _IN_POSTGRES = "to_regclass('{}') is not null"
 _IN_SQLITE = "count(*) from sqlite_master where name = '{}'"
 _log = logging.getLogger("storage.schema")
+Found = TypeVar("Found")
 
 
 async def migrate(url: str, listen_url: str | None = None) -> bool:
@@ -49,15 +56,18 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
             connection.execute(ENTER_HOME)
             if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False
-        return _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=5), _enter_schema)
+        return past_locks(
+            lambda: _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=5), _enter_schema)
+        )
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"The role of AGENT_RUNTIME__DB_URL may not create the schema {SCHEMA} or its tables: run "
             f'"create schema {SCHEMA} authorization <role>" once as the owner of the database.'
         ) from error
-    except psycopg.errors.LockNotAvailable as error:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
         raise ConfigurationError(
-            f"Another process has been migrating the database for more than {LOCK_WAIT_S} s: try again when it is done."
+            f"Others have held the tables of the database, or migrated it, for more than {LOCK_WAIT_S} s: "
+            "try again when they are done."
         ) from error
     except psycopg.ProgrammingError as error:
         # libpq quotes the address, with its password, in this error.
@@ -68,6 +78,21 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
         raise ConfigurationError(
             "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
         ) from error
+
+
+def past_locks(migration: Callable[[], Found]) -> Found:
+    """Repeat a migration, which is one transaction, while requests hold tables that it wants (LOCK_WAIT_S)."""
+    import psycopg
+
+    last_try = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return migration()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if time.monotonic() > last_try:
+                raise
+        _log.info("tables are in use: the migration is tried again", extra={"action": "migration_waits"})
+        time.sleep(random.uniform(0.5, 1.0) * TABLE_LOCK_MS / 1000)  # noqa: S311 jitter is no secret
 
 
 def _is_current_postgres(first: Callable[[str], Any]) -> bool:
@@ -104,7 +129,7 @@ def _enter_schema(run: Callable[..., Any]) -> bool:
 
     run(f"set local lock_timeout = '{LOCK_WAIT_S}s'")
     run(f"select pg_advisory_xact_lock({ADVISORY_NAMESPACE}, {MIGRATION_LOCK})")
-    run("set local lock_timeout = 0")
+    run(f"set local lock_timeout = {TABLE_LOCK_MS}")
     schema: str = run(HOME).fetchone()[0]
     # "if not exists" would ask for the right to create schemas even where an administrator has made it.
     if not run("select to_regnamespace(quote_ident(%s)) is not null", (schema,)).fetchone()[0]:

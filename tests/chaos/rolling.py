@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from storage.schema import TABLE_LOCK_MS, past_locks
 from tests.chaos.cluster import Cluster
 from tests.chaos.facts import Report, check_history, check_reader, check_view
 from tests.chaos.ide import SurvivingIde, http_client
@@ -43,7 +44,7 @@ async def restart_in_turn(db_url: str, count: int, seed: int, *, migrates: bool 
         for number in range(count):
             await asyncio.sleep(cluster.random.uniform(0.2, 1.0))
             if migrates and number == 0:
-                await _migrate_to_the_next(db_url)
+                await asyncio.to_thread(_migrate_to_the_next, db_url)
             slowest = max(slowest, await _restart(cluster, number % 2))
             for task in work:
                 if task.done():
@@ -65,10 +66,14 @@ async def restart_in_turn(db_url: str, count: int, seed: int, *, migrates: bool 
     return Report("Rolling restarts", seed, figures)
 
 
-async def _migrate_to_the_next(db_url: str) -> None:
-    async with await psycopg.AsyncConnection.connect(db_url) as connection:
-        for statement in NEXT_REVISION:
-            await connection.execute(statement)
+def _migrate_to_the_next(db_url: str) -> None:
+    def migration() -> None:
+        with psycopg.connect(db_url) as connection:
+            connection.execute(f"set local lock_timeout = {TABLE_LOCK_MS}")
+            for statement in NEXT_REVISION:
+                connection.execute(statement)
+
+    past_locks(migration)
 
 
 async def _restart(cluster: Cluster, index: int) -> float:

@@ -194,6 +194,25 @@ def test_a_migration_killed_in_the_middle_leaves_nothing(
     assert changed
 
 
+async def test_a_migration_waits_for_requests_and_never_costs_one(postgres: PostgresServer) -> None:
+    """A request holds the table that the migration wants, and then wants one that the migration has changed."""
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with postgres.database(empty=True) as url:
+        load_0_3_0(url)
+        with psycopg.connect(url) as request, psycopg.connect(url, autocommit=True) as watch:
+            request.execute("select 1 from runs")
+            migration = asyncio.create_task(migrate(url))
+            for _ in range(400):
+                if watch.execute(waiting).fetchone():
+                    break
+                await asyncio.sleep(0.05)
+            tables = ("sessions", "messages", "events", "tool_calls", "checkpoints")
+            await asyncio.to_thread(lambda: [request.execute(f"select 1 from {name} limit 1") for name in tables])
+            assert not migration.done()
+            request.commit()
+        assert await migration
+
+
 async def test_a_version_refuses_a_schema_that_a_newer_one_calls_incompatible(empty_url: str) -> None:
     await migrate(empty_url)
     address = read_url(empty_url)
