@@ -149,7 +149,7 @@ class Models:
             await self.open()
         names = [tool.name for tool in tools]
         options = self._options(tools, temperature, json_schema, tool_choice, several_calls=several_calls)
-        changes = Negotiation(self._changes)
+        changes = Negotiation({*self._changes}, {*self._changes})
         attempts = retries = 0
         while True:
             attempts += 1

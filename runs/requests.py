@@ -17,7 +17,7 @@ from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
-from runs.log.feed import Feed
+from runs.log.broadcast import Feed
 from storage.clock import now, stamp
 from storage.tables import runs
 from telemetry import tracing

@@ -23,7 +23,7 @@ STATEMENTS = {("core.py", "execute"), ("cursor_async.py", "execute"), ("_connect
 """Where aiosqlite and psycopg send one statement."""
 BACKGROUND_STATEMENTS = ("renew_lease", "running_runs_of", "orphaned_runs", "sessions_with_expired_calls", "find_run")
 """Named statements of heartbeats and housekeeping, which fall into a turn on a slow machine."""
-BACKGROUND = ("storage/tables/workers.py", "runs/keep/", "runs/drive/recovery.py")
+BACKGROUND = ("storage/tables/workers.py", "runs/keep/", "runs/webhooks/", "runs/drive/recovery.py")
 """What the process does on its own, whether or not a message comes."""
 
 

@@ -212,16 +212,16 @@ def _leave_out(payload: Json, key: str) -> None:
         part.pop(key, None)
 
 
+@dataclass
 class Negotiation:
     """What is changed in the requests of one call, because of refusals of this or of an earlier one."""
 
-    def __init__(self, known: Collection[str]) -> None:
-        self.names = set(known)
-        self.lasting: set[str] = set(known)
-        """What is remembered when the call succeeds."""
-        self.last = ""
-        self.cause: Failure | None = None
-        """The refusal that guessing began with; it is what the user is told when no guess helps."""
+    names: set[str]
+    lasting: set[str]
+    """What is remembered when the call succeeds."""
+    last: str = ""
+    cause: Failure | None = None
+    """The refusal that guessing began with; it is what the user is told when no guess helps."""
 
     def learn(self, failure: Failure) -> bool:
         """Change the next request after a refusal; False when there is nothing left to change."""

@@ -12,7 +12,7 @@ from runs.decision.effects import outcome_of
 from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from runs.log.run_log import join_deltas
+from runs.log.writer import join_deltas
 from runs.run_end import store_end
 from runs.thread import tool_record
 from storage.checkpoints import RunSaver

@@ -9,7 +9,7 @@ from runs.decision.supersede import CANCELLED, end_plan
 from runs.drive.close import store_records, store_settled
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
-from runs.log.run_log import join_deltas
+from runs.log.writer import join_deltas
 from runs.run_end import store_end
 from state import tool_message_id
 from storage.checkpoints import RunSaver

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from runs.log.feed import RECENT_EVENTS, Feed
+from runs.log.broadcast import RECENT_EVENTS, Feed
 from storage.tables import events, sessions
 from storage.tables.events import Event
 from tests.databases import PostgresServer
