@@ -256,6 +256,8 @@ class TurnLoop:
         """Send the result of a call; where only a decision can close it, the error is the feedback of a rejection."""
         self._summary.changed += [path for path in outcome.changed if path not in self._summary.changed]
         self._view.call_finished(call, outcome)
+        if outcome.warning is not None:
+            self._view.warn(outcome.warning)
         try:
             self._deliver(question, outcome.as_message(str(call.call_id)))
         except ServerRefused as refusal:

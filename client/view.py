@@ -17,7 +17,7 @@ class TaskSummary:
     outcome: str = "failed"
     """The outcome of the last `done` chunk (docs/protocol.md)."""
     changed: list[str] = field(default_factory=list)
-    """The paths that calls wrote or created, in order, without repeats."""
+    """The paths that calls changed, in order, without repeats."""
     rejected: int = 0
     usage: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0

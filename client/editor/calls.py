@@ -21,7 +21,7 @@ from acp.schema import (
 from client.workspace.content.reading import bytes_of
 from client.workspace.edits import planned_edit
 from client.workspace.executor import ToolOutcome
-from client.workspace.folder import Located, Refusal, Workspace
+from client.workspace.folder import FileChange, Located, Refusal, Workspace
 from client.workspace.judgement import holds_secret
 from policy.verdicts.display import escape_display, shorten_display
 from tools.catalog import BY_NAME
@@ -60,6 +60,7 @@ class CallPicture:
 
     def __init__(self, call: Chunk, arguments: dict[str, Any], workspace: Workspace, *, compares: bool = True) -> None:
         self.call_id = str(call.call_id)
+        self._workspace = workspace
         self.name = str(call.tool_name)
         self.kind: ToolKind = _KINDS.get(self.name, "other")
         self.title = title_of(self.name, arguments)
@@ -95,11 +96,12 @@ class CallPicture:
         failed = outcome.error is not None
         raw = {"error": outcome.error} if failed else outcome.result
         kept = [part for part in self.content if not failed and isinstance(part, FileEditToolCallContent)]
+        made = [part for change in outcome.edits for part in _made(change, self._workspace)]
         return ToolCallProgress(
             session_update="tool_call_update",
             tool_call_id=self.call_id,
             status="failed" if failed else "completed",
-            content=[*kept, *_output(raw)],
+            content=[*kept, *_output(raw), *made],
             raw_output=raw,
         )
 
@@ -176,6 +178,18 @@ def _change(name: str, arguments: dict[str, Any], workspace: Workspace) -> Conte
     except (OSError, UnicodeError, LookupError, Refusal) as error:
         return [text_part(f"The file as it is now cannot be compared: {escape_display(str(error))}")]
     return [_diff(located, before, after), *_hidden(after, before or "")]
+
+
+def _made(change: FileChange, workspace: Workspace) -> Content:
+    """What a command made of one file."""
+    try:
+        located = workspace.locate(change.path)
+        before, after = (None if text is None else text.decode() for text in (change.before, change.after))
+    except (UnicodeError, Refusal):
+        return []
+    if holds_secret(located):
+        return [text_part(f"What {code(escape_display(change.path))} holds now is not shown.")]
+    return [_diff(located, before, after or ""), *_hidden(after or "", before or "")]
 
 
 def _diff(located: Located, before: str | None, after: str) -> FileEditToolCallContent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from rich.text import Text
 from client.terminal.diff import FileDiff, diff_edit, diff_write
 from client.terminal.text import counted, entries, first_lines, shown
 from client.workspace.executor import ToolOutcome
-from client.workspace.folder import Workspace
+from client.workspace.folder import Workspace, listed
 from tools.catalog import BY_NAME
 from tools.edit_file import EDIT_FILE
 from wire.protocol import Chunk
@@ -125,7 +125,7 @@ def outcome_lines(tool_name: str, outcome: ToolOutcome) -> RenderableType:
     result = outcome.result if isinstance(outcome.result, dict) else {}
     tool = BY_NAME.get(tool_name)
     if tool is not None and tool.command:
-        return _command_outcome(result)
+        return _command_outcome(result, outcome.changed)
     if "matches" in result:
         return _search_outcome(result)
     phrase = next((phrase(result[key]) for key, phrase in _PHRASES.items() if key in result), "done")
@@ -134,7 +134,7 @@ def outcome_lines(tool_name: str, outcome: ToolOutcome) -> RenderableType:
     return Text("  ✓ ", style="green") + shown(phrase, "dim")
 
 
-def _command_outcome(result: dict[str, Any]) -> RenderableType:
+def _command_outcome(result: dict[str, Any], changed: Sequence[str]) -> RenderableType:
     good = bool(result.get("success"))
     head = Text("  ✓ " if good else "  ✗ ", style="green" if good else "red")
     phrase = result.get("error") or f"exit code {result.get('exit_code')}"
@@ -145,6 +145,8 @@ def _command_outcome(result: dict[str, Any]) -> RenderableType:
         if output:
             text = first_lines(output, MAX_OUTPUT_LINES, MAX_OUTPUT_CHARS, style)
             lines.append(Text("\n").join(Text("  │ ", style="dim") + line for line in text.split("\n")))
+    if changed:
+        lines.append(Text("  changed: ", style="dim") + shown(listed(changed)))
     return Group(*lines)
 
 

@@ -14,7 +14,7 @@ from client.terminal.markdown import MarkdownStream
 from client.terminal.text import counted, entries, shown
 from client.view import TaskSummary
 from client.workspace.executor import ToolOutcome
-from client.workspace.folder import Workspace
+from client.workspace.folder import Workspace, listed
 from tools.catalog import BY_NAME
 from wire.protocol import Chunk
 
@@ -197,7 +197,7 @@ def summary_panel(summary: TaskSummary, session_id: str) -> Panel:
     """Show how the task ended, which files it changed, and what it cost."""
     word, colour = _ENDS.get(summary.outcome, (f"Stopped ({summary.outcome})", "yellow"))
     facts = Text("files changed: ", overflow="fold")
-    facts.append_text(shown(", ".join(summary.changed), "bold") if summary.changed else Text("none", "dim"))
+    facts.append_text(shown(listed(summary.changed), "bold") if summary.changed else Text("none", "dim"))
     if summary.rejected:
         facts.append(f"\nrejected: {counted(summary.rejected, 'tool call')}", "yellow")
     asked = counted(summary.usage["llm_calls"], "model call")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from client.workspace.content.reading import bytes_of
 from client.workspace.edits import edit_file, planned_edit
 from client.workspace.files import create_directory, glob, list_files, read_file, write_file
-from client.workspace.folder import Located, Refusal, Workspace, reason_of
+from client.workspace.folder import FileChange, Located, Refusal, Workspace, reason_of
 from client.workspace.git_configuration import git_concerns
-from client.workspace.judgement import holds_secret, judge_target, writes
+from client.workspace.journal.commands import CommandChanges
+from client.workspace.judgement import holds_secret, is_allowed, judge_target, writes
 from client.workspace.operands import commands_of, link_concerns
 from client.workspace.project.git_state import git_state
 from client.workspace.project.instructions import ProjectInstructions
@@ -53,7 +55,11 @@ class ToolOutcome:
     result: Any = None
     error: str | None = None
     changed: tuple[str, ...] = ()
-    """The paths that the call wrote or created, relative to the workspace."""
+    """The paths that the call changed, relative to the workspace."""
+    edits: tuple[FileChange, ...] = ()
+    """The first small files that a command changed."""
+    warning: str | None = None
+    """What the person is told beside the result."""
     blame: str | None = None
     """Why the sandbox may have made the call fail; then it may be asked for once more without it."""
 
@@ -108,6 +114,7 @@ class WorkspaceExecutor:
         self._slot = CommandSlot()
         self._session_id: str | None = None
         self._git_state: dict[str, Any] | None = None
+        self._command_changes: CommandChanges | None = None
 
     def environment(self) -> dict[str, Any]:
         """Describe the machine; the project's instructions are read again for each message.
@@ -167,12 +174,14 @@ class WorkspaceExecutor:
         self._workspace.changed = []
         self._instructions.note_use(located)
         try:
-            result = self._run(examination, located, time_left_s)
+            if request.tool_name == EXECUTE_COMMAND.name:
+                return self._run_command(examination, located, time_left_s)
+            result = self._run(request, located)
         except Refusal as refusal:
             return ToolOutcome(error=str(refusal))
         except OSError as error:
             return ToolOutcome(error=_failure(request, error))
-        return ToolOutcome(result, changed=tuple(self._workspace.changed), blame=result.get("sandbox"))
+        return ToolOutcome(result, changed=tuple(self._workspace.changed))
 
     def stop(self) -> None:
         """Stop the command that runs, if there is one."""
@@ -198,13 +207,37 @@ class WorkspaceExecutor:
         by_git = git_concerns(self._workspace, commands, environment, is_held=is_held)
         return link_concerns(self._workspace, commands) + by_git
 
-    def _run(self, examination: Examination, located: Located, time_left_s: float) -> dict[str, Any]:
+    def _run_command(self, examination: Examination, located: Located, time_left_s: float) -> ToolOutcome:
         request = examination.request
-        if request.tool_name == EXECUTE_COMMAND.name:
-            if set(self._command_concerns(request, located)) - set(examination.concerns):
-                raise Refusal("What the command names was replaced after it was checked; nothing was run.")
-            confinement = Confinement() if examination.is_unconfined else self._confinement
-            return execute_command(self._workspace, request, located, confinement, self._slot, time_left_s)
+        if set(self._command_concerns(request, located)) - set(examination.concerns):
+            raise Refusal("What the command names was replaced after it was checked; nothing was run.")
+        confinement = Confinement() if examination.is_unconfined else self._confinement
+        shown: list[FileChange] = []
+        result: dict[str, Any] | None = None
+        warning = None
+        try:
+            with self._noting(request, confinement, shown):
+                result = execute_command(self._workspace, request, located, confinement, self._slot, time_left_s)
+        except OSError as error:
+            if result is None:
+                raise
+            warning = f"What the command changed cannot be taken back: {reason_of(error)}."
+        changed = tuple(self._workspace.changed)
+        return ToolOutcome(result, changed=changed, edits=tuple(shown), warning=warning, blame=result.get("sandbox"))
+
+    def _noting(
+        self, request: ToolRequest, confinement: Confinement, shown: list[FileChange]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Note what a command changes, unless the sandbox lets it write nothing or the policy knows it to only read."""
+        is_held = confinement.boundary.kind != "none"
+        cannot_write = not request.is_asked and (is_held or is_allowed(request, Environment.read(self._machine())))
+        if self._workspace.journal is None or cannot_write:
+            return contextlib.nullcontext()
+        if self._command_changes is None:
+            self._command_changes = CommandChanges(self._workspace, self._workspace.journal)
+        return self._command_changes.noting(shown)
+
+    def _run(self, request: ToolRequest, located: Located) -> dict[str, Any]:
         if request.tool_name in _WRITING_TOOLS:
             write = _WRITING_TOOLS[request.tool_name]
             return write(self._workspace, request.arguments, located, request.precondition)

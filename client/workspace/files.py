@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import Any
 
 from client.workspace.content.reading import bytes_of, facts_at, opened, written_by_editor
-from client.workspace.folder import Located, Refusal, Workspace, check_regular, check_unchanged
+from client.workspace.folder import FileChange, Located, Refusal, Workspace, check_regular, check_unchanged
 from client.workspace.precondition import Precondition, sha256_of
 from client.workspace.walk import Entry, Extent, walk
 from policy.paths.globs import check_glob, glob_matches
@@ -115,26 +115,67 @@ def replace_file(
     before: bytes | None,
     keeps_backup: bool = True,
     create_dirs: bool = False,
+    mode: int | None = None,
 ) -> str | None:
-    """Replace or create a file in one step; gives the name of the backup where `before`, its content, was kept."""
+    """Replace or create a file in one step; gives the name of the backup where `before`, its content, was kept.
+
+    `mode` are its permission bits where it is not to keep those that it has.
+    """
     backup = None
     if keeps_backup and before is not None and before != content:
         backup = _keep_backup(workspace, located, before)
     if workspace.journal is not None and before != content:
-        workspace.journal.record(located.name, before, content)
+        if create_dirs:
+            _note_parents(workspace, located)
+        workspace.journal.record(FileChange(located.name, before, content))
     if not written_by_editor(workspace, located, content, create_dirs=create_dirs):
-        _replace(workspace, located, content, create_dirs=create_dirs)
-    workspace.note_change(located)
+        _replace(workspace, located, content, create_dirs=create_dirs, mode=mode)
+    workspace.note_change(located.name)
     return backup
 
 
 def remove_file(workspace: Workspace, located: Located, before: bytes | None) -> None:
     """Remove a located file; `before` is its content."""
-    if workspace.journal is not None:
-        workspace.journal.record(located.name, before, None)
     with workspace.folder_of(located) as (name, folder):
-        check_unchanged(located, facts_at(name, folder))
+        facts = facts_at(name, folder)
+        check_unchanged(located, facts)
+        if workspace.journal is not None and facts is not None:
+            workspace.journal.record(FileChange(located.name, before, None, mode=stat.S_IMODE(facts.st_mode)))
         os.unlink(name, dir_fd=folder)
+
+
+def remove_folder(workspace: Workspace, located: Located) -> None:
+    """Remove a located folder; one with files in it is refused, it is somebody's."""
+    with workspace.folder_of(located) as (name, folder):
+        if os.listdir(located.target):
+            raise Refusal("the folder is not empty")
+        if workspace.journal is not None:
+            mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+            workspace.journal.record(FileChange(located.name, b"", None, "folder", mode))
+        os.rmdir(name, dir_fd=folder)
+
+
+def make_folder(workspace: Workspace, located: Located, mode: int = 0o777) -> bool:
+    """Create a located folder with its parents; False where it exists already."""
+    _note_parents(workspace, located)
+    with workspace.folder_of(located, create=True) as (name, folder):
+        try:
+            os.mkdir(name, mode, dir_fd=folder)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise Refusal(f"'{located.written}' exists and is not a folder.") from None
+            return False
+    if workspace.journal is not None:
+        workspace.journal.record(FileChange(located.name, None, b"", "folder"))
+    return True
+
+
+def _note_parents(workspace: Workspace, located: Located) -> None:
+    """Keep which folders on the way to a path are about to be created."""
+    for depth in range(1, len(located.parts)):
+        parent = "/".join(located.parts[:depth])
+        if workspace.journal is not None and not os.path.lexists(workspace.root / parent):
+            workspace.journal.record(FileChange(parent, None, b"", "folder"))
 
 
 def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
@@ -148,7 +189,9 @@ def _keep_backup(workspace: Workspace, located: Located, content: bytes) -> str:
     return backup.name
 
 
-def _replace(workspace: Workspace, located: Located, content: bytes, *, create_dirs: bool) -> None:
+def _replace(
+    workspace: Workspace, located: Located, content: bytes, *, create_dirs: bool, mode: int | None = None
+) -> None:
     """Write beside the target and rename over it: a reader sees the old file or the new one, never a half."""
     with workspace.folder_of(located, create=create_dirs) as (name, folder):
         draft = str(Path(name).with_name(f".{token_hex(8)}.tmp"))
@@ -159,8 +202,9 @@ def _replace(workspace: Workspace, located: Located, content: bytes, *, create_d
                 check_regular(located, before)
             with os.fdopen(os.open(draft, flags, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
-                if before is not None and hasattr(os, "fchmod"):
-                    os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+                kept = stat.S_IMODE(before.st_mode) if mode is None and before is not None else mode
+                if kept is not None and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), kept)
             check_unchanged(located, facts_at(name, folder))
             os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
@@ -226,16 +270,7 @@ def create_directory(workspace: Workspace, arguments: dict[str, Any], located: L
     path = str(arguments["path"])
     if not arguments.get("recursive", True) and located.folder is None:
         raise Refusal(f"The folder of '{path}' does not exist; set recursive to create it too.")
-    with workspace.folder_of(located, create=True) as (name, folder):
-        try:
-            os.mkdir(name, dir_fd=folder)
-            created = True
-        except FileExistsError:
-            if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                raise Refusal(f"'{path}' exists and is not a folder.") from None
-            created = False
+    created = make_folder(workspace, located)
     if created:
-        if workspace.journal is not None:
-            workspace.journal.record(located.name, None, None, "folder")
-        workspace.note_change(located)
+        workspace.note_change(located.name)
     return {"success": True, "path": located.name, "created": created, "already_exists": not created}

@@ -8,12 +8,12 @@ import shutil
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from client.workspace.content.buffers import Buffers
 from client.workspace.variables import path_outside
@@ -21,6 +21,8 @@ from policy.paths.classes import CONFIG_DIRECTORY
 
 OWN_FOLDER = CONFIG_DIRECTORY
 """Backups live here, so that nothing appears beside the user's files."""
+
+MAX_NAMED = 20
 
 # Without dir_fd (Windows) the check before the open is all there is.
 HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
@@ -81,12 +83,27 @@ class Located:
         return () if self.name == "." else tuple(self.name.split("/"))
 
 
+Kind = Literal["file", "folder"]
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """A change of one path; `before` and `after` are its contents, None stands for none, empty bytes for a folder."""
+
+    path: str
+    before: bytes | None = None
+    after: bytes | None = None
+    kind: Kind = "file"
+    mode: int | None = None
+    """The permission bits before a command."""
+    unkept: str | None = None
+    """Why the change cannot be taken back."""
+
+
 class ChangeLog(Protocol):
     """Keeps what tool calls change (see Journal)."""
 
-    def record(
-        self, path: str, before: bytes | None, after: bytes | None, kind: Literal["file", "folder"] = "file"
-    ) -> None:
+    def record(self, change: FileChange) -> None:
         """Keep a change that is about to be made."""
         ...
 
@@ -96,6 +113,18 @@ class ChangeLog(Protocol):
 
     def untold(self, session: str) -> list[str]:
         """Take what the agents of a session are to be told."""
+        ...
+
+    def position(self) -> int:
+        """Where the next change will be kept."""
+        ...
+
+    def paths_since(self, position: int) -> set[str]:
+        """The paths whose changes were kept behind a position."""
+        ...
+
+    def scratch_file(self) -> IO[bytes]:
+        """A file without a name in the client's own folder."""
         ...
 
 
@@ -111,7 +140,7 @@ class Workspace:
         self.buffers = buffers
         """The editor's files, where an editor is the client."""
         self.changed: list[str] = []
-        """What the tool calls wrote or created, in order, without repeats."""
+        """What the tool calls changed, in order, without repeats."""
 
     def environment(self) -> dict[str, Any]:
         """Describe this machine as the protocol's `environment`."""
@@ -217,10 +246,10 @@ class Workspace:
             raise
         return descriptor
 
-    def note_change(self, located: Located) -> None:
-        """Remember that a path was written or created."""
-        if located.name not in self.changed:
-            self.changed.append(located.name)
+    def note_change(self, name: str) -> None:
+        """Remember that a path was written, created or removed."""
+        if name not in self.changed:
+            self.changed.append(name)
 
 
 def check_regular(located: Located, facts: os.stat_result) -> None:
@@ -271,6 +300,12 @@ def _make_folder(name: str, parent: int) -> None:
         os.mkdir(name, dir_fd=parent)
     except FileExistsError:
         return
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Name some paths, the first of many."""
+    named = ", ".join(paths[:MAX_NAMED])
+    return named if len(paths) <= MAX_NAMED else f"{named} and {len(paths) - MAX_NAMED} more"
 
 
 def reason_of(error: Exception) -> str:

@@ -30,6 +30,12 @@ def judge_target(request: ToolRequest, located: Located, environment: Environmen
     return (Concern(f"{leads}: {why}." if why else f"{leads}.", verdict.danger),)
 
 
+def is_allowed(request: ToolRequest, environment: Environment) -> bool:
+    """Whether our own rules let a call run without asking: a command that they allow only reads."""
+    call = Call(request.tool_name, request.arguments)
+    return decide(call, _rights(request), Facts(environment=environment), _rules()).decision == "allow"
+
+
 def _rights(request: ToolRequest) -> Rights:
     """The file rules of the agent that makes the call; an agent that is not known here has none of its own."""
     tools = frozenset({request.tool_name})

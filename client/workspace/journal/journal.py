@@ -9,28 +9,35 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Literal
+from typing import IO, Any
 
+from client.workspace.folder import FileChange, Kind
 from client.workspace.precondition import sha256_of
 from errors import ConfigurationError
 
 MAX_TURNS = 200
-Kind = Literal["file", "folder"]
+MAX_STORED_BYTES = 500_000_000
+"""Of old contents; the turns before are forgotten."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One path and the SHA-256 of its content before and after; None stands for no file. A folder was created."""
+    """One path and the SHA-256 of its content before and after; None stands for no file, or folder."""
 
     path: str
     before: str | None
     after: str | None
     kind: Kind = "file"
+    mode: int | None = None
+    """The permission bits before a command."""
+    unkept: str | None = None
+    """Why the change cannot be taken back."""
 
 
 @dataclass
@@ -50,26 +57,47 @@ class Journal:
         self._folder = folder / "undo"
         self._file = self._folder / "changes.jsonl"
         self._contents = self._folder / "contents"
-        self._contents.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for made in (self._folder, self._contents):
+            made.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._turn = Turn(_new_id(), "")
         self._prune()
 
     def begin_turn(self, session: str, *, undoes: str | None = None) -> None:
         """Let the changes that follow belong to a new turn of a session."""
         self._turn = Turn(_new_id(), session, undoes)
+        if undoes is not None:  # an undo counts even where it could put nothing back
+            self._append("changes.jsonl", self._facts())
 
-    def record(self, path: str, before: bytes | None, after: bytes | None, kind: Kind = "file") -> None:
+    def record(self, change: FileChange) -> None:
         """Keep a change that is about to be made: the old content is stored before it can be lost."""
-        if before is not None:
-            self._store(before)
-        change = {
-            "path": path,
-            "before": None if before is None else sha256_of(before),
-            "after": None if after is None else sha256_of(after),
-            "kind": kind,
+        if change.before is not None and change.kind == "file":
+            self._store(change.before)
+        row: dict[str, Any] = {
+            "path": change.path,
+            "before": None if change.before is None else sha256_of(change.before),
+            "after": None if change.after is None else sha256_of(change.after),
+            "kind": change.kind,
         }
-        turn = {"turn": self._turn.id, "session": self._turn.session, "undoes": self._turn.undoes}
-        self._append("changes.jsonl", turn | change)
+        more = {"mode": change.mode, "unkept": change.unkept}
+        row |= {name: value for name, value in more.items() if value is not None}
+        self._append("changes.jsonl", self._facts() | row)
+
+    def position(self) -> int:
+        """Where the next change will be kept."""
+        return self._file.stat().st_size if self._file.exists() else 0
+
+    def paths_since(self, position: int) -> set[str]:
+        """The paths whose changes were kept behind a position."""
+        with self._locked():
+            if self.position() <= position:
+                return set()
+            with self._file.open("rb") as file:
+                file.seek(position)
+                return {str(json.loads(line).get("path")) for line in file}
+
+    def scratch_file(self) -> IO[bytes]:
+        """A file without a name in the client's own folder; it is gone when it is closed."""
+        return tempfile.TemporaryFile(dir=self._folder)
 
     def content(self, digest: str) -> bytes:
         """The content with a digest."""
@@ -106,13 +134,16 @@ class Journal:
             file.unlink(missing_ok=True)
         return sentences
 
+    def _facts(self) -> dict[str, Any]:
+        return {"turn": self._turn.id, "session": self._turn.session, "undoes": self._turn.undoes}
+
     def _turns(self) -> list[Turn]:
         turns: dict[str, Turn] = {}
         for row in _rows(self._file):
             undoes = row.get("undoes")
             turn = turns.setdefault(str(row["turn"]), Turn(str(row["turn"]), str(row["session"]), undoes))
-            kind: Kind = "folder" if row.get("kind") == "folder" else "file"
-            turn.changes.append(Change(str(row["path"]), row.get("before"), row.get("after"), kind))
+            if "path" in row:
+                turn.changes.append(Change(**{name: row[name] for name in _FIELDS if name in row}))
         return list(turns.values())
 
     def _store(self, content: bytes) -> None:
@@ -132,9 +163,10 @@ class Journal:
         """Forget the oldest turns, and the contents that none of the others names."""
         with self._locked():
             turns = self._turns()
-            if len(turns) <= MAX_TURNS:
+            sizes = {content.name: content.stat().st_size for content in self._contents.iterdir()}
+            if len(turns) <= MAX_TURNS and sum(sizes.values()) <= MAX_STORED_BYTES:
                 return
-            kept = {turn.id for turn in turns[-MAX_TURNS // 2 :]}
+            kept = _newest(turns, sizes)
             rows = [row for row in _rows(self._file) if row["turn"] in kept]
             draft = self._file.with_suffix(".new")
             draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -155,6 +187,21 @@ class Journal:
         with (self._folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+_FIELDS = tuple(field.name for field in fields(Change))
+
+
+def _newest(turns: Sequence[Turn], sizes: Mapping[str, int]) -> set[str]:
+    """The ids of the newest turns that fill half of the limits; `sizes` are those of the contents, in bytes."""
+    kept: set[str] = set()
+    counted: set[str] = set()
+    for turn in reversed(turns[-MAX_TURNS // 2 :]):
+        counted |= {change.before for change in turn.changes if change.before}
+        if sum(sizes.get(digest, 0) for digest in counted) > MAX_STORED_BYTES // 2:
+            break
+        kept.add(turn.id)
+    return kept
 
 
 def _rows(file: Path) -> Iterable[dict[str, Any]]:

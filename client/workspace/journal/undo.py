@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from client.workspace.content.reading import bytes_of
-from client.workspace.files import remove_file, replace_file
-from client.workspace.folder import Refusal, Workspace, reason_of
+from client.workspace.files import make_folder, remove_file, remove_folder, replace_file
+from client.workspace.folder import Located, Refusal, Workspace, listed, reason_of
 from client.workspace.journal.journal import Change, Journal, Turn
 from client.workspace.precondition import sha256_of
 
@@ -51,7 +50,8 @@ def undo(workspace: Workspace, journal: Journal, session: str | None, *, redo: b
     changed = [*report.restored, *report.removed]
     if changed:
         verb = "took back an undo of" if redo else "undid"
-        journal.tell(turn.session, f"The user {verb} your last changes; the contents of {', '.join(changed)} changed.")
+        named = listed(changed)
+        journal.tell(turn.session, f"The user {verb} your last changes; the contents of {named} changed.")
     return report
 
 
@@ -61,20 +61,22 @@ def _net(turn: Turn) -> Iterable[Change]:
     for change in reversed(turn.changes):
         key = (change.path, change.kind)
         later = net.get(key)
-        if later is None:
+        if later is None or change.unkept is not None:
             net[key] = change
-        elif later.before == change.after:
-            net[key] = Change(change.path, change.before, later.after, change.kind)
-    return [change for change in net.values() if change.before != change.after or change.kind == "folder"]
+        elif later.unkept is None and later.before == change.after:
+            net[key] = replace(change, after=later.after, mode=later.mode if change.mode is None else change.mode)
+    return [change for change in net.values() if change.before != change.after or change.unkept is not None]
 
 
 def _take_back(workspace: Workspace, journal: Journal, change: Change, report: UndoReport) -> None:
-    if change.kind == "folder":
-        _take_back_folder(workspace, change, report)
-        return
+    if change.unkept is not None:
+        raise Refusal(change.unkept)
     located = workspace.locate_for_write(change.path)
     if located.name != change.path:
         raise Refusal("a link leads elsewhere now")
+    if change.kind == "folder":
+        _take_back_folder(workspace, change, located, report)
+        return
     now = bytes_of(workspace, located)
     digest = None if now is None else sha256_of(now)
     if digest == change.before:
@@ -86,17 +88,14 @@ def _take_back(workspace: Workspace, journal: Journal, change: Change, report: U
         report.removed.append(change.path)
     else:
         content = journal.content(change.before)
-        replace_file(workspace, located, content, before=now, keeps_backup=False, create_dirs=True)
+        replace_file(workspace, located, content, before=now, keeps_backup=False, create_dirs=True, mode=change.mode)
         report.restored.append(change.path)
 
 
-def _take_back_folder(workspace: Workspace, change: Change, report: UndoReport) -> None:
-    """Remove a folder that was created and is empty; one with files in it is somebody's."""
-    located = workspace.locate_for_write(change.path)
-    if located.name != change.path or located.file is None:
-        return
-    with workspace.folder_of(located) as (name, folder):
-        if os.listdir(located.target):
-            raise Refusal("the folder is not empty")
-        os.rmdir(name, dir_fd=folder)
-    report.removed.append(change.path)
+def _take_back_folder(workspace: Workspace, change: Change, located: Located, report: UndoReport) -> None:
+    if change.before is not None:
+        if make_folder(workspace, located, 0o777 if change.mode is None else change.mode):
+            report.restored.append(change.path)
+    elif located.file is not None:
+        remove_folder(workspace, located)
+        report.removed.append(change.path)

@@ -5,63 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from client.configuration import workspace_folder
-from client.workspace.executor import WorkspaceExecutor
-from client.workspace.folder import Workspace
 from client.workspace.journal import journal as journals
-from client.workspace.journal.journal import Journal
-from client.workspace.journal.undo import UndoReport, undo
+from client.workspace.journal.undo import undo
 from client.workspace.request import ToolRequest
+from tests.client.journal.bench import Bench, S, edit, write
 from tests.client.person import at_terminal
 from tests.client.runtime_double import KEY, calls, done, runtime, says, status
 from tests.client.test_cli import agent_runtime, one_sentence
-
-S = "s1"
-
-
-class Bench:
-    """A workspace with its executor and its journal."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.workspace = Workspace(root)
-        self.journal = self.workspace.journal = Journal(workspace_folder(root))
-        self.executor = WorkspaceExecutor(self.workspace)
-
-    def turn(self, *requests: tuple[str, dict[str, Any]], session: str = S) -> None:
-        self.executor.begin_turn(session)
-        for tool, arguments in requests:
-            outcome = self.executor.execute(self.executor.examine(ToolRequest(tool, arguments, is_asked=True)))
-            assert outcome.error is None, outcome
-
-    def undo(self, *, redo: bool = False, session: str | None = S) -> UndoReport:
-        report = undo(self.workspace, self.journal, session, redo=redo)
-        assert report is not None
-        return report
-
-    def files(self) -> dict[str, str]:
-        found = [path for path in self.root.rglob("*") if path.is_file() and ".agent-runtime" not in path.parts]
-        return {path.relative_to(self.root).as_posix(): path.read_text() for path in found}
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    root = tmp_path / "work"
-    root.mkdir()
-    (root / "a.txt").write_text("old\n")
-    return Bench(root)
-
-
-def write(path: str, content: str, **more: Any) -> tuple[str, dict[str, Any]]:
-    return "write_file", {"path": path, "content": content, **more}
-
-
-def edit(path: str, old: str, new: str) -> tuple[str, dict[str, Any]]:
-    return "edit_file", {"path": path, "old": old, "new": new}
 
 
 def test_changed_file_is_put_back_and_new_one_removed(bench: Bench) -> None:
@@ -69,10 +23,10 @@ def test_changed_file_is_put_back_and_new_one_removed(bench: Bench) -> None:
     bench.turn(write("a.txt", "one\n"), edit("a.txt", "one", "two"), write("d/new.txt", "x\n", create_dirs=True))
     after = bench.files()
     report = bench.undo()
-    assert (report.restored, report.removed, report.conflicts) == (["a.txt"], ["d/new.txt"], {})
+    assert (report.restored, report.removed, report.conflicts) == (["a.txt"], ["d/new.txt", "d"], {})
     assert bench.files() == before
     report = bench.undo(redo=True)
-    assert (sorted(report.restored), report.conflicts) == (["a.txt", "d/new.txt"], {})
+    assert (sorted(report.restored), report.conflicts) == (["a.txt", "d", "d/new.txt"], {})
     assert bench.files() == after
 
 
@@ -155,6 +109,15 @@ def test_undo_is_of_one_session_or_of_the_last_that_changed_something(bench: Ben
     assert bench.files() == {"a.txt": "old\n", "b.txt": "second\n"}
     bench.undo(session=None)
     assert bench.files() == {"a.txt": "old\n"}
+
+
+def test_undo_that_could_put_nothing_back_leads_on_to_the_turn_before(bench: Bench) -> None:
+    bench.turn(write("a.txt", "one\n"))
+    bench.turn(write("b.txt", "two\n"))
+    (bench.root / "b.txt").write_text("by hand\n")
+    assert list(bench.undo().conflicts) == ["b.txt"]
+    assert bench.undo().restored == ["a.txt"]
+    assert bench.files() == {"a.txt": "old\n", "b.txt": "by hand\n"}
 
 
 def test_oldest_turns_are_forgotten_with_their_contents(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
