@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT_MODULES = (
     "agents", "api", "cli", "client", "console", "context", "errors", "evaluation", "graph", "json_text", "llm", "logs",
-    "nodes", "policy", "prompts", "routing", "runs", "server", "settings", "state", "storage",
+    "nodes", "policy", "prompts", "routing", "runs", "server", "serving", "settings", "state", "storage",
     "telemetry", "tools", "wire",
 )  # fmt: skip
 """Our top-level modules and packages. Their names are ordinary words, so a file on the path can shadow one."""

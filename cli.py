@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -52,17 +51,18 @@ EnvFile = Annotated[
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; the setting HOST otherwise.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; the setting PORT otherwise.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes on that port; the setting WORKERS otherwise.")
+    ] = None,
     env_file: EnvFile = None,
 ) -> None:
     """Run the server."""
-    import asyncio
-    import gc
-
     import logs
+    from serving.listening import bind
     from settings import Settings, unknown_names
     from storage.address import read_url
 
-    chosen: dict[str, Any] = {"host": host, "port": port}
+    chosen: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = Settings.load(_existing(env_file), **given)
     read_url(settings.db_url)
@@ -71,19 +71,15 @@ def serve(
         hint = f"; did you mean {nearest}?" if nearest else ""
         told = {"action": "unknown_setting"}
         logging.getLogger("server").warning("no setting is named %s%s", name, hint, extra=told)
-    with _listening(settings.host, settings.port) as bound:
+    with bind(settings.host, settings.port) as bound:
         # Imported after the address is bound: a port in use is reported at once.
-        import uvicorn
+        if settings.workers > 1:
+            from serving.supervisor import supervise
 
-        from api.connection import server_config
-        from server import create_app
-        from storage.schema import migrate as migrate_database
+            raise typer.Exit(supervise(settings, bound))
+        from serving.process import serve as serve_here
 
-        application = create_app(settings)
-        asyncio.run(migrate_database(settings.db_url, settings.db_listen_url))
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: later collections need not look at it
-        uvicorn.Server(server_config(application)).run(sockets=[bound])
+        serve_here(settings, bound)
 
 
 @app.command()
@@ -357,19 +353,6 @@ def check(
     given = {name: value for name, value in declared.items() if value is not None}
     verdict = check_call(tool, arguments, agent, workspace, given)
     print_verdict(verdict, as_json=as_json)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Bind the server's address; raises ConfigurationError when it is in use or not one of this machine."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family)
-        if sys.platform != "win32":  # there it would let two servers share a port
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        raise ConfigurationError(f"The server cannot listen on {host}:{port}: {error.strerror}.") from error
-    return bound
 
 
 def _existing(env_file: Path | None) -> Path | None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from errors import AgentRuntimeError
 
 LogFormat = Literal["text", "json"]
-OURS = ("agents", "api", "client", "console", "llm", "policy", "runs", "server", "storage")
+OURS = ("agents", "api", "client", "console", "llm", "policy", "runs", "server", "serving", "storage")
 """Loggers that follow LOG_LEVEL; other libraries log from WARNING on, because some log whole request bodies."""
 IDS = ("request", "session", "run", "call", "error_id")
 MASK = "***"
@@ -50,11 +50,15 @@ def bound(**fields: str | None) -> Iterator[None]:
 
 
 def configure(
-    level: str, form: LogFormat, secrets: Iterable[str] = (), handler: logging.Handler | None = None
+    level: str,
+    form: LogFormat,
+    secrets: Iterable[str] = (),
+    handler: logging.Handler | None = None,
+    fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> logging.Handler:
-    """Send every log line of the process to stderr, or to `handler`; `secrets` are masked wherever they occur."""
+    """Send every log line of the process to stderr, or to `handler`, with `fields`; `secrets` are masked everywhere."""
     handler = handler or logging.StreamHandler(sys.stderr)
-    formatter = JsonFormatter(secrets) if form == "json" else TextFormatter(secrets)
+    formatter = JsonFormatter(secrets, fields) if form == "json" else TextFormatter(secrets, fields)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for earlier in [known for known in root.handlers if isinstance(known.formatter, _Formatter)]:
@@ -74,8 +78,9 @@ def mask(secrets: Iterable[str]) -> None:
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), fields: Mapping[str, Any] = MappingProxyType({})) -> None:
         super().__init__()
+        self._fields = fields
         self._known: set[str] = set()
         self._secrets: re.Pattern[str] | None = None
         self.mask(secrets)
@@ -97,7 +102,7 @@ class _Formatter(logging.Formatter):
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the bound fields and those of `extra`, ids first, secrets masked."""
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        found = {**_bound.get(), **extra}
+        found = {**self._fields, **_bound.get(), **extra}
         ordered = {name: found[name] for name in ("action", *IDS) if found.get(name)}
         ordered |= {name: value for name, value in found.items() if name not in ordered and value is not None}
         if record.exc_info and record.exc_info[1] is not None:

@@ -115,6 +115,7 @@ class Settings(BaseSettings):
 
     host: Annotated[str, AfterValidator(_check_host)] = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=64)
     allowed_hosts: str | None = None
     internal_api_key: Key | None = None
     internal_api_key_file: Path | None = None

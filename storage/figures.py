@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from storage.clock import stamp
 from storage.database import Transaction
+from telemetry.meters import Sample
 
 _DECISIONS = {
     "approve": "APPROVE",
@@ -142,15 +142,6 @@ async def stats(tx: Transaction, owner: str) -> dict[str, Any]:
         "last_event_time": log.last_at,
         "success_rate": int(runs.succeeded) / ended if ended else 1.0,
     }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One value of a metric with its labels."""
-
-    metric: str
-    labels: dict[str, str]
-    value: float
 
 
 async def samples(tx: Transaction) -> list[Sample]:

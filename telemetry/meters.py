@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter as PerOwner
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from errors import TooManyAtOnce
 
@@ -20,10 +22,45 @@ _AGES = (5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 _WRITES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 WITHOUT_USER = 10
 """A principal without an end user may be a gateway in front of many: its limits are so many times higher."""
+_GAUGES = {
+    "processes": ("Server processes behind this address.", "livesum", ()),
+    "active_runs": ("Runs that are driven at the moment.", "livesum", ()),
+    "draining": ("Processes that are shutting down.", "livesum", ()),
+    "waiting_requests": ("Requests that wait for another run of their session.", "livesum", ()),
+    "breaker_open": ("Whether the model's server is left alone.", "livemax", ("model",)),
+    "db_pool": (
+        "Connections to PostgreSQL: in the pool (size), free (available), waited for (waiting).",
+        "livesum",
+        ("figure",),
+    ),
+    "llm_adaptations": (
+        "Repairs of replies (repair) and changes of requests (change) by model.",
+        "sum",
+        ("model", "kind", "name"),
+    ),
+    "llm_prompt_tokens": (
+        "Prompt tokens by model, all, and those that the server had in its cache.",
+        "sum",
+        ("model", "part"),
+    ),
+}
+"""Numbers that are read, not counted: help, how it is added up over the processes of one address, labels."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of a metric with its labels."""
+
+    metric: str
+    labels: dict[str, str]
+    value: float
 
 
 class Meters:
-    """What one process has counted since its start. Labels hold no ids and no text of users or models."""
+    """What one process has counted since its start. Labels hold no ids and no text of users or models.
+
+    Under `serving.supervisor` prometheus_client keeps the numbers in files, and `exposition` adds up all processes.
+    """
 
     def __init__(self, model: str, tools: Iterable[str], others: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
@@ -49,9 +86,31 @@ class Meters:
         self._approval_seconds = self._histogram("approval_seconds", "Age of approvals when they were decided.", _AGES)
         self._routes = self._counter("routes", "Changes of the agent, by how they came about.", "method")
         self._log_seconds = self._histogram("log_append_seconds", "Time of appending to the event log.", _WRITES)
-        self._streams = Gauge(f"{PREFIX}open_streams", "Streams of events that are open.", registry=self.registry)
+        self._streams = self._gauge("open_streams", "Streams of events that are open.", "livesum")
         self._refused = self._counter("refused", "Requests refused by a limit, by limit.", "limit")
         self._webhooks = self._counter("webhooks", "Webhook deliveries tried, by result.", "result")
+        self._read = {name: self._gauge(name, told, mode, *labels) for name, (told, mode, labels) in _GAUGES.items()}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the numbers of several processes are added up."""
+        return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
+    def show(self, samples: Iterable[Sample]) -> None:
+        """Set gauges to what was read of this process."""
+        for sample in samples:
+            gauge = self._read[sample.metric]
+            (gauge.labels(**sample.labels) if sample.labels else gauge).set(sample.value)
+
+    def exposition(self) -> str:
+        """Write all numbers in Prometheus' text format."""
+        registry = self.registry
+        if self.is_shared:
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry).decode()
 
     def turn_ended(
         self,
@@ -123,6 +182,9 @@ class Meters:
 
     def _tool(self, name: str | None) -> str:
         return name if name in self._tools else OTHER
+
+    def _gauge(self, name: str, told: str, mode: Any, *labels: str) -> Gauge:
+        return Gauge(PREFIX + name, told, labels, registry=self.registry, multiprocess_mode=mode)
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(PREFIX + name, told, labels, registry=self.registry)

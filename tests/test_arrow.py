@@ -18,6 +18,7 @@ LAYERS: list[set[str]] = [
     {"cli"},
     {"console", "evaluation"},
     {"client"},
+    {"serving"},
     {"server"},
     {"api"},
     {"graph"},

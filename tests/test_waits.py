@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "durability.md").read_text(encoding="utf-8")
-MODULES = [*ROOT.glob("runs/**/*.py"), *ROOT.glob("storage/**/*.py"), ROOT / "server.py"]
+MODULES = [*ROOT.glob("runs/**/*.py"), *ROOT.glob("storage/**/*.py"), *ROOT.glob("serving/*.py"), ROOT / "server.py"]
 WAITS = re.compile(r"^([A-Z][A-Z_]*_(?:S|MS)) = ([\d._]+)", re.MULTILINE)
 NO_WAITS = {"MAX_ROUND_TRIP_S"}
 """A limit of what is believed, not a wait."""

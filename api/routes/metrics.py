@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastapi import APIRouter
-from prometheus_client import generate_latest
 from starlette.responses import PlainTextResponse
 
 from api.dependencies import OpenEngine, refusals
-from runs.engine import Engine
+from runs.keep.figures import own_figures
 from storage import figures
-from storage.figures import Sample
+from telemetry.meters import Sample
 
 router = APIRouter()
 PREFIX = "agent_runtime_"
 MEDIA_TYPE = "text/plain; version=0.0.4"
 HELP = {
     "info": "The version of the runtime.",
-    "active_runs": "Runs that this process drives at the moment.",
-    "draining": "Whether this process is shutting down.",
-    "waiting_requests": "Requests of this process that wait for another run of their session.",
-    "breaker_open": "Whether the model's server is left alone by this process.",
-    "db_pool": "Connections to PostgreSQL of this process: in the pool (size), free (available), waited for (waiting).",
     "sessions": "Sessions in the database.",
     "runs": "Runs in the database by status.",
     "tool_calls": "Tool calls in the database by tool and state.",
     "llm_calls": "Model calls in the database by agent, model, purpose and outcome.",
     "llm_call_seconds": "Seconds spent in model calls in the database.",
-    "llm_adaptations": "Repairs of replies (repair) and changes of requests (change) by model, in this process.",
-    "llm_prompt_tokens": "Prompt tokens of this process by model, all, and those that the server had in its cache.",
     "llm_tokens": "Tokens of the model calls in the database.",
 }
 
@@ -40,38 +32,12 @@ HELP = {
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals(503)},
 )
 async def prometheus(engine: OpenEngine) -> PlainTextResponse:
-    """Show the numbers of this process and of its database; gauges, because a hard delete takes rows away."""
+    """Show the numbers of the processes here and of their database; gauges, because a hard delete takes rows away."""
     async with engine.database.autocommit() as tx:
         stored = await figures.samples(tx)
-    name, counts = engine.models.name, engine.models.counts
-    own = [
-        Sample("info", {"version": engine.settings.version}, 1),
-        Sample("active_runs", {}, len(engine.tasks)),
-        Sample("draining", {}, int(engine.is_draining)),
-        Sample("waiting_requests", {}, engine.claims.waiting),
-        *(
-            Sample("breaker_open", {"model": models.name}, int(models.breaker.state != "closed"))
-            for models in (engine.models, engine.models.fallback)
-            if models is not None
-        ),
-        *(
-            Sample("llm_adaptations", {"model": name, "kind": kind, "name": what}, number)
-            for (kind, what), number in sorted(counts.items())
-            if kind != "tokens"
-        ),
-        *(
-            Sample("llm_prompt_tokens", {"model": name, "part": part}, counts["tokens", key])
-            for part, key in (("all", "prompt"), ("cached", "cached"))
-            if counts["tokens", "cached"]
-        ),
-    ]
-    text = exposition([*own, *_pool(engine), *stored]) + generate_latest(engine.meters.registry).decode()
-    return PlainTextResponse(text, media_type=MEDIA_TYPE)
-
-
-def _pool(engine: Engine) -> list[Sample]:
-    found = engine.database.pool_figures()
-    return [Sample("db_pool", {"figure": name}, number) for name, number in found.items()]
+    engine.meters.show(own_figures(engine))
+    info = Sample("info", {"version": engine.settings.version}, 1)
+    return PlainTextResponse(exposition([info, *stored]) + engine.meters.exposition(), media_type=MEDIA_TYPE)
 
 
 def exposition(samples: Iterable[Sample]) -> str:

@@ -12,6 +12,7 @@ from errors import NotReady
 from runs.drive.recovery import take_over_orphans, try_take_over
 from runs.engine import Engine
 from runs.keep import housekeeping
+from runs.keep.figures import own_figures
 from runs.keep.listener import HEARTBEAT_S, Listener
 from runs.webhooks.delivery import deliver_due
 from storage.postgres import PostgresDatabase
@@ -20,6 +21,7 @@ from storage.tables import runs, workers
 EXPIRY_S = 2.0
 WEBHOOKS_S = 1.0
 SWEEP_S = 3600.0
+FIGURES_S = 1.0
 GRACE_S = 1.5
 """After an outage of the database the other workers have this long to renew their leases."""
 HALT_S = 5.0
@@ -48,6 +50,8 @@ class Worker:
         self._keep("expiry", EXPIRY_S, lambda: housekeeping.expire_approvals(self._engine))
         self._keep("webhooks", WEBHOOKS_S, lambda: deliver_due(self._engine))
         self._keep("sweep", SWEEP_S, lambda: housekeeping.keep_house(self._engine))
+        if self._engine.meters.is_shared:
+            self._keep("figures", FIGURES_S, self._show_figures)
 
     async def drain(self, within_s: float) -> None:
         """Refuse new runs, let running ones end or reach a superstep boundary, and hand the rest over."""
@@ -83,6 +87,10 @@ class Worker:
         self, name: str, pause_s: float, step: Callable[[], Awaitable[Any]], wake: asyncio.Event | None = None
     ) -> None:
         self._tasks.append(asyncio.create_task(_every(pause_s, step, wake or asyncio.Event()), name=name))
+
+    async def _show_figures(self) -> None:
+        """Let the process that is asked for metrics read the gauges of this one."""
+        self._engine.meters.show(own_figures(self._engine))
 
     async def _watch_runs(self) -> None:
         """Stop runs that were cancelled or lost, adopt runs without a task, take over orphans."""

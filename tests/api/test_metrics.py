@@ -139,5 +139,5 @@ def test_prometheus_text(db_url: str, stub: OpenAIStub) -> None:
         failed = [line for line in lines if line.startswith("agent_runtime_llm_calls{") and 'outcome="failed"' in line]
         assert len(failed) == 1
         assert failed[0].endswith('purpose="agent",outcome="failed"} 1')
-        assert "agent_runtime_active_runs 0" in lines
+        assert "agent_runtime_active_runs 0.0" in lines
         assert "busy" not in response.text, "no names of sessions"

@@ -98,11 +98,11 @@ def test_repairs_changes_and_cached_tokens_are_counted_by_model(db_url: str, stu
         ide.result("r1")
         lines = client.get("/metrics").text.splitlines()
     counted = [line for line in lines if line.startswith("agent_runtime_llm_adaptations{")]
-    assert any('kind="change"' in line and "stream_options" in line and line.endswith(" 1") for line in counted), (
+    assert any('kind="change"' in line and "stream_options" in line and line.endswith(" 1.0") for line in counted), (
         counted
     )
     assert len([line for line in counted if 'kind="repair"' in line and 'model="scripted"' in line]) == 3, counted
-    assert 'agent_runtime_llm_prompt_tokens{model="scripted",part="cached"} 64' in lines
+    assert 'agent_runtime_llm_prompt_tokens{model="scripted",part="cached"} 64.0' in lines
 
 
 @pytest.mark.parametrize("is_native", [True, False])
