@@ -8,7 +8,7 @@ from client.question import Question
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
-_TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
+TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
 
 
 class TaskCancelled(Exception):
@@ -64,7 +64,7 @@ class ApproveAll:
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
         """Approve the call, or reject one of danger `high`."""
         if is_dangerous(call):
-            return hitl_decision(call, "reject", feedback=_TOO_DANGEROUS)
+            return hitl_decision(call, "reject", feedback=TOO_DANGEROUS)
         return hitl_decision(call, "approve")
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 no person is asked

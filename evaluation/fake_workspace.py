@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.roster import DOCUMENT_TOOLS
 from client.workspace.executor import WorkspaceExecutor
-from client.workspace.folder import OWN_FOLDER, Workspace
+from client.workspace.folder import OWN_FOLDER, Refusal, Workspace
+from client.workspace.precondition import Precondition
 from client.workspace.request import ToolRequest
 from evaluation.tasks import CommandOutput
 from tools.catalog import BY_NAME
 from tools.execute_command import EXECUTE_COMMAND
+from tools.read_file import READ_FILE
 
 ROOT = "/workspace"
 """The folder that the model is told, the same in every run, so that recorded replies fit."""
@@ -31,7 +34,10 @@ class FakeWorkspace:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="")
         self._commands = dict(commands or {})
-        self._executor = WorkspaceExecutor(Workspace(self._root))
+        self._workspace = Workspace(self._root)
+        self._executor = WorkspaceExecutor(self._workspace)
+        self._known: dict[str, str | None] = {}
+        """By path: the digest that the last whole read or write told; None after a read of a part."""
 
     @property
     def files(self) -> dict[str, str]:
@@ -54,9 +60,28 @@ class FakeWorkspace:
             return self._prepared(str(arguments.get("command", "")))
         paths = BY_NAME[tool_name].paths or {} if tool_name in BY_NAME else {}
         relative = {name: _relative(value) if name in paths else value for name, value in arguments.items()}
-        request = ToolRequest(tool_name, relative, is_asked=True)
+        path = self._name(relative.get("path"))
+        precondition = self._presumed(path) if tool_name in DOCUMENT_TOOLS else None
+        request = ToolRequest(tool_name, relative, is_asked=True, precondition=precondition)
         outcome = self._executor.execute(self._executor.examine(request))
-        return {"error": outcome.error} if outcome.error is not None else {"result": _steady(outcome.result)}
+        if outcome.error is not None:
+            return {"error": outcome.error}
+        if tool_name in DOCUMENT_TOOLS or tool_name == READ_FILE.name:
+            self._known[path] = outcome.result.get("sha256", self._known.get(path))
+        return {"result": _steady(outcome.result)}
+
+    def _presumed(self, path: str) -> Precondition | None:
+        """What a write presumes, as the server says it with the call (`runs/drive/precondition.py`)."""
+        if path not in self._known:
+            return Precondition(None)
+        digest = self._known[path]
+        return Precondition(digest) if digest is not None else None
+
+    def _name(self, path: object) -> str:
+        try:
+            return self._workspace.locate(str(path)).name
+        except Refusal:
+            return str(path)  # the executor refuses it with its own sentence
 
     def _prepared(self, command: str) -> dict[str, Any]:
         """Give the output that the task has for a command with these words; no other command seems to run."""

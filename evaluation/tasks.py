@@ -60,6 +60,8 @@ class Task(BaseModel):
     """Further tools that are no mistake; finishing, asking and reading are never one."""
     contains: dict[str, str] = Field(default_factory=dict)
     """Text that each file must contain at the end."""
+    replaces: dict[str, list[str]] = Field(default_factory=dict)
+    """By file: text of the lines that the wished change replaces or takes out; every other line has to stay."""
     says: str = ""
     """Texts that the answer must contain, in lower case."""
     unchanged: bool = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from agents.roster import ALONE
+from client.decider import TOO_DANGEROUS
 from context import Context
 from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
@@ -26,8 +28,6 @@ from tools.create_plan import CREATE_PLAN
 
 MAX_ROUNDS = 30
 MAX_SUPERSTEPS = 400
-MIN_LINES = 3
-"""A file with fewer lines may be rewritten by a small change."""
 NEVER_WRONG = frozenset(tool.name for tool in TOOLS if tool.access == "read" or tool.effect in ("complete", "question"))
 """The tools that every task allows: they read, or end the turn."""
 NO_REPLY = frozenset({"llm_unavailable", "llm_timeout"})
@@ -52,7 +52,7 @@ class Trial:
     """Prompt tokens that the server had in its cache."""
     wall_s: float = 0.0
     damaged: bool = False
-    """Whether a file that had to stay was changed, or text that had to stay was lost."""
+    """Whether a file lost content that the wished change leaves alone."""
     transcript: str = ""
     problem: str | None = None
     """Which check of the task failed; None when all hold."""
@@ -90,7 +90,9 @@ def _counted_as(call: str) -> tuple[str, ...]:
 
 
 async def run_trial(task: Task, models: Any, *, reprompt: bool = True, prompt_size: ChosenSize = "auto") -> Trial:
-    """Run a task, every call approved; a plan counts as done when it waits for approval."""
+    """Run a task as an unattended client does: calls are approved but for dangerous ones, the first suggestion is the
+    answer. A plan counts as done when it waits for approval.
+    """
     workspace = FakeWorkspace(task.files, task.commands)
     trial = Trial(task)
     environment = workspace.environment()
@@ -135,8 +137,11 @@ async def run_trial(task: Task, models: Any, *, reprompt: bool = True, prompt_si
 def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, Any]:
     if payload["kind"] in ("question", "switch"):
         return {"content": payload["suggestions"][0]}
+    is_asked = payload["kind"] == "approval"
+    if is_asked and payload["verdict"]["danger"] == "high":
+        return {"decision": "reject", "feedback": TOO_DANGEROUS}
     answer = workspace.answer(payload["tool_name"], payload["arguments"])
-    return {"decision": "approve", **answer} if payload["kind"] == "approval" else answer
+    return {"decision": "approve", **answer} if is_asked else answer
 
 
 def _take(item: Mapping[str, Any], trial: Trial, interrupts: list[Any]) -> None:
@@ -183,14 +188,21 @@ def _problem(task: Task, trial: Trial, workspace: FakeWorkspace) -> str | None:
 
 
 def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
-    """Whether a file is gone, lost most of its lines, or changed although all had to stay."""
+    """Whether a file lost content that the wished change leaves alone."""
     now = workspace.files
-    if task.unchanged:
-        return now != task.files
-    return any(path not in now or _lost_most(text, now[path]) for path, text in task.files.items())
+    return any(lost_lines(text, now.get(path, ""), task.replaces.get(path, ())) for path, text in task.files.items())
 
 
-def _lost_most(before: str, after: str) -> bool:
-    kept = set(after.splitlines())
-    lines = [line for line in before.splitlines() if line.strip()]
-    return len(lines) >= MIN_LINES and sum(line in kept for line in lines) * 2 < len(lines)
+def lost_lines(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
+    """Return the lines of a file that are gone, in order, but for those that hold one of the `replaced` texts.
+
+    Blank lines and indentation do not count; a line that occurs twice has to stay twice.
+    """
+    left = Counter(line.strip() for line in after.splitlines())
+    lost = []
+    for line in filter(None, map(str.strip, before.splitlines())):
+        if left[line]:
+            left[line] -= 1
+        elif not any(text in line for text in replaced):
+            lost.append(line)
+    return lost

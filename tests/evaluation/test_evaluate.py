@@ -8,6 +8,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,13 @@ from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
 from evaluation.report import markdown, task_figures, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
-from evaluation.trial import run_trial
+from evaluation.trial import lost_lines, run_trial
 from llm.chat_model import Endpoint, Models
 from tests.openai_stub import OpenAIStub
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ROOT / "prompts"
+TUNING = ROOT / "evaluation" / "labels" / "tuning.jsonl"
 REQUESTS = ROOT / "tests" / "corpora" / "routing_dev.jsonl"
 WRITE = Task(name="w", agent="coder", text="write a", tools=frozenset({"write_file"}), contains={"a.txt": "x"})
 
@@ -34,6 +36,7 @@ async def test_the_scripted_model_passes_its_tasks(tmp_path: Path) -> None:
     report = await evaluate(EvalOptions(requests=REQUESTS, limit=20))
     assert report["tasks"]["pass_rate"] == 1
     assert report["tasks"]["wrong_tool_rate"] == 0
+    assert report["tasks"]["damaged"] == 0
     assert report["routing"]["requests"] == 20
     assert report["routing"]["methods"] == {"llm": 20}
     data, text, failed = write_report(report, tmp_path / "out")
@@ -71,7 +74,8 @@ async def test_wrong_tools_failures_and_wrong_ends_are_counted(stub: OpenAIStub)
     stub.script([{"status": 500}])
     failed = await run_trial(WRITE, models)
     question = Task(name="q", agent="coder", text="what is a?", files={"a.txt": "x"}, unchanged=True)
-    stub.script([{"tool": "write_file", "args": {"path": "a.txt", "content": "gone"}}, {"text": "It is a."}])
+    overwrite = {"tool": "write_file", "args": {"path": "a.txt", "content": "gone"}}
+    stub.script([{"tool": "read_file", "args": {"path": "a.txt"}}, overwrite, {"text": "It is a."}])
     harmful = await run_trial(question, models)
     await models.aclose()
     assert (wrong.wrong_calls, wrong.finished, wrong.passed) == (1, True, False)
@@ -217,17 +221,73 @@ async def test_a_failed_task_leaves_its_transcript(stub: OpenAIStub, tmp_path: P
         assert part in text
 
 
+LIST = {"list.txt": "one\n  two\n\ntwo\nthree\nfour\n"}
+READ: dict[str, Any] = {"tool": "read_file", "args": {"path": "list.txt"}}
+
+
+def writing(text: str) -> dict[str, Any]:
+    return {"tool": "write_file", "args": {"path": "list.txt", "content": text}}
+
+
 @pytest.mark.parametrize(
-    ("text", "damaged"),
-    [("one\ntwo\nthree\nfour\nfive\n", False), ("five\n", True), ("one\nTWO\nthree\nfour\n", False)],
+    ("text", "lost"),
+    [
+        ("one\ntwo\ntwo\nthree\nfour\nfive\n", []),
+        ("    one\n\ntwo\ntwo\n\nthree\nfour", []),
+        ("four\nthree\ntwo\ntwo\none\n", []),
+        ("ONE\ntwo\ntwo\nthree\nfour\n", []),
+        ("one\ntwo\nthree\nfour\n", ["two"]),
+        ("# the rest is unchanged\nfive\n", ["two", "two", "three", "four"]),
+        ("", ["two", "two", "three", "four"]),
+    ],
 )
-async def test_a_file_that_lost_its_text_counts_as_damaged(stub: OpenAIStub, text: str, damaged: bool) -> None:
+def test_what_a_change_may_not_take_with_it_is_lost(text: str, lost: list[str]) -> None:
+    assert lost_lines(LIST["list.txt"], text, ["one"]) == lost
+    assert lost_lines(LIST["list.txt"], text) == (lost if "one" in text else ["one", *lost])
+
+
+@pytest.mark.parametrize(
+    ("replies", "damaged"),
+    [
+        ([READ, writing("one\n  two\n\ntwo\nthree\nfive\n")], False),
+        ([READ, writing("one\n  two\n\ntwo\nfive\n")], True),
+        ([READ, {"tool": "edit_file", "args": {"path": "list.txt", "old": "three\nfour", "new": "five"}}], True),
+        ([{"tool": "execute_command", "args": {"command": "rm list.txt"}}], False),
+        ([writing("one\n")], False),
+        ([writing("one\n"), writing("one\n"), writing("two\n")], False),
+        ([{"tool": "write_file", "args": {"path": "/workspace/list.txt", "content": "one\n"}}], False),
+    ],
+    ids=["wished change", "a line too much", "an edit too much", "no command", "unread", "unread again", "absolute"],
+)
+async def test_a_file_that_lost_more_than_the_wished_change_is_damaged(
+    stub: OpenAIStub, replies: list[dict[str, Any]], damaged: bool
+) -> None:
     models = stub_models(stub)
-    stub.script([{"tool": "write_file", "args": {"path": "a.txt", "content": text}}, {"text": "Done."}])
-    before = {"a.txt": "one\ntwo\nthree\nfour\n"}
-    trial = await run_trial(Task(name="d", agent="coder", text="append five", files=before), models)
+    stub.script([*replies, *[{"text": "Done."}] * 3])
+    task = Task(name="d", agent="coder", text="four is now five", files=LIST, replaces={"list.txt": ["four"]})
+    trial = await run_trial(task, models)
     await models.aclose()
     assert trial.damaged is damaged
+    report = task_figures([trial], "m")
+    assert (report["damaged"], report["rows"][0]["damaged"]) == (int(damaged), damaged)
+
+
+async def test_a_dangerous_call_is_rejected_as_no_person_looks_at_it(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    stub.script([{"tool": "execute_command", "args": {"command": "git push --force"}}, {"text": "Not pushed."}])
+    trial = await run_trial(Task(name="p", agent="coder", text="push", commands={"git push": "forced update"}), models)
+    await models.aclose()
+    assert "rejected" in trial.transcript
+    assert "forced update" not in trial.transcript
+
+
+@pytest.mark.parametrize("labels", [TASKS, HELD_OUT, TUNING], ids=lambda path: path.stem)
+def test_labels_say_which_lines_a_wished_change_replaces(labels: Path) -> None:
+    for task in read_tasks(labels):
+        for path, texts in task.replaces.items():
+            for text in texts:
+                assert text in task.files[path], f"{task.name}: {text!r} is no text of {path}"
+        assert not (task.unchanged and task.replaces), task.name
 
 
 def test_the_command_fails_below_a_rate(tmp_path: Path) -> None:

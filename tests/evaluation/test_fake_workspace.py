@@ -62,6 +62,8 @@ def test_only_prepared_commands_have_a_result(workspace: FakeWorkspace) -> None:
 
 def test_writes_change_its_files_alone(workspace: FakeWorkspace) -> None:
     assert workspace.answer("write_file", {"path": "./c.py", "content": "é"})["result"]["bytes_written"] == 2
+    assert "was not read" in workspace.answer("write_file", {"path": "lib/b.py", "content": "x"})["error"]
+    workspace.answer("read_file", {"path": "lib/../lib/b.py"})
     edit = {"path": "/workspace/lib/b.py", "old": "Two", "new": "2"}
     assert workspace.answer("edit_file", edit)["result"]["replaced"] == 1
     assert "error" in workspace.answer("write_file", {"path": "../outside.py", "content": "x"})
