@@ -20,6 +20,7 @@ from tests.chaos.facts import Report
 from tests.chaos.hammer import hammer
 from tests.chaos.kills import kill_at_random
 from tests.chaos.outage import Postgres, own_postgres, stop_under_streams
+from tests.chaos.poison import poison_tables
 from tests.chaos.races import race
 from tests.chaos.rolling import restart_in_turn
 
@@ -60,6 +61,11 @@ async def _rolling(postgres: Postgres, share: float, seed: int) -> Report:
         return await restart_in_turn(url, _count(20, share), seed)
 
 
+async def _poisoned(postgres: Postgres, share: float, seed: int) -> Report:
+    with postgres.server.database() as url:
+        return await poison_tables(url, seed, at_once=share < 1)
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "kills": _kills,
     "disconnects": _disconnects,
@@ -67,6 +73,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "hammer": _hammer,
     "outage": _outage,
     "rolling": _rolling,
+    "poisoned": _poisoned,
 }
 
 

@@ -19,6 +19,7 @@ from runs.claim_queue import ClaimQueues
 from runs.decision.view import Terms
 from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
+from runs.unwritable import Unwritable
 from settings import Settings
 from storage.checkpoints import Checkpoints
 from storage.database import Database
@@ -60,8 +61,8 @@ class Engine:
     """Stops each run at its next superstep, by run id."""
     cancelling: set[str] = field(default_factory=set)
     """Runs whose task was cancelled on request."""
-    unwritable: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Runs whose take-over could not be written: how often, and when (of the loop's clock) it is tried again."""
+    unwritable: Unwritable = field(default_factory=Unwritable)
+    """Runs whose take-over, and webhooks whose try, could not be written."""
     is_draining: bool = False
     """Whether no run is started or taken over any more."""
     is_halted: bool = False

@@ -7,7 +7,6 @@ boundary at which an earlier worker handed it over.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from functools import partial
 from typing import Any
@@ -21,10 +20,6 @@ from storage.tables.runs import Run
 from wire.chunks import pack
 from wire.protocol import Status
 
-PAUSE_S = 0.5
-MAX_PAUSE_S = 60.0
-"""The first and the longest pause after a take-over that could not be written."""
-MAX_UNWRITABLE = 1000
 _log = logging.getLogger("runs.recovery")
 
 
@@ -37,20 +32,16 @@ async def take_over_orphans(engine: Engine) -> int:
 
 async def try_take_over(engine: Engine, orphan: Run) -> bool:
     """Take one run over; a row that cannot be written stops no other run's recovery, and is tried less and less."""
-    failures, not_before = engine.unwritable.get(orphan.id, (0, 0.0))
-    now = asyncio.get_running_loop().time()
-    if now < not_before:
+    if not engine.unwritable.is_due(orphan.id):
         return False
     try:
         is_taken = await take_over(engine, orphan)
     except Exception:  # noqa: BLE001 recorded; the next round tries again
         fields = {"action": "take_over_failed", "session": orphan.session_id, "run": orphan.id}
         _log.exception("a run could not be taken over", extra=fields)
-        if len(engine.unwritable) >= MAX_UNWRITABLE:
-            engine.unwritable.clear()
-        engine.unwritable[orphan.id] = (failures + 1, now + min(MAX_PAUSE_S, PAUSE_S * 2**failures))
+        engine.unwritable.note_failure(orphan.id)
         return False
-    engine.unwritable.pop(orphan.id, None)
+    engine.unwritable.forget(orphan.id)
     return is_taken
 
 

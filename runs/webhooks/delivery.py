@@ -30,8 +30,22 @@ async def deliver_due(engine: Engine) -> int:
     if engine.settings.webhook_url is None:
         return 0
     async with engine.database.autocommit() as tx:
-        found = await webhooks.due(tx, AT_ONCE)
-    return sum(await asyncio.gather(*(_try(engine, webhook) for webhook in found)))
+        found = await webhooks.due(tx, AT_ONCE + len(engine.unwritable))
+    writable = [webhook for webhook in found if engine.unwritable.is_due(webhook.id)]
+    return sum(await asyncio.gather(*(_try_alone(engine, webhook) for webhook in writable[:AT_ONCE])))
+
+
+async def _try_alone(engine: Engine, webhook: Webhook) -> bool:
+    """Try one row; where it cannot be written, the others are delivered past it."""
+    try:
+        is_tried = await _try(engine, webhook)
+    except Exception:  # noqa: BLE001 recorded; it is tried again after a pause
+        fields = {"action": "webhook_not_written", "session": webhook.session_id}
+        _log.exception("a webhook could not be tried", extra=fields)
+        engine.unwritable.note_failure(webhook.id)
+        return False
+    engine.unwritable.forget(webhook.id)
+    return is_tried
 
 
 async def _try(engine: Engine, webhook: Webhook) -> bool:

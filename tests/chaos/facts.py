@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,9 +10,8 @@ from typing import Any
 
 import psycopg
 
+from tests.chaos.history import Numbered, calls_and_results, read_stored, texts_and_offers
 from tests.chaos.ide import SurvivingIde
-from tests.ide import Chunk
-from wire.chunks import unpack
 
 
 @dataclass
@@ -36,11 +34,9 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-async def table_log(connection: psycopg.AsyncConnection[Any], session_id: str) -> list[tuple[int, Chunk]]:
+async def table_log(connection: psycopg.AsyncConnection[Any], session_id: str) -> list[Numbered]:
     """The log of a session as the table has it, in the form of the wire."""
-    query = "select seq, chunk from events where session_id = %s order by seq"
-    rows = await (await connection.execute(query, (session_id,))).fetchall()
-    return [(int(seq), json.loads(json.dumps(unpack(json.loads(chunk))))) for seq, chunk in rows]
+    return (await read_stored(connection, session_id)).log
 
 
 async def caught_up(connection: psycopg.AsyncConnection[Any], ide: SurvivingIde, within_s: float = 20.0) -> None:
@@ -69,48 +65,18 @@ async def check_reader(connection: psycopg.AsyncConnection[Any], ide: SurvivingI
     return len(stored)
 
 
-def view(log: list[tuple[int, Chunk]]) -> list[Chunk]:
-    """What an attentive client shows: the log without what was declared void."""
-    shown: list[tuple[int, Chunk]] = []
-    for number, chunk in log:
-        metadata = chunk.get("metadata") or {}
-        if chunk["type"] == "status" and metadata.get("status") == "restarted":
-            shown = [item for item in shown if item[0] < metadata["from_seq"]]
-        else:
-            shown.append((number, chunk))
-    return [chunk for _, chunk in shown]
-
-
-def check_view(session_id: str, log: list[tuple[int, Chunk]]) -> None:
+def check_view(session_id: str, log: list[Numbered]) -> None:
     """Deltas add up to the message that ends them, and no call is offered twice."""
-    text = ""
-    offered: Counter[str] = Counter()
-    for chunk in view(log):
-        if chunk["type"] == "assistant_message" and not chunk["is_final"]:
-            text += chunk["token"]
-        elif chunk["type"] == "assistant_message":
-            assert text == chunk["content"], f"{session_id}: {text!r} was streamed, {chunk['content']!r} is final"
-            text = ""
-        elif chunk["type"] == "tool_call":
-            offered[chunk["call_id"]] += 1
-    assert not text, f"{session_id}: {text!r} was never ended"
-    assert all(count == 1 for count in offered.values()), f"{session_id}: offered twice {offered}"
+    found = [*texts_and_offers(log, by_deed=False)]
+    assert not found, f"{session_id}: {found}"
 
 
 async def check_history(connection: psycopg.AsyncConnection[Any], session_id: str) -> list[tuple[str, str]]:
     """Every call of the history has its one result before the next message: the (role, content) of all messages."""
-    query = "select role, content, tool_call_id, tool_calls from messages where session_id = %s order by position"
-    rows = await (await connection.execute(query, (session_id,))).fetchall()
-    left: list[str] = []
-    for role, _, tool_call_id, tool_calls in rows:
-        if role == "tool":
-            assert tool_call_id in left, f"{session_id}: a result for no open call: {tool_call_id}"
-            left.remove(tool_call_id)
-            continue
-        assert not left, f"{session_id}: calls without a result before the next message: {left}"
-        left = [call["id"] for call in json.loads(tool_calls)] if tool_calls else []
-    assert not left, f"{session_id}: calls without a result at the end: {left}"
-    return [(role, content) for role, content, _, _ in rows]
+    stored = await read_stored(connection, session_id)
+    found = [*calls_and_results(stored.messages)]
+    assert not found, f"{session_id}: {found}"
+    return [(message.role, message.content) for message in stored.messages]
 
 
 async def orphans(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:

@@ -1,16 +1,20 @@
-"""A TCP proxy before PostgreSQL that delays, throttles, or loses what goes one way, while the other way works."""
+"""A TCP proxy before PostgreSQL: delays, throttles, loses what goes one way, breaks connections, also in a COMMIT."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from psycopg.conninfo import conninfo_to_dict
 
 BLOCK_BYTES = 16_384
+COMMIT = b"COMMIT\x00"
+"""The end of the message of the wire protocol that carries the statement."""
+COMMIT_S = 0.2
+"""The server has this long to commit before its side of the connection breaks too."""
 Direction = Literal["requests", "answers"]
 
 
@@ -25,13 +29,35 @@ class Fault:
     """The connections on which something was lost are cut at the end of the fault: a stream has no holes."""
 
 
+@dataclass
+class BrokenCommit:
+    """One COMMIT whose sender is not told what came of it."""
+
+    arrives_first: bool
+    """Whether the server commits and its answer is swallowed; else the connection breaks while COMMIT is on its way."""
+    has_broken: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once there was a COMMIT."""
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it to let the COMMIT reach the server, or to break the connection that waits for its answer."""
+
+
+@dataclass(eq=False)
+class _Connection:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    is_silent: bool = False
+    """Whether its answers are swallowed."""
+
+
 class FaultyLink:
     """Passes everything on, with one fault at a time."""
 
     def __init__(self, db_url: str) -> None:
         self._server = conninfo_to_dict(db_url)
         self._fault: Fault | None = None
+        self._commit: BrokenCommit | None = None
         self._with_losses: set[asyncio.StreamWriter] = set()
+        self._connections: set[_Connection] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
@@ -61,30 +87,68 @@ class FaultyLink:
                 writer.transport.abort()
             self._with_losses.clear()
 
+    @contextlib.contextmanager
+    def broken_commit(self, *, arrives_first: bool) -> Iterator[BrokenCommit]:
+        """Break the next COMMIT, one of the block."""
+        commit = self._commit = BrokenCommit(arrives_first)
+        try:
+            yield commit
+        finally:
+            self._commit = None
+            commit.may_go_on.set()
+
+    def cut(self) -> int:
+        """Break every connection: how many there were."""
+        for connection in (connections := [*self._connections]):
+            connection.client.transport.abort()
+            connection.server.transport.abort()
+        return len(connections)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port = str(self._server.get("host", "127.0.0.1")), int(str(self._server.get("port", 5432)))
-        if host.startswith("/"):
-            answers, requests = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        else:
-            answers, requests = await asyncio.open_connection(host, port)
+        try:
+            answers, requests = await self._open()
+        except OSError:  # the database is away
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, requests)
         pumps = [
-            asyncio.create_task(self._pump("requests", reader, requests)),
-            asyncio.create_task(self._pump("answers", answers, writer)),
+            asyncio.create_task(self._pump("requests", reader, requests, connection)),
+            asyncio.create_task(self._pump("answers", answers, writer, connection)),
         ]
         self._pumps.update(pumps)
+        self._connections.add(connection)
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._connections.discard(connection)
             for pump in pumps:
                 pump.cancel()
                 self._pumps.discard(pump)
             requests.transport.abort()
             writer.transport.abort()
 
-    async def _pump(self, direction: Direction, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = str(self._server.get("host", "127.0.0.1")), int(str(self._server.get("port", 5432)))
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+    async def _pump(
+        self,
+        direction: Direction,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        connection: _Connection,
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while block := await source.read(BLOCK_BYTES):
-                fault = self._fault
+                fault, commit = self._fault, self._commit
+                if direction == "answers" and connection.is_silent:
+                    continue
+                if commit is not None and direction == "requests" and COMMIT in block:
+                    self._commit = None
+                    await _break(commit, connection, block)
+                    return
                 if fault is not None and fault.direction == direction:
                     if fault.is_lost or target in self._with_losses:
                         self._with_losses.add(target)
@@ -92,3 +156,19 @@ class FaultyLink:
                     await asyncio.sleep(fault.delay_s + len(block) / (fault.bytes_a_second or float("inf")))
                 target.write(block)
                 await target.drain()
+
+
+async def _break(commit: BrokenCommit, connection: _Connection, block: bytes) -> None:
+    """Let one side of a connection believe that it is well until `may_go_on`."""
+    connection.is_silent = True
+    if commit.arrives_first:
+        connection.server.write(block)
+        await connection.server.drain()
+    else:
+        connection.client.transport.abort()
+    commit.has_broken.set()
+    await commit.may_go_on.wait()
+    if not commit.arrives_first:
+        connection.server.write(block)
+        await connection.server.drain()
+        await asyncio.sleep(COMMIT_S)

@@ -50,6 +50,8 @@ class SurvivingIde:
         self.random = random.Random(seed)
         self.reconnects = 0
         self.refused = 0
+        self.refusal = ""
+        """The body of the last refusal."""
         self.seen: list[tuple[int, Chunk]] = []
         """What the reader of this session saw, in order."""
 
@@ -59,7 +61,7 @@ class SurvivingIde:
         url = f"{self.cluster.any_url()}{STREAM}"
         async with self.client.stream("POST", url, json=body) as response:
             if response.status_code != 200:
-                await response.aread()
+                self.refusal = (await response.aread()).decode()
                 return response.status_code, []
             return 200, [item async for item in events_of(response)]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import psycopg
 
-from tests.chaos.commit_proxy import CommitProxy, wait_for_blocked
 from tests.chaos.facts import check_view, table_log
+from tests.chaos.faulty_link import FaultyLink
 from tests.databases import PostgresServer
 from tests.runs.opened import opened
 
@@ -20,10 +21,19 @@ def test_a_commit_whose_answer_is_lost_doubles_no_text(postgres: PostgresServer)
         asyncio.run(_cut_commit(db_url))
 
 
+async def wait_for_blocked(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Wait until a statement waits for the row of a session that another transaction holds."""
+    query = """select count(*) from pg_stat_activity
+               where datname = current_database() and wait_event_type = 'Lock'
+                 and query like '%from sessions%for update%'"""
+    while (await (await connection.execute(query)).fetchone()) == (0,):  # noqa: ASYNC110 a table
+        await asyncio.sleep(0.02)
+
+
 async def _cut_commit(db_url: str) -> None:
-    proxy = CommitProxy(db_url)
+    link = FaultyLink(db_url)
     async with (
-        proxy.listening() as proxied,
+        link.listening() as proxied,
         opened(proxied) as (_, client),
         await psycopg.AsyncConnection.connect(db_url, autocommit=True) as connection,
     ):
@@ -34,10 +44,9 @@ async def _cut_commit(db_url: str) -> None:
         async with asyncio.timeout(20):
             while not any(chunk["token"] for _, chunk in await table_log(connection, "s")):  # noqa: ASYNC110 a table
                 await asyncio.sleep(0.02)
-            proxy.arm()
-            await proxy.has_cut.wait()
-        await wait_for_blocked(db_url)
-        proxy.may_commit.set()
+            with link.broken_commit(arrives_first=False) as commit:
+                await commit.has_broken.wait()
+                await wait_for_blocked(connection)
         async with asyncio.timeout(60):
             status, chunks = await answer
         log = await table_log(connection, "s")

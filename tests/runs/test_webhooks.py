@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from runs.webhooks.addresses import is_public
-from runs.webhooks.delivery import MAX_TRIES
+from runs.webhooks.delivery import AT_ONCE, MAX_TRIES
+from tests.databases import PostgresServer
 from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import talking
@@ -262,3 +264,24 @@ def test_addresses_that_are_not_public(address: str) -> None:
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "64:ff9b::808:808"])
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+def test_rows_that_cannot_be_written_hold_up_no_other(
+    postgres: PostgresServer, stub: OpenAIStub, receiver: Receiver
+) -> None:
+    stub.responder = lambda _: {"text": "Done."}
+    with postgres.database() as url, talking(url, stub, **settings(receiver)) as client:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                """create function refuse() returns trigger language plpgsql as
+                   $$ begin raise exception 'refused'; end $$;
+                   create trigger refuse before update on webhooks for each row
+                   when (old.session_id = 'bad') execute function refuse()"""
+            )
+        for turn in range(2 * AT_ONCE):
+            Ide(client, session_id="bad").say(f"Turn {turn}.", agent_type="coder")
+        Ide(client, session_id="good").say("Hello.", agent_type="coder")
+        wait_for(lambda: [event["session_id"] for event in receiver.events()] == ["good"])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("drop trigger refuse on webhooks")
+        wait_for(lambda: len(receiver.got) == 2 * AT_ONCE + 1)
