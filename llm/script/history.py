@@ -24,21 +24,24 @@ class HistoryBroken(AssertionError):
 
 def check_history(messages: Sequence[BaseMessage]) -> None:
     """Raise HistoryBroken, naming the ids, unless every tool call is answered once and at once, and nothing else is."""
-    open_calls: list[str] = []
+    unanswered: list[str] = []
     for message in messages:
-        if isinstance(message, ToolMessage):
-            if message.tool_call_id not in open_calls:
-                raise HistoryBroken(f"a tool message answers no open call: {message.tool_call_id}")
-            open_calls.remove(message.tool_call_id)
-            continue
-        if open_calls:
-            raise HistoryBroken(f"tool calls without an answer before the next {message.type} message: {open_calls}")
-        if isinstance(message, AIMessage):
-            open_calls = [str(call["id"]) for call in [*message.tool_calls, *message.invalid_tool_calls]]
-            if len(set(open_calls)) != len(open_calls):
-                raise HistoryBroken(f"one message makes two calls with the same id: {open_calls}")
-    if open_calls:
-        raise HistoryBroken(f"tool calls without an answer at the end: {open_calls}")
+        if isinstance(message, ToolMessage) and message.tool_call_id in unanswered:
+            unanswered.remove(message.tool_call_id)
+        elif isinstance(message, ToolMessage):
+            raise HistoryBroken(f"a tool message answers no open call: {message.tool_call_id}")
+        elif unanswered:
+            break
+        elif isinstance(message, AIMessage):
+            unanswered = [str(call["id"]) for call in _calls_of(message)]
+            if len(set(unanswered)) != len(unanswered):
+                raise HistoryBroken(f"one message makes two calls with the same id: {unanswered}")
+    if unanswered:
+        raise HistoryBroken(f"tool calls without an answer before the next message: {unanswered}")
+
+
+def _calls_of(message: AIMessage) -> list[Mapping[str, Any]]:
+    return [*message.tool_calls, *message.invalid_tool_calls]
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,15 @@ class Outcome:
 
     @property
     def worked(self) -> bool:
-        """Whether the tool ran and its result reports no failure."""
+        """Whether the tool ran and its result reports no failure; a command that ended by itself has not failed."""
         if self.tool == "switch_mode":
             return self.result.startswith(_SWITCHED)
-        value = self.value
-        failed = isinstance(value, Mapping) and (value.get("success") is False or bool(value.get("error")))
-        if failed and isinstance(value.get("exit_code"), int):
-            failed = False  # a command that ended by itself: its exit code is reported with its output
+        value = self.value if isinstance(self.value, Mapping) else {}
+        failed = value.get("success") is False or bool(value.get("error"))
+        has_ended = isinstance(value.get("exit_code"), int)
         runs_in_client = self.tool not in BY_NAME or BY_NAME[self.tool].runs == "client"
-        return (self.is_data or not runs_in_client) and not failed and not self.result.startswith("Error:")
+        has_run = (self.is_data or not runs_in_client) and not self.result.startswith("Error:")
+        return has_run and (has_ended or not failed)
 
     @property
     def refusal(self) -> str:
@@ -104,13 +107,13 @@ class Turn:
 
 def read_turn(messages: Sequence[BaseMessage]) -> Turn:
     """Find the message that opened the turn: the last one of the user that does not answer a question."""
-    start = len(messages)
-    for index in range(len(messages) - 1, -1, -1):
-        message = messages[index]
-        if isinstance(message, HumanMessage) and not message.additional_kwargs.get("reprompt"):
-            start = index
-            if not _answers_a_question(messages, index):
-                break
+    asked = [
+        index
+        for index, message in enumerate(messages)
+        if isinstance(message, HumanMessage) and not message.additional_kwargs.get("reprompt")
+    ]
+    opening = [index for index in asked if not _answers_a_question(messages, index)]
+    start = (opening or asked or [len(messages)])[-1]
     since = messages[start + 1 :]
     return Turn(
         request=str(messages[start].text) if start < len(messages) else "",
@@ -125,8 +128,7 @@ def _outcomes(messages: Sequence[BaseMessage]) -> list[Outcome]:
     calls: dict[str, tuple[str, Any]] = {}
     for message in messages:
         if isinstance(message, AIMessage):
-            written = [*message.tool_calls, *message.invalid_tool_calls]
-            calls = {str(call["id"]): (str(call["name"]), call["args"]) for call in written}
+            calls = {str(call["id"]): (str(call["name"]), call["args"]) for call in _calls_of(message)}
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls:
             name, arguments = calls[message.tool_call_id]
             text = str(message.text)

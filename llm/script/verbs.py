@@ -31,8 +31,6 @@ class Verb:
     """One thing that the scripted model can do."""
 
     name: str
-    tool: str
-    """The tool that does it."""
     agent: str
     """An agent that has the tool: the target of a switch."""
     words: str
@@ -57,7 +55,6 @@ _IN = r"(?:in|of|under|inside|from|to|into|в|во|из|к)"
 VERBS = (
     Verb(
         "list",
-        tool="list_files",
         agent="ask",
         words="list|show(?: me)?|покажи|перечисли|выведи",
         forms=(
@@ -70,7 +67,6 @@ VERBS = (
     ),
     Verb(
         "read",
-        tool="read_file",
         agent="ask",
         words=r"read|show(?: me)?|open|print|display|view|look (?:at|into)|explain|describe|summari[sz]e|review"
         r"|прочитай|прочти|покажи|открой|выведи|посмотри|объясни|опиши|расскажи (?:о|об|про)|перескажи",
@@ -83,7 +79,6 @@ VERBS = (
     ),
     Verb(
         "search",
-        tool="search_in_code",
         agent="ask",
         words="search|find|look|grep|найди|поищи|ищи",
         forms=(
@@ -100,7 +95,6 @@ VERBS = (
     ),
     Verb(
         "change",
-        tool="write_file",
         agent="coder",
         words="replace|change|append|add|insert|замени|поменяй|измени|добавь|допиши|вставь",
         forms=(
@@ -114,7 +108,6 @@ VERBS = (
     ),
     Verb(
         "create",
-        tool="write_file",
         agent="coder",
         words="create|make|write|add|save|put|создай|сделай|напиши|запиши|добавь|сохрани",
         forms=(
@@ -128,21 +121,18 @@ VERBS = (
     ),
     Verb(
         "run",
-        tool="execute_command",
         agent="coder",
         words="run|execute|запусти|выполни",
         forms=(r"{verb} {a}(?:(?:shell |terminal )?(?:command|команду):? )?{text}", r"{verb} {a}{file}{path}"),
     ),
     Verb(
         "calculate",
-        tool="calculator",
         agent="coder",
         words="calculate|compute|what is|what's|how much is|сколько будет|посчитай|вычисли|чему равно",
         forms=(r"{verb} {sum}", r"(?=.*\d ?[+\-*/%^(]){sum}"),
     ),
     Verb(
         "plan",
-        tool="create_plan",
         agent="architect",
         words=r"plan|design|(?:make|create|write|draw up) a plan"
         r"|спланируй|(?:составь|сделай|напиши) план|разработай|спроектируй",

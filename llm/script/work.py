@@ -85,7 +85,7 @@ class Worker:
 
 def _list(worker: Worker, step: Step) -> Work:
     outcome = yield from worker.use(step, "list_files", path=step.path or ".")
-    found = _entries(outcome.value, "items", "files", "entries")
+    found = _entries(outcome.value, "items")
     return worker.say.entries("files", step.path or worker.say("workspace"), found)
 
 
@@ -98,7 +98,7 @@ def _read(worker: Worker, step: Step) -> Work:
 def _search(worker: Worker, step: Step) -> Work:
     place = {"path": step.path} if step.path else {}
     outcome = yield from worker.use(step, "search_in_code", query=step.text, **place)
-    return worker.say.entries("matches", step.text, _entries(outcome.value, "matches", "results"))
+    return worker.say.entries("matches", step.text, _entries(outcome.value, "matches"))
 
 
 def _create(worker: Worker, step: Step) -> Work:
@@ -134,11 +134,9 @@ def _run(worker: Worker, step: Step) -> Work:
     runner = _RUNNERS.get(step.path.rpartition(".")[2])
     command = step.text or (f"{runner} {step.path}" if runner else f"./{step.path}")
     outcome = yield from worker.use(step, "execute_command", command=command)
-    value = outcome.value
-    if not isinstance(value, Mapping):
-        return worker.say("ran", command) + block(outcome.result)
-    code = next((value[key] for key in ("exit_code", "returncode", "code") if isinstance(value.get(key), int)), None)
-    output = "\n".join(str(value[key]).strip() for key in ("stdout", "output", "stderr") if value.get(key))
+    value = outcome.value if isinstance(outcome.value, Mapping) else {"stdout": outcome.result}
+    code = value.get("exit_code")
+    output = "\n".join(str(value[key]).strip() for key in ("stdout", "stderr") if value.get(key))
     report = worker.say("ran" if code is None else "ran_to", command, code) + block(output)
     if code:
         raise NotDone(report)
@@ -202,9 +200,9 @@ def _steps_of(goal: str) -> list[tuple[str, str, str]]:
     return [(s.clause[:_TITLE_CHARS], s.clause, s.verb.agent) for s in steps if s.verb.name != "plan"]
 
 
-def _entries(value: Any, *keys: str) -> list[str]:
-    """Return the entries of a list result in any of the forms that clients send."""
-    found = next((value[key] for key in keys if key in value), []) if isinstance(value, Mapping) else value
+def _entries(value: Any, key: str) -> list[str]:
+    """Return the entries of a list result; a client may send the list alone, or lines of text."""
+    found = value.get(key, []) if isinstance(value, Mapping) else value
     if isinstance(found, str):
         return [line for line in found.splitlines() if line.strip()]
     return [_entry(item) for item in found] if isinstance(found, list) else []
@@ -213,22 +211,14 @@ def _entries(value: Any, *keys: str) -> list[str]:
 def _entry(item: Any) -> str:
     if not isinstance(item, Mapping):
         return str(item)
-    place = str(item.get("path") or item.get("file") or item.get("name") or "")
-    if str(item.get("type", "")).startswith(("dir", "folder")):
+    place = str(item.get("path") or item.get("name") or "")
+    if item.get("type") == "directory":
         return f"{place.rstrip('/')}/"
-    line = item.get("line_number") or item.get("line")
-    text = item.get("content") or item.get("text") or item.get("line_content")
+    line, text = item.get("line") or item.get("line_number"), item.get("text") or item.get("content")
     return place + (f":{line}" if line else "") + (f": {str(text).strip()}" if text else "")
 
 
 _WORK: Mapping[str, Callable[[Worker, Step], Work]] = {
-    "list": _list,
-    "read": _read,
-    "search": _search,
-    "create": _create,
-    "change": _change,
-    "run": _run,
-    "calculate": _calculate,
-    "plan": _plan,
+    work.__name__.removeprefix("_"): work for work in (_list, _read, _search, _create, _change, _run, _calculate, _plan)
 }
 assert set(_WORK) == set(BY_NAME)
