@@ -84,7 +84,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         for caution in settings.cautions():
             _log.warning(caution, extra={"action": "caution"})
         try:
-            models.warm()
             with keys.refreshed_by_signal(), drain_before_exit(worker, DRAIN_S):
                 yield
         finally:

@@ -1,54 +1,47 @@
-"""ChatOpenAI with our own transport and reader: its settings and message conversion, one parse of the reply."""
+"""The chat model behind an OpenAI-compatible server: LangChain's message conversion, our own transport and reader."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import agenerate_from_stream
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_openai import ChatOpenAI
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict
 
 from llm.failure import Failure
 from llm.reply.body import PROVIDER, Ending, ReplyBody
 from llm.request.fields import changed
 from llm.request.messages import normalised
+from llm.streaming import Piece, StreamingModel
 from llm.transport import ModelServer, read_rest
 
+_REASONS = re.compile(r"o\d")
+"""OpenAI's reasoning models, to which a system prompt is a developer's."""
 
-class EndpointChat(ChatOpenAI):
+
+class EndpointChat(StreamingModel):
     """A chat model behind any OpenAI-compatible server; asynchronous, streams.
 
-    Importing this module loads openai and tiktoken, which takes seconds: import it late, in a thread.
     Raises `Failure` for everything that goes wrong in one attempt; `Failure.sent` is the request.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    model_name: str
     server: ModelServer
-    use_responses_api: bool | None = False
 
-    @model_validator(mode="after")
-    def validate_environment(self) -> EndpointChat:
-        """Build no SDK client and read no environment: requests go through `server`."""
-        return self
+    @property
+    def _llm_type(self) -> str:
+        return "openai-compatible"
 
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        *,
-        changes: Collection[str] = (),
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
-        payload = self._get_request_payload(messages, stop=stop, **options)
+    async def pieces(
+        self, messages: list[BaseMessage], *, changes: Collection[str] = (), **options: Any
+    ) -> AsyncIterator[Piece]:
+        """Stream one reply of the server, its request changed as `llm.request.fields` says."""
+        payload = self._request(messages, options)
         if changes:
             payload = changed(payload, changes)
         body = ReplyBody()
@@ -57,10 +50,7 @@ class EndpointChat(ChatOpenAI):
                 async for block in blocks:
                     text = body.feed(block)
                     if text:
-                        chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
-                        if run_manager is not None:
-                            await run_manager.on_llm_new_token(text, chunk=chunk)
-                        yield chunk
+                        yield text
                     if body.is_done:
                         await read_rest(blocks)
                         break
@@ -70,32 +60,17 @@ class EndpointChat(ChatOpenAI):
             raise
         yield last
 
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
-
-    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        raise NotImplementedError("Use the asynchronous methods of this model.")
-
-    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        raise NotImplementedError("Use the asynchronous methods of this model.")
-
-    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        messages = self._convert_input(input_).to_messages()
-        limit = kwargs.pop("max_tokens", None)
-        payload = super()._get_request_payload(messages, stop=stop, **kwargs)
-        if limit is not None:
-            payload["max_tokens"] = limit  # what most servers know; one that wants the newer name says so
-        for message, written in zip(messages, payload["messages"], strict=True):
+    def _request(self, messages: list[BaseMessage], options: Mapping[str, Any]) -> dict[str, Any]:
+        written = convert_to_openai_messages(messages)
+        for message, form in zip(messages, written, strict=True):
             if isinstance(message, AIMessage):
-                _return_extras(message, written, self.model_name)
-        payload["messages"] = normalised(payload["messages"])
-        return {**payload.pop("extra_body", {}), **payload}
+                if message.tool_calls:
+                    form["content"] = form["content"] or None
+                _return_extras(message, form, self.model_name)
+            elif form["role"] == "system" and _REASONS.match(self.model_name):
+                form["role"] = "developer"
+        fields = {"model": self.model_name, "stream": True, "stream_options": {"include_usage": True}, **options}
+        return {**fields.pop("extra_body", {}), **fields, "messages": normalised(written)}
 
 
 def _return_extras(message: AIMessage, written: dict[str, Any], model: str) -> None:
@@ -108,21 +83,21 @@ def _return_extras(message: AIMessage, written: dict[str, Any], model: str) -> N
         call.update({k: v for k, v in kept.get("calls", {}).get(call["id"], {}).items() if k not in call})
 
 
-def _last_chunk(text: str, ending: Ending) -> ChatGenerationChunk:
+def _last_chunk(text: str, ending: Ending) -> AIMessageChunk:
     calls = [
         tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=index)
         for index, call in enumerate(ending.calls)
     ]
     beside = {str(index): call.extras for index, call in enumerate(ending.calls) if call.extras}
-    message = AIMessageChunk(
+    found = {"finish_reason": ending.finish, "model_name": ending.model}
+    return AIMessageChunk(
         content=text,
         tool_call_chunks=calls,
         additional_kwargs={PROVIDER: {"message": ending.extras, "calls": beside}} if ending.extras or beside else {},
         usage_metadata=_counted(ending.usage),
+        response_metadata={key: value for key, value in found.items() if value},
         chunk_position="last",
     )
-    found = {"finish_reason": ending.finish, "model_name": ending.model}
-    return ChatGenerationChunk(message=message, generation_info={key: value for key, value in found.items() if value})
 
 
 def _counted(usage: Mapping[str, Any] | None) -> UsageMetadata | None:

@@ -7,8 +7,8 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
@@ -16,12 +16,13 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from llm.script.history import check_history
 from llm.script.replies import ScriptedReply, reply_to
+from llm.streaming import Piece, StreamingModel, as_chunk
 
 _WORDS = re.compile(r"\s*\S+|\s+")
 _ARGUMENT_PIECE_CHARS = 64
 
 
-class ScriptedModel(BaseChatModel):
+class ScriptedModel(StreamingModel):
     """A deterministic, stateless chat model: its reply depends only on the messages and the offered tools.
 
     It executes the eight verbs of `llm/script/verbs.py` in English and in Russian, one tool call at a time, classifies
@@ -47,17 +48,12 @@ class ScriptedModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002 the signature is langchain's
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        for pause_s, chunk in self._chunks(messages, kwargs.get("tools")):
+    async def pieces(self, messages: list[BaseMessage], **options: Any) -> AsyncIterator[Piece]:
+        """Stream one reply, each word and each part of a call after its pause."""
+        for pause_s, piece in self._paced(messages, options.get("tools")):
             if pause_s:
                 await asyncio.sleep(pause_s)
-            yield chunk
+            yield piece
 
     def _generate(
         self,
@@ -66,35 +62,39 @@ class ScriptedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        return generate_from_stream(chunk for _, chunk in self._chunks(messages, kwargs.get("tools")))
+        paced = self._paced(messages, kwargs.get("tools"))
+        return generate_from_stream(ChatGenerationChunk(message=as_chunk(piece)) for _, piece in paced)
 
-    def _chunks(
+    def _paced(
         self, messages: list[BaseMessage], tools: Sequence[dict[str, Any]] | None
-    ) -> Iterator[tuple[float, ChatGenerationChunk]]:
-        """Make the chunks of one reply, each with the pause before it in seconds."""
+    ) -> Iterator[tuple[float, Piece]]:
+        """Make the pieces of one reply, each with the pause before it in seconds."""
         check_history(messages)
         reply = reply_to(messages, [tool["function"]["name"] for tool in tools or ()])
         pause_s = reply.sleep_s
         if reply.fail is not None:
             raise reply.fail
         for word in _WORDS.findall(reply.text):
-            yield pause_s or reply.word_delay_s, _chunk(AIMessageChunk(content=word))
+            yield pause_s or reply.word_delay_s, word
             pause_s = 0.0
         for index, call in enumerate(reply.calls):
             head = tool_call_chunk(name=call.name, args="", id=call.id, index=index)
-            yield pause_s, _chunk(AIMessageChunk(content="", tool_call_chunks=[head]))
+            yield pause_s, AIMessageChunk(content="", tool_call_chunks=[head])
             pause_s = 0.0
             for start in range(0, len(call.raw), _ARGUMENT_PIECE_CHARS):
                 piece = call.raw[start : start + _ARGUMENT_PIECE_CHARS]
                 part = tool_call_chunk(name=None, args=piece, id=None, index=index)
-                yield 0.0, _chunk(AIMessageChunk(content="", tool_call_chunks=[part]))
+                yield 0.0, AIMessageChunk(content="", tool_call_chunks=[part])
         finish = reply.finish or ("tool_calls" if reply.calls else "stop")
-        end = AIMessageChunk(content="", usage_metadata=_usage(messages, reply), chunk_position="last")
-        yield pause_s, _chunk(end, {"finish_reason": finish, "model_name": "fake-llm"})
-
-
-def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=message, generation_info=info)
+        yield (
+            pause_s,
+            AIMessageChunk(
+                content="",
+                usage_metadata=_usage(messages, reply),
+                response_metadata={"finish_reason": finish, "model_name": "fake-llm"},
+                chunk_position="last",
+            ),
+        )
 
 
 def _usage(messages: list[BaseMessage], reply: ScriptedReply) -> UsageMetadata:

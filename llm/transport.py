@@ -91,9 +91,11 @@ class ModelServer:
     def __init__(self, url: httpx.URL, headers: Callable[[], Mapping[str, str]], idle_timeout_s: float) -> None:
         self._url = url
         here = is_loopback(str(url))
+        proxy = None if here else _environment_proxy(url)
         self._transport = httpx.AsyncHTTPTransport(
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
-            proxy=None if here else _environment_proxy(url),
+            proxy=proxy,
+            verify=url.scheme == "https" or proxy is not None,  # certificates that nothing needs are not loaded
             trust_env=not here,
         )
         self._timeout = httpx.Timeout(idle_timeout_s, connect=min(_CONNECT_TIMEOUT_S, idle_timeout_s)).as_dict()

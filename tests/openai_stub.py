@@ -61,6 +61,7 @@ class OpenAIStub:
         """The client addresses seen: fewer than requests when connections are reused."""
         self._script: list[Json] = []
         self._played = 0
+        self._resets = 0
         self._lock = threading.Lock()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -73,6 +74,7 @@ class OpenAIStub:
             self.classify = dict(DEFAULT_CLASSIFICATION)
             self.responder = None
             self._script, self._played, self.disconnected = [], 0, 0
+            self._resets += 1
             for record in (self.requests, self.violations, self.connections):
                 record.clear()
 
@@ -182,10 +184,11 @@ class OpenAIStub:
             await _send_json(send, 404, {"error": {"message": "no such path"}})
             return
         request, reply = self._record(scope, body)
+        resets = self._resets
         answer = asyncio.ensure_future(self._answer(send, request, reply))
         leaving = asyncio.ensure_future(_left(receive))
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
+        if not answer.done() and resets == self._resets:
             self.disconnected += 1
         for task in (answer, leaving):
             task.cancel()

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk
 
 from llm.failure import unreachable, unreadable
 from llm.reply.body import PROVIDER, reasoning_of
 from llm.reply.repairs import repaired_calls
 from llm.reply.text import PROXY_ERROR, ReplyText, Thoughts
+from llm.streaming import Piece
 from llm.tool_calls import WrittenCall, written_call
 from tools.tool import Tool
 
@@ -72,33 +73,40 @@ class Incoming:
     extras: dict[str, Any] = field(default_factory=dict)
     call_extras: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, chunk: BaseMessage) -> None:
-        """Take the next chunk of the stream; raises `Failure` when the reply gets too long."""
-        text = chunk.content if isinstance(chunk.content, str) else str(chunk.text)
+    def take(self, piece: Piece) -> None:
+        """Take the next piece of the stream; raises `Failure` when the reply gets too long."""
+        if isinstance(piece, str):
+            self._take_text(piece)
+        else:
+            self._take_text(str(piece.text))
+            self._take_rest(piece)
+        if self.chars > MAX_REPLY_CHARS:
+            raise unreadable("the reply is too long")
+
+    def _take_text(self, text: str) -> None:
         if text:
             self.chars += len(text)
             answer = self.thoughts.feed(text)
             if answer:
                 self.text.feed(answer)
-        if isinstance(chunk, AIMessageChunk):
-            for part in chunk.tool_call_chunks:
-                index = part.get("index")
-                slot = index if isinstance(index, int) else max(self.calls, default=0)
-                call = self.calls.setdefault(slot, ["", "", ""])
-                call[0] = call[0] or part.get("id") or ""
-                call[1] = call[1] or part.get("name") or ""
-                arguments = part.get("args") or ""
-                call[2] += arguments
-                self.chars += len(arguments)
-            if chunk.usage_metadata:
-                counted = chunk.usage_metadata
-                cached = counted.get("input_token_details", {}).get("cache_read")
-                self.usage = Usage(counted["input_tokens"], counted["output_tokens"], counted["total_tokens"], cached)
-            beside = chunk.additional_kwargs.get(PROVIDER)
-            if beside:
-                self.extras, self.call_extras = beside["message"], beside["calls"]
-        if self.chars > MAX_REPLY_CHARS:
-            raise unreadable("the reply is too long")
+
+    def _take_rest(self, chunk: AIMessageChunk) -> None:
+        for part in chunk.tool_call_chunks:
+            index = part.get("index")
+            slot = index if isinstance(index, int) else max(self.calls, default=0)
+            call = self.calls.setdefault(slot, ["", "", ""])
+            call[0] = call[0] or part.get("id") or ""
+            call[1] = call[1] or part.get("name") or ""
+            arguments = part.get("args") or ""
+            call[2] += arguments
+            self.chars += len(arguments)
+        if chunk.usage_metadata:
+            counted = chunk.usage_metadata
+            cached = counted.get("input_token_details", {}).get("cache_read")
+            self.usage = Usage(counted["input_tokens"], counted["output_tokens"], counted["total_tokens"], cached)
+        beside = chunk.additional_kwargs.get(PROVIDER)
+        if beside:
+            self.extras, self.call_extras = beside["message"], beside["calls"]
         self.finish_reason = chunk.response_metadata.get("finish_reason") or self.finish_reason
         self.model = chunk.response_metadata.get("model_name") or self.model
 

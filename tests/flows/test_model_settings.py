@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,41 +117,3 @@ def test_whether_a_call_in_text_counts_is_known_after_a_restart(db_url: str, stu
         assert answer_of(chunks) == TEXT_CALL, "a model with native calls only quotes one"
     else:
         assert of_type(chunks, "tool_call")[0]["arguments"] == {"path": "a.py"}
-
-
-PROBE = """
-import asyncio, json, sys, time
-import httpx
-from server import create_app
-from settings import Settings
-
-async def main():
-    app = create_app(Settings.load(db_url=sys.argv[1], llm_model="m", internal_api_key="k"))
-    found = []
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                status = (await client.get("/health")).status_code
-                found.append([status, "langchain_openai" in sys.modules])
-                if found[-1][1]:
-                    break
-                await asyncio.sleep(0.05)
-    print(json.dumps(found))
-
-asyncio.run(main())
-"""
-
-
-def test_health_answers_before_and_while_the_model_client_is_imported(db_url: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_RUNTIME__")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, db_url], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    assert answers[0] == [200, False], "the first answer came before the import"
-    assert answers[-1] == [200, True], "the client was imported without a first turn"
-    assert {status for status, _ in answers} == {200}
