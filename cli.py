@@ -150,7 +150,8 @@ def acp(
     from client.editor.servers import Servers
 
     servers = Servers(url, key, db)
-    # Imported after the options are known to be usable.
+    servers.check()
+    # Imported after the options and the server are known to be usable.
     from client.editor.run import serve_editor
 
     serve_editor(servers, network=network)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from client.own_server import sqlite_url
+from client.own_server import Address, sqlite_url
+from client.session import Session
 from client.session_index import Place, SessionIndex, is_served
+from client.time_limit import TimeLimit
 from errors import ConfigurationError
 from settings import Settings
+
+CHECK_S = 30.0
 
 
 def named_server(url: str | None, db: str | None, settings: Settings) -> str | None:
@@ -29,6 +34,18 @@ def named_server(url: str | None, db: str | None, settings: Settings) -> str | N
 def is_address(server: str) -> bool:
     """Whether a server runs elsewhere, instead of being started on a database."""
     return server.startswith(("http://", "https://"))
+
+
+def reached(url: str, key: str | None) -> Address:
+    """The address of a running server that was asked once whether it accepts the key (None: none is known).
+
+    Raises ConfigurationError, ServerUnreachable or ServerRefused for what cannot be used.
+    """
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("The key (--key) cannot be sent in a header: use visible ASCII characters.")
+    with closing(Session(url, key, TimeLimit(CHECK_S))) as session:
+        session.get("/agents")
+    return Address(url.rstrip("/"), key)
 
 
 def new_place(server: str | None, index: SessionIndex) -> Place:

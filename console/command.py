@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from client.configuration import client_settings, data_folder, workspace_folder
 from client.own_server import Address, own_server, sqlite_url
-from client.placement import is_address, named_server
+from client.placement import is_address, named_server, reached
 from client.session_index import SessionIndex
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
@@ -48,7 +48,7 @@ def run_console(options: ConsoleOptions, say: Say) -> None:
     settings = client_settings()
     server = named_server(options.url, options.db, settings)
     if server is not None and is_address(server):
-        _show(Address(server.rstrip("/"), options.key or settings.first_key), options, say)
+        _show(reached(server, options.key or settings.first_key), options, say)
         return
     with _working(server or _own_database(workspace), workspace, options, say) as address:
         _show(address, options, say)

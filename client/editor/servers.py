@@ -8,7 +8,7 @@ from pathlib import Path
 
 from client.configuration import client_settings, data_folder, workspace_folder
 from client.own_server import Address, own_server
-from client.placement import check_free, found_place, is_address, named_server, new_place
+from client.placement import check_free, found_place, is_address, named_server, new_place, reached
 from client.session_index import Place, SessionIndex, sessions_below
 
 
@@ -39,6 +39,11 @@ class Servers:
     def key_is_missing(self) -> bool:
         """Whether a server runs elsewhere and no key is known for it."""
         return not self.starts_own and not self._key
+
+    def check(self) -> None:
+        """Ask a server that runs elsewhere whether it accepts the key; raises what it is refused for."""
+        if self.named is not None and not self.starts_own and self._key is not None:
+            self._running[self.named] = reached(self.named, self._key)
 
     def place_for_new(self, workspace: Path) -> Place:
         """Where a new session of a workspace is kept: all new ones of this process in the same database."""

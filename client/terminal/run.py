@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,8 +13,8 @@ from rich.console import Console
 from client.configuration import client_settings, data_folder, workspace_folder
 from client.decider import ApproveAll, Decider, RejectAll
 from client.granted import Granting, Grants
-from client.own_server import Address, own_server
-from client.placement import check_free, found_place, is_address, named_server, new_place
+from client.own_server import own_server
+from client.placement import check_free, found_place, is_address, named_server, new_place, reached
 from client.session import ServerRefused, Session
 from client.session_index import Place, SessionIndex
 from client.terminal.commands import HINT, Commands
@@ -73,6 +72,7 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     settings = client_settings()
     index = SessionIndex(workspace_folder(workspace.root))
     place = _place(options, settings, index)
+    remote = reached(place.server, options.key or settings.first_key) if is_address(place.server) else None
     time_limit = TimeLimit(options.timeout_s)
     display = Display(Console(stderr=True) if options.as_json else console, workspace)
     confinement = Confinement(find_boundary(), may_connect=options.network)
@@ -88,7 +88,7 @@ def run_chat(options: ChatOptions, console: Console) -> int:
     if options.allow:
         rules = load_rules(settings.policy_file, settings.policy_profile)
         decider = Granting(Grants.of(options.allow, executor.environment(), rules), decider)
-    with _address(options, settings, place) as address:
+    with contextlib.nullcontext(remote) if remote is not None else own_server(place.server) as address:
         session = Session(address.url, address.key, time_limit, place.session or None)
         with contextlib.closing(session):
             view: View = JsonView(sys.stdout) if options.as_json else display
@@ -140,15 +140,6 @@ def _decider(
     if approve == "ask":
         display.warn("There is no terminal to ask at: nothing that asks is approved (--approve none).")
     return RejectAll()
-
-
-@contextlib.contextmanager
-def _address(options: ChatOptions, settings: Settings, place: Place) -> Iterator[Address]:
-    if is_address(place.server):
-        yield Address(place.server, options.key or settings.first_key)
-        return
-    with own_server(place.server) as address:
-        yield address
 
 
 def _converse(

@@ -209,6 +209,10 @@ def _handler(double: RuntimeDouble) -> type[BaseHTTPRequestHandler]:
                     self._stream(double.play(reply))
 
         def do_GET(self) -> None:
+            if self.path == "/agents":
+                is_known = self.headers.get("X-Internal-Auth") == KEY
+                self._json(200 if is_known else 401, {"agents": []} if is_known else {"detail": "unauthorized"})
+                return
             query = parse_qs(urlsplit(self.path).query)
             after = int(self.headers.get("Last-Event-ID") or query["after"][0])
             double.stream_requests.append((int(query["after"][0]), self.headers.get("Last-Event-ID")))

@@ -138,6 +138,37 @@ def test_problems_are_one_sentence(tmp_path: Path) -> None:
     assert "AGENT_RUNTIME__PORT" in one_sentence(broken)
 
 
+@pytest.mark.parametrize("options", [["chat"], ["chat", "-m", "x"], ["acp"], ["console", "--no-browser"]])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("wrong", "The server does not accept this key; give the right one with --key."),
+        ("ключ", "The key (--key) cannot be sent in a header: use visible ASCII characters."),
+        ("a\nb", "The key (--key) cannot be sent in a header: use visible ASCII characters."),
+    ],
+)
+def test_wrong_key_is_one_sentence_before_anything_else_is_done(
+    options: list[str], key: str, said: str, tmp_path: Path
+) -> None:
+    """Neither the question of a conversation nor the libraries of the server and of editors come before it."""
+    with runtime() as double:
+        arguments = [*options, "--url", double.url, "--key", key]
+        done = without_heavy_imports(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (2, said + "\n"), done.stdout
+        assert double.received == []
+
+
+@pytest.mark.parametrize("options", [["sessions"], ["undo"]])
+def test_commands_without_a_server_need_no_key(options: list[str], tmp_path: Path) -> None:
+    """They read the user's own files: a key that no setting can be does not keep them from it."""
+    (tmp_path / "a.txt").write_text("old")
+    with runtime([calls("c1", "write_file", path="a.txt", content="new"), done("awaiting_tool")], [done()]) as double:
+        agent_runtime("chat", "--url", double.url, "--key", KEY, "-m", "please", cwd=tmp_path)
+    finished = agent_runtime(*options, cwd=tmp_path, AGENT_RUNTIME__INTERNAL_API_KEY="ключ\n")
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stdout
+    assert ("please" if options == ["sessions"] else "put back: a.txt") in finished.stdout
+
+
 def test_usage_problems_exit_2() -> None:
     assert agent_runtime("chat", "--approve", "maybe").returncode == 2
     assert agent_runtime("nonsense").returncode == 2
@@ -166,37 +197,45 @@ def test_graph_is_mermaid() -> None:
     assert "specialist" in text
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["chat", "-m", "x", "--db", "mysql://x"],
-        ["chat", "-m", "x", "--session", "none"],
-        ["chat", "-m", "x", "--continue"],
-        ["chat", "-m", "x", "--url", "nonsense"],
-        ["chat", "-m", "x", "--url", "http://127.0.0.1:1"],
-        ["chat", "-m", "x", "--url", "http://127.0.0.1:1", "--db", "x.db"],
-        ["chat", "-w", "/does/not/exist"],
-        ["serve", "--port", "0", "--env-file", "/does/not/exist"],
-        ["acp", "--db", "mysql://x", "--url", "http://127.0.0.1:1"],
-        ["sessions", "-w", "/does/not/exist"],
-        ["undo"],
-    ],
-)
-def test_what_cannot_start_is_one_sentence_before_the_server_is_imported(arguments: list[str], tmp_path: Path) -> None:
+def without_heavy_imports(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as if at a terminal, where an import of the server's libraries, or of the editors', fails."""
     code = (
-        f"import sys; sys.modules['server'] = None; sys.argv = ['agent-runtime', *{arguments!r}];"
+        "import sys\n"
+        "for name in ('fastapi', 'langgraph', 'uvicorn', 'acp'): sys.modules[name] = None\n"
+        "sys.stdin.isatty = lambda: True\n"
+        f"sys.argv = ['agent-runtime', *{arguments!r}]\n"
         "import agent_runtime; agent_runtime.main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        cwd=tmp_path,
-    )
-    told = [line for line in done.stderr.splitlines() if "no terminal to ask at" not in line]
-    assert (done.returncode, len(told)) == (2, 1), done.stdout + done.stderr
+    return subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, timeout=100, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chat", "-m", "x", "--db", "mysql://x"], "is not usable"),
+        (["chat", "-m", "x", "--session", "none"], "has no session 'none'"),
+        (["chat", "-m", "x", "--continue"], "no session to continue"),
+        (["chat", "-m", "x", "--url", "nonsense"], "is not an http address"),
+        (["chat", "-m", "x", "--url", "http://"], "is not an http address"),
+        (["chat", "-m", "x", "--url", "http://127.0.0.1:1"], "cannot be reached"),
+        (["chat", "--url", "http://127.0.0.1:1"], "cannot be reached"),
+        (["chat", "-m", "x", "--url", "http://127.0.0.1:1", "--db", "x.db"], "--url names another one"),
+        (["chat", "-w", "/does/not/exist"], "is not a folder"),
+        (["serve", "--port", "0", "--env-file", "/does/not/exist"], "does not exist"),
+        (["acp", "--db", "mysql://x", "--url", "http://127.0.0.1:1"], "--url names another one"),
+        (["acp", "--url", "http://127.0.0.1:1", "--key", "k"], "cannot be reached"),
+        (["acp", "--url", "http://:99999", "--key", "k"], "is not an http address"),
+        (["sessions", "-w", "/does/not/exist"], "is not a folder"),
+        (["undo"], "nothing to take back"),
+        (["undo", "-w", "/does/not/exist"], "is not a folder"),
+    ],
+)
+def test_what_cannot_start_is_one_sentence_before_the_server_is_imported(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = without_heavy_imports(*arguments, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stdout + done.stderr
+    assert said in done.stderr
 
 
 def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:

@@ -65,6 +65,31 @@ async def test_write_is_asked_with_its_whole_content_again(servers: Servers, tmp
         assert editor.text() == "All done."
 
 
+async def test_changes_of_an_approved_command_are_diffs_and_undo_takes_them_back(
+    servers: Servers, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("old\n")
+    (tmp_path / ".env").write_text("KEY=secret\n")
+    command = "sed -i s/old/new/ a.txt; echo 1 > b.txt; echo KEY=other > .env"
+    async with in_process(servers) as editor:
+        session = await coder(editor, tmp_path)
+        run = {"tool": "execute_command", "args": {"command": command, "shell": True}}
+        await editor.says(session, run, {"text": "Done."})
+        content = editor.updates("tool_call_update")[-1]["content"]
+        diffs = {part["path"]: part for part in content if part["type"] == "diff"}
+        assert diffs == {
+            str(tmp_path / name): {"type": "diff", "path": str(tmp_path / name), "newText": after}
+            | ({"oldText": before} if before is not None else {})
+            for name, before, after in (("a.txt", "old\n", "new\n"), ("b.txt", None, "1\n"))
+        }
+        assert "secret" not in str(content)
+        await editor.prompt(session, "/undo")
+        assert "put back: a.txt" in editor.text()
+        assert (tmp_path / "a.txt").read_text() == "old\n"
+        assert (tmp_path / ".env").read_text() == "KEY=secret\n"
+        assert not (tmp_path / "b.txt").exists()
+
+
 async def test_always_is_remembered_by_the_session(servers: Servers, tmp_path: Path) -> None:
     async with in_process(servers) as editor:
         session = await coder(editor, tmp_path)
