@@ -201,8 +201,7 @@ class EditorAgent:
         """Carry one prompt to its end; the response comes after the last update."""
         opened = self._table.known(session_id)
         text = text_of(prompt)
-        await in_thread(lambda: self._table.note_request(opened, text))
-        return PromptResponse(stop_reason=await opened.prompt(text))
+        return PromptResponse(stop_reason=await opened.prompt(text, lambda: self._table.note_request(opened, text)))
 
     @worded
     async def cancel(self, session_id: str, **_: Any) -> None:

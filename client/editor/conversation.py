@@ -84,8 +84,11 @@ class Conversation:
         """Say something with the next turn: outside of one an editor shows nothing."""
         self._notes.append(sentence)
 
-    async def prompt(self, text: str) -> StopReason:
-        """Carry one prompt to its end; a second one waits for the first."""
+    async def prompt(self, text: str, note: Callable[[], None]) -> StopReason:
+        """Carry one prompt to its end; a second one waits for the first. `note` keeps it before it is carried.
+
+        Nothing is awaited before its turn is: prompts are carried in the order in which they came.
+        """
         prompt = _Prompt()
         self._prompts.add(prompt)
         try:
@@ -96,6 +99,7 @@ class Conversation:
                     self.loop.expect_task()
                 if prompt.is_cancelled:
                     return "cancelled"
+                await in_thread(note)
                 return await in_thread(lambda: self._carry_whole(prompt, text))
         finally:
             self._prompts.discard(prompt)
