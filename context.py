@@ -50,6 +50,8 @@ class Context:
     """The `agents.classification_cache.ClassificationCache` of this process, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
     """The time as an aware UTC datetime."""
+    budget: Annotated[Any, SkipJsonSchema()] = None
+    """The budgets of the run, an `agents.budget.Budget`; None without any."""
     environment: Annotated[Any, SkipJsonSchema()] = None
     """What the client declared of its machine, for the prompt; a dict or None."""
     multi_agent: bool = True

@@ -182,6 +182,13 @@ class ModelBadReply(ModelError):
     code = "llm_bad_reply"
 
 
+class BudgetUsedUp(ModelError):
+    """The budget is used up, so the language model was not asked."""
+
+    code = "limit_reached"
+    retryable = False
+
+
 class ContextTooLong(ModelBadReply):
     """This conversation is too long for the language model. Start a new session, or ask for less at once."""
 

@@ -39,8 +39,8 @@ from errors import ConfigurationError
 from graph.builder import build_graph
 from llm.breaker import Breaker
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
-from llm.prices import read_prices
 from policy.rules import load_rules
+from runs.budget import check_prices
 from runs.engine import Engine
 from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     keys = Keys(settings)
     check_roster()
     rules = load_rules(settings.policy_file, settings.policy_profile)
-    read_prices(settings.llm_prices_file)
+    check_prices(settings)
     parser = BodyParser()
 
     @asynccontextmanager

@@ -6,11 +6,12 @@ import ipaddress
 import json
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -23,6 +24,8 @@ PREFIX = "AGENT_RUNTIME__"
 DEFAULT_KEY = "change-me-internal-key"
 ENV_FILE = f"{PREFIX}ENV_FILE"
 """The variable that names the file of settings; the command line reads it."""
+NANO = 10**9
+"""Money is counted in billionths of a USD: sums are exact."""
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"[0-9A-Za-z_.:%-]{1,253}")
@@ -92,9 +95,13 @@ def _check_headers(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+Scope = Literal["turn", "session", "owner"]
+"""What a budget is for."""
+Unit = Literal["tokens", "usd"]
 Switch = Annotated[bool, BeforeValidator(_read_switch)]
 Hours = Annotated[float, Field(ge=0, le=87_600, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 JsonObject = Annotated[dict[str, Any], NoDecode, BeforeValidator(_read_object)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_read_object), AfterValidator(_check_headers)]
 Key = Annotated[str, AfterValidator(_check_key)]
@@ -139,6 +146,13 @@ class Settings(BaseSettings):
     llm_fallback_url: Annotated[str, AfterValidator(_check_url)] | None = None
     llm_fallback_api_key: Key | None = None
     llm_prices_file: Path | None = None
+    budget_tokens_per_turn: int = Field(0, ge=0)
+    budget_tokens_per_session: int = Field(0, ge=0)
+    budget_tokens_per_owner: int = Field(0, ge=0)
+    budget_usd_per_turn: Usd = 0
+    budget_usd_per_session: Usd = 0
+    budget_usd_per_owner: Usd = 0
+    budget_owner_days: int = Field(30, ge=1, le=366)
     webhook_url: Annotated[str, AfterValidator(_check_receiver)] | None = None
     webhook_secret: str | None = Field(None, min_length=16)
     webhook_allow_private: Switch = False
@@ -225,6 +239,16 @@ class Settings(BaseSettings):
         beside = (self.llm_api_key, self.llm_fallback_api_key, self.webhook_secret, self.webhook_url)
         given = (*self.principals, *beside, *self.llm_headers.values(), *passwords, *map(unquote, passwords))
         return frozenset(filter(None, given))
+
+    @cached_property
+    def budgets(self) -> Mapping[tuple[Scope, Unit], int]:
+        """The budgets that are set: tokens, or billionths of a USD."""
+        given = {
+            (scope, unit): getattr(self, f"budget_{unit}_per_{scope}")
+            for scope in get_args(Scope)
+            for unit in get_args(Unit)
+        }
+        return {key: round(value * (NANO if key[1] == "usd" else 1)) for key, value in given.items() if value}
 
     @cached_property
     def hosts(self) -> frozenset[str]:

@@ -27,6 +27,8 @@ class Turn(TypedDict, total=False):
     """Whether the classifier said that the request has several steps; set by the router."""
     compacted_at: int
     """How many messages the thread had after its compaction."""
+    stopped_by: str
+    """The used-up budget by which the user let the turn end; set by the question."""
     recompactions: int
     """The compactions that were made because the model's server refused a request as too long."""
 
@@ -58,10 +60,12 @@ class DecidedCall(TypedDict):
 class AskedQuestion(DecidedCall):
     """A question to the user, as the question node receives it."""
 
-    kind: Literal["question", "switch"]
+    kind: Literal["question", "switch", "budget"]
     question: str
     suggestions: list[str]
     turn: Turn
+    asker: NotRequired[Literal["router", "specialist"]]
+    """The node that goes on after a question about a budget."""
 
 
 class DraftPlan(DecidedCall):

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 
+from agents.budget import estimated_usage
 from context import Context
-from errors import ModelError
+from errors import BudgetUsedUp, ModelError
 from llm.chat_model import Reply, Retry
 from telemetry import tracing
 from tools.tool import Tool
@@ -49,6 +50,8 @@ async def call_model(
 ) -> Reply:
     """Call the model once, retries included, and report its cost; raises ModelError after reporting the failure."""
 
+    if context.budget is not None and context.budget.is_used_up:
+        raise BudgetUsedUp
     retries = 0
 
     def tell(outcome: str, **figures: Any) -> None:
@@ -106,6 +109,10 @@ async def call_model(
             }
         )
     usage = reply.usage
+    if context.budget is not None:
+        counted = usage or estimated_usage(conversation, tools, reply)
+        model = reply.model or context.models.name
+        await context.budget.count(model, counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens or 0)
     outcome = outcome_of(reply)
     tell(
         outcome,

@@ -56,7 +56,7 @@ def is_dangerous(call: Chunk) -> bool:
 
 
 class ApproveAll:
-    """`--approve all`: yes to everything but danger `high`; a question gets its first suggestion, a few times."""
+    """`--approve all`: yes but to danger `high` and more budget; a question gets its first suggestion, a few times."""
 
     def __init__(self) -> None:
         self._answers_left = MAX_FIRST_SUGGESTIONS
@@ -75,9 +75,9 @@ class ApproveAll:
         """Approve the plan."""
         return plan_decision(plan, "approve")
 
-    def answer(self, suggestions: list[str], question: Question) -> str | None:  # noqa: ARG002 no person is asked
-        """Answer with the first suggestion, at most MAX_FIRST_SUGGESTIONS times."""
-        if not suggestions or not self._answers_left:
+    def answer(self, suggestions: list[str], question: Question) -> str | None:
+        """Answer with the first suggestion, at most MAX_FIRST_SUGGESTIONS times; a budget waits for a person."""
+        if question.is_about_budget or not suggestions or not self._answers_left:
             return None
         self._answers_left -= 1
         return suggestions[0]

@@ -83,7 +83,9 @@ class Question:
     `after` is the place in the log where it was asked.
     """
 
-    def __init__(self, session: Session, call_id: str | None, after: int) -> None:
+    def __init__(self, session: Session, call_id: str | None, after: int, *, is_about_budget: bool = False) -> None:
+        self.is_about_budget = is_about_budget
+        """Whether it asks for money or tokens beyond a budget: only a person grants them."""
         self._session = session
         self._call_id = call_id
         self.after = after

@@ -42,7 +42,7 @@ class TurnLoop:
     def _begin_task(self) -> None:
         self._calls: deque[_OpenCall] = deque()
         self._plan: Chunk | None = None
-        self._suggestions: list[str] = []
+        self._asked: dict[str, Any] = {}
         self._summary = TaskSummary()
         self._follows = False
         """Whether another client runs what needs no decision."""
@@ -170,9 +170,10 @@ class TurnLoop:
 
     def _settle_question(self) -> bool:
         """Answer the agent's question; False when it stays open."""
-        question = Question(self._session, None, self._session.last_seq)
+        suggestions = [str(suggestion) for suggestion in self._asked.get("suggestions") or []]
+        question = Question(self._session, None, self._session.last_seq, is_about_budget="budgets" in self._asked)
         try:
-            answer = self._decider.answer(self._suggestions, question)
+            answer = self._decider.answer(suggestions, question)
         except QuestionClosed as closed:
             self._follows = True
             self._close(question, closed)
@@ -373,7 +374,7 @@ class TurnLoop:
             case "plan_approval_required":
                 self._plan = chunk
             case "assistant_message" if chunk.is_final:
-                self._suggestions = [str(suggestion) for suggestion in metadata.get("suggestions") or []]
+                self._asked = metadata
             case "done":
                 self._summary.outcome = metadata.get("outcome") or "failed"
                 usage = metadata.get("usage") or {}

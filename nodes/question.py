@@ -27,10 +27,12 @@ ANSWER_SCHEMA = {
 
 
 async def wait_for_answer(state: AskedQuestion, runtime: Runtime[Context]) -> Command[Literal["specialist", "router"]]:
-    """Pause until the user answers; a question about a switch is decided by its answer (S15, S18)."""
+    """Pause until the user answers; one about a switch or a budget is decided by the answer (S15, S18)."""
     answer = interrupt(dict(state), response_schema=ANSWER_SCHEMA)
     content = answer.get("content", "") if isinstance(answer, dict) else str(answer)
     message_id = (answer.get("message_id") if isinstance(answer, dict) else None) or f"user_{uuid.uuid4().hex}"
+    if state["kind"] == "budget":
+        return _after_budget(state, content)
     call_id, tool_name = state["call_id"], state["tool_name"]
     reply = HumanMessage(content, id=message_id)
     if state["kind"] != "switch":
@@ -43,3 +45,11 @@ async def wait_for_answer(state: AskedQuestion, runtime: Runtime[Context]) -> Co
     effect = switch(state, before, context_of(runtime), runtime.stream_writer, agreed=True)
     goto: Any = effect.goto
     return Command(update={**effect.update, "messages": [*effect.messages, reply]}, goto=goto)
+
+
+def _after_budget(state: AskedQuestion, content: str) -> Command[Literal["specialist", "router"]]:
+    """Go on where the budget was used up, or let the specialist end the turn; the thread holds nothing of it."""
+    if decision_word(content) == "approve":
+        return Command(goto=state["asker"])
+    stopped_by = state["arguments"]["budgets"][0]["setting"]
+    return Command(update={"turn": {**state["turn"], "stopped_by": stopped_by}}, goto="specialist")

@@ -13,6 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents import custom_events
+from agents.budget import ask_for_budget
 from agents.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
 from agents.classification_cache import ClassificationCache
 from agents.model_call import Writer, call_model
@@ -28,7 +29,7 @@ TURNS_SHOWN = 6
 CHARS_SHOWN = 2000
 
 
-async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist"]]:
+async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist", "question"]]:
     """Classify while the orchestrator is current; a specialist stays current until a switch (S2)."""
     context = context_of(runtime)
     update = enter(state)
@@ -39,6 +40,9 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
         reason = f"Single-agent mode: only {ALONE.title} agent available"
         runtime.stream_writer(custom_events.switched(current, ALONE.name, reason, "high", "single"))
         return Command(update={**update, "agent": ALONE.name, "chosen_by": "router"}, goto="specialist")
+    asked = await ask_for_budget(state, context, "router") if context.budget is not None else []
+    if asked:
+        return Command(update=update, goto=asked)
     chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
     if not chosen.is_atomic:
         update["turn"] = {**update.get("turn", state.get("turn") or {}), "planning": True}

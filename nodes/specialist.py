@@ -13,6 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents import custom_events
+from agents.budget import ENDED, ask_for_budget
 from agents.compaction import CHARS_PER_TOKEN, compact, is_cut_by_server, reading_of, recompact, size_of
 from agents.replies.ask_model import Said, ask
 from agents.replies.compiled_edit import ids_of
@@ -20,7 +21,7 @@ from agents.replies.dispatch import Step, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.thread.conversation import current_agent, current_subtask, end_of_turn, readable, visible
 from context import Context, context_of
-from errors import ContextTooLong, ModelError
+from errors import BudgetUsedUp, ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
 from llm.reply.body import kept_extras
 from prompts.instructions import instruction_files
@@ -49,6 +50,11 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     if model_calls >= context.max_model_calls:
         sentence = f"The turn reached its limit of {context.max_model_calls} model calls."
         return _fail(state, write, "limit_reached", sentence, limit="max_model_calls_per_turn")
+    if "stopped_by" in turn:
+        return _fail(state, write, "limit_reached", ENDED, limit=turn["stopped_by"])
+    asked = await ask_for_budget(state, context, "specialist") if context.budget is not None else []
+    if asked:
+        return Command(goto=asked)
     agent = current_agent(state)
     tools = _offered(agent, state, context)
     prompt = _prompt(agent, tools, state, context)
@@ -72,6 +78,8 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
             several_calls=_may_call_several(context),
             text_calls=context.models.name not in state.get("native_callers", []),
         )
+    except BudgetUsedUp:
+        return Command(goto="specialist")
     except ModelError as error:
         recompacted = await recompact(state, agent, context, write) if isinstance(error, ContextTooLong) else None
         told: dict[str, Any] = {"retryable": error.retryable, "retry_after_s": error.details.get("retry_after_s")}

@@ -12,7 +12,7 @@ from runs.decision.view import Request, View
 from runs.engine import Engine, Known
 from runs.run_end import store_end
 from storage.database import Transaction
-from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions
+from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions, spending
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.events import Event
@@ -83,6 +83,10 @@ async def apply(engine: Engine, tx: Transaction, view: View, request: Request, e
     if effects.agent is not None:
         agent = effects.agent
         await sessions.set_agent(tx, session_id, agent.agent, agent.chosen_by, switches=agent.switches)
+    if effects.allowances:
+        assert view.session is not None
+        assert view.run is not None, "a paused run has asked for them"
+        await spending.allow(tx, view.run, view.session.owner, effects.allowances)
     for rule in effects.rules:
         await rules.add(tx, session_id, rule)
     if effects.ends_run is not None and view.run is not None:
@@ -95,15 +99,16 @@ async def apply(engine: Engine, tx: Transaction, view: View, request: Request, e
         await audit.append(tx, session_id, [_with_origin(entry, request) for entry in effects.audit])
     logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
     known = view.session.last_seq if view.session is not None else 0
-    return Applied(logged, run, graph_input, _known(view, effects), logged[-1].seq if logged else known)
+    return Applied(logged, run, graph_input, _known(view, request, effects), logged[-1].seq if logged else known)
 
 
-def _known(view: View, effects: Effects) -> Known:
+def _known(view: View, request: Request, effects: Effects) -> Known:
     session = view.session
     declared = effects.activity.environment if effects.activity is not None else None
     switches = effects.agent.switches if effects.agent is not None else 0
     return Known(
         environment=declared or (session.environment if session is not None else None),
+        owner=session.owner if session is not None else request.owner or "",
         switch_count=(session.switch_count if session is not None else 0) + switches,
         rules=(*view.rules, *(rule.rule for rule in effects.rules)),
     )

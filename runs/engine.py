@@ -33,6 +33,7 @@ class Known:
 
     environment: dict[str, Any] | None
     switch_count: int
+    owner: str
     rules: tuple[dict[str, Any], ...]
     """What the session remembers to allow, oldest first."""
 

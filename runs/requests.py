@@ -132,7 +132,7 @@ def _count(engine: Engine, effects: Effects) -> None:
             decision = str(entry.details.get("decision") or entry.event.removeprefix("approval_"))
             engine.meters.decided(entry.tool_name or "", decision, record.age_s if record else None)
     for record in effects.calls:
-        if record.state in SETTLED:
+        if record.state in SETTLED and record.is_tool_call:
             engine.meters.settled(record.tool_name, record.state, record.age_s)
 
 

@@ -14,7 +14,7 @@ from agents.thread.tool_messages import Answer, plan_text, question_text, switch
 from json_text import storable
 from policy.verdicts.sanitize import cap, clean_result
 from state import tool_message, tool_message_id
-from storage.tables.calls import CallRecord
+from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
 from tools.catalog import BY_NAME
@@ -41,7 +41,7 @@ def resume_command(records: Sequence[CallRecord]) -> Command[Any]:
 
 def _answer(record: CallRecord) -> dict[str, Any]:
     answer = record.answer()
-    if record.kind in ("question", "switch") and isinstance(record.result, dict):
+    if record.kind in QUESTIONS and isinstance(record.result, dict):
         return answer | record.result
     return answer
 

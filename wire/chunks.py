@@ -93,6 +93,9 @@ def chunks_of_interrupt(
     match payload["kind"]:
         case "question" | "switch":
             return assistant_message(payload["question"], streamed=False, suggestions=payload["suggestions"])
+        case "budget":
+            told = {"suggestions": payload["suggestions"], "budgets": payload["arguments"]["budgets"]}
+            return assistant_message(payload["question"], streamed=False, **told)
         case "plan_review":
             return _plan_chunks(payload)
         case kind:

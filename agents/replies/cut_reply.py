@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from errors import ModelBadReply, ModelError
+from errors import BudgetUsedUp, ModelBadReply, ModelError
 from json_text import parse_json
 from llm.chat_model import Reply, WrittenCall
 from llm.tool_calls import written_call
@@ -35,6 +35,8 @@ async def finish_calls(cut: Reply, ask_again: AskAgain, spare_calls: int) -> tup
     """
     try:
         return await _finish_calls(cut, ask_again, spare_calls)
+    except BudgetUsedUp:
+        raise
     except ModelError as error:
         raise ModelBadReply(
             "The language model's reply was cut at its length limit. Ask for less at once, or raise LLM_MAX_TOKENS.",

@@ -20,7 +20,7 @@ from runs.engine import Engine
 from runs.log.broadcast import FALLBACK_POLL_S
 from storage.database import Transaction, patiently
 from storage.tables import calls, plans, sessions
-from storage.tables.calls import CallRecord
+from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.plans import PlanRecord
 from tools.create_plan import CREATE_PLAN
 from wire.chunks import plan_approval_id
@@ -97,9 +97,10 @@ async def _waiting_row(tx: Transaction, title: str | None, record: CallRecord) -
     plan = await plans.find(tx, record.session_id, record.plan_id) if record.plan_id else None
     row = _plan_row(record, plan) if plan is not None else _tool_row(record)
     asked = None
-    if record.kind in ("question", "switch"):
+    if record.kind in QUESTIONS:
         asked = _question(record)
-        row |= {"request_type": "question", "subject": asked["question"], "reason": "The agent asks"}
+        reason = "The agent asks" if record.is_tool_call else "A budget is used up"
+        row |= {"request_type": "question", "subject": asked["question"], "reason": reason}
     change = await _change(tx, record) if record.kind == "approval" else None
     return {
         **row,

@@ -9,10 +9,11 @@ from typing import Any
 from errors import AgentRuntimeError
 from runs.decision.view import Request, View
 from storage.tables.audit import AuditEntry, AuditEvent
-from storage.tables.calls import CallRecord
+from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.messages import MessageRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.rules import SessionRule
+from storage.tables.spending import Allowance
 from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome
 
@@ -24,7 +25,7 @@ NO_USAGE: dict[str, int | None] = {
 }
 _WAITS: tuple[tuple[frozenset[str], Outcome], ...] = (
     (frozenset({"approval"}), "awaiting_approval"),
-    (frozenset({"question", "switch"}), "awaiting_answer"),
+    (QUESTIONS, "awaiting_answer"),
     (frozenset({"plan_review"}), "awaiting_plan"),
     (frozenset({"ide_call"}), "awaiting_tool"),
 )
@@ -94,6 +95,8 @@ class Effects:
     plan: PlanRecord | None = None
     calls: tuple[CallRecord, ...] = ()
     rules: tuple[SessionRule, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    """How far the user lets used-up budgets go."""
     messages: tuple[MessageRecord, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     ends_run: RunEnd | None = None
@@ -115,7 +118,7 @@ class Effects:
             agent = replace(following.agent, switches=self.agent.switches + following.agent.switches)
         joined = {
             name: getattr(self, name) + getattr(following, name)
-            for name in ("calls", "rules", "messages", "audit", "chunks")
+            for name in ("calls", "rules", "allowances", "messages", "audit", "chunks")
         }
         kept = {
             name: getattr(following, name) or getattr(self, name)

@@ -8,7 +8,7 @@ from typing import Any
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
 from runs.decision.effects import Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms, View
-from storage.tables.calls import CallRecord
+from storage.tables.calls import QUESTIONS, CallRecord
 from wire.chunks import PLAN_APPROVAL
 from wire.protocol import Status, ToolResult
 
@@ -29,7 +29,7 @@ def take_result(view: View, request: Request, message: ToolResult, terms: Terms,
 
 
 def _named(view: View, call_id: str) -> CallRecord:
-    if view.named is not None and view.named.kind not in ("question", "switch"):
+    if view.named is not None and view.named.kind not in QUESTIONS:
         return view.named
     if call_id.startswith(PLAN_APPROVAL):
         raise ApprovalUnknown(f"Approval request {call_id} not found in this session")

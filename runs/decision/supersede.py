@@ -56,7 +56,7 @@ def end_round(view: View, ended_by: EndedBy, now: str) -> Effects:
     plan, agent = end_plan(view.session, view.plan, _PLAN_ENDS[ended_by])
     return Effects(
         calls=changed,
-        messages=tuple(replace(tool_record(record), run_id=view.run.id) for record in round_now),
+        messages=tuple(replace(tool_record(record), run_id=view.run.id) for record in round_now if record.is_tool_call),
         audit=entries,
         plan=plan,
         agent=agent,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from agents.thread.decision_words import decision_word
 from errors import SessionUnknown
+from runs.decision.budget_decision import decide_budget
 from runs.decision.effects import Activity, Effects, answered, resumed, round_with
 from runs.decision.plan_decision import decide_plan
 from runs.decision.supersede import end_round
@@ -51,6 +52,9 @@ def _answer(view: View, request: Request, waiting: CallRecord, content: str, now
     """The message as the answer to a question, or by one word to a plan; None when it is neither."""
     assert view.run is not None, "an open call belongs to a paused run"
     said = MessageRecord(request.message_id, "user", content, run_id=view.run.id)
+    if waiting.kind == "budget":
+        decided = decide_budget(view, request, waiting, content, now)
+        return None if decided is None else Effects(messages=(said,)).then(decided)
     if waiting.kind in ("question", "switch"):
         told = {"content": content, "message_id": said.id}
         settled = replace(waiting, state="done", result=told, settled_at=now)

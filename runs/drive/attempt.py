@@ -20,6 +20,7 @@ from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
 from runs import thread
+from runs.budget import RunBudget
 from runs.drive.close import close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
 from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
@@ -216,7 +217,7 @@ async def _read_known(engine: Engine, run: Run) -> Known:
         remembered = await rules.listing(tx, run.session_id)
     if session is None:
         raise RunLost
-    return Known(session.environment, session.switch_count, tuple(rule.rule for rule in remembered))
+    return Known(session.environment, session.switch_count, session.owner, tuple(rule.rule for rule in remembered))
 
 
 def build_context(engine: Engine, run: Run, known: Known) -> Context:
@@ -245,6 +246,7 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
         ),
         used_calls=used_calls,
         clock=clock.now,
+        budget=RunBudget(engine, run, known.owner) if engine.settings.budgets else None,
         environment=known.environment,
         multi_agent=settings.multi_agent_mode,
         offer_all_calls=run.protocol_version >= 2,

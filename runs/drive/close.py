@@ -20,6 +20,7 @@ from storage.clock import stamp, stamp_in
 from storage.database import Transaction
 from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions
 from storage.tables.audit import AuditEntry
+from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import call_digest, chunks_of_interrupt, done_chunk, pack
 from wire.protocol import Chunk, Outcome, error_chunk
@@ -37,11 +38,13 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         stored = await events.append(tx, run.session_id, run.request_id, [pack(chunk) for chunk in said], run=run)
         await calls.insert(tx, [*records, *(_local_record(run, event) for event in recorder.local_calls)])
         await _store_plans(tx, run, recorder)
-        await store_records(tx, run, recorder, [_verdict_entry(record) for record in records])
+        made = [record for record in records if record["kind"] != "budget"]
+        recorder.messages += [_question_about(record) for record in records if record not in made]
+        await store_records(tx, run, recorder, [_verdict_entry(record) for record in made])
         await saver.store(tx)
-        await store_end(tx, engine, run, status, outcome, recorder.failure, records)
+        await store_end(tx, engine, run, status, outcome, recorder.failure, made)
     engine.broadcast.publish(run.session_id, stored)
-    recorder.count(outcome, records)
+    recorder.count(outcome, made)
 
 
 async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
@@ -72,7 +75,11 @@ def internal_error(error_id: str) -> Chunk:
 
 async def store_settled(tx: Transaction, run: Run) -> None:
     """Write the tool messages of the round from which a run was resumed, where its nodes did not come to it."""
-    settled = [record for record in await calls.round_of(tx, run.session_id, run.id) if not record.is_open]
+    settled = [
+        record
+        for record in await calls.round_of(tx, run.session_id, run.id)
+        if record.is_tool_call and not record.is_open
+    ]
     await messages.append(tx, run.session_id, [tool_record(record) for record in settled], run_id=run.id)
 
 
@@ -156,6 +163,11 @@ def _local_record(run: Run, event: Any) -> dict[str, Any]:
         "created_at": now,
         "settled_at": now,
     }
+
+
+def _question_about(record: dict[str, Any]) -> MessageRecord:
+    """The question about a budget for the history: no call of the model holds it."""
+    return MessageRecord(record["call_id"], "assistant", record["arguments"]["question"], record["agent"])
 
 
 def _verdict_entry(record: dict[str, Any]) -> AuditEntry:

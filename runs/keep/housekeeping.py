@@ -12,10 +12,12 @@ from runs.decision.view import Expire, Request
 from runs.engine import Engine
 from runs.requests import take
 from storage.clock import stamp_in
-from storage.tables import calls, events, sessions
+from storage.tables import calls, events, sessions, spending
 
 _log = logging.getLogger("runs.housekeeping")
 PURGE_AFTER_HOURS = 24 * 30
+KEPT_SPENDING_DAYS = 366
+"""As long as the longest BUDGET_OWNER_DAYS."""
 LOG_KEEP = 100_000
 """Events kept per session; a reader that wants older ones is told to resync."""
 
@@ -27,6 +29,7 @@ async def keep_house(engine: Engine) -> None:
         pass
     async with engine.database.autocommit() as tx:
         await events.trim(tx, LOG_KEEP)
+        await spending.forget(tx, KEPT_SPENDING_DAYS)
 
 
 async def expire_approvals(engine: Engine) -> int:

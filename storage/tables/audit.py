@@ -23,6 +23,7 @@ AuditEvent = Literal[
     "denial",
     "edit_refused",
     "plan_decided",
+    "budget_decided",
     "rule_added",
     "rule_removed",
     "cancelled",

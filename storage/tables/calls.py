@@ -15,7 +15,9 @@ from storage.tables.columns import read, stored
 CallState = Literal[
     "pending", "approved", "edited", "rejected", "expired", "superseded", "cancelled", "executing", "done", "failed"
 ]
-CallKind = Literal["approval", "ide_call", "local_call", "question", "switch", "plan_review"]
+CallKind = Literal["approval", "ide_call", "local_call", "question", "switch", "plan_review", "budget"]
+QUESTIONS: frozenset[str] = frozenset({"question", "switch", "budget"})
+"""What a message of the user answers."""
 EndedBy = Literal["message", "cancel", "expiry"]
 OPEN: frozenset[str] = frozenset({"pending", "approved", "edited", "executing"})
 
@@ -55,6 +57,11 @@ class CallRecord:
     """`call_id` and `tool_name` of the model's call, where this one carries out a part of it."""
     executor: str | None = None
     """The client that runs it, as its decision named it; None where none was named."""
+
+    @property
+    def is_tool_call(self) -> bool:
+        """Whether the model made it; the question about a budget is the runtime's own."""
+        return self.kind != "budget"
 
     @property
     def is_open(self) -> bool:

@@ -175,6 +175,13 @@ def test_approve_all_approves_plans_and_takes_first_suggestions_a_few_times(root
         assert [message["content"] for message in t.double.messages[2:]] == ["first"] * 5
 
 
+def test_approve_all_grants_no_more_budget(root: Path) -> None:
+    about = {"suggestions": ["yes", "no"], "budgets": [{"setting": "budget_tokens_per_turn"}]}
+    with talk(root, ApproveAll(), [says("Go on?", metadata=about), done("awaiting_answer")]) as t:
+        assert t.loop.run_task("work") == "awaiting_answer"
+        assert len(t.double.messages) == 1
+
+
 def test_several_calls_of_one_reply_are_settled_one_after_the_other(root: Path) -> None:
     replies: list[Reply] = [
         [

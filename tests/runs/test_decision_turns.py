@@ -147,6 +147,26 @@ def test_a_message_answers_the_one_open_question(kind: str) -> None:
     assert effects.claims == ResumeRun((settled,))
 
 
+@pytest.mark.parametrize(("word", "upto"), [("Yes.", [350, 600]), ("no", [])])
+def test_a_word_answers_the_question_about_a_budget(word: str, upto: list[int]) -> None:
+    one = {"scope": "turn", "unit": "tokens", "used": 250, "allowed": 200, "more": 100}
+    other = {"scope": "owner", "unit": "usd", "used": 5e-7, "allowed": 1e-7, "more": 1e-7}
+    asked = replace(question("budget"), arguments={"question": "Go on?", "budgets": [one, other]})
+    effects = decided(paused(asked), say(word))
+    assert [allowance.upto for allowance in effects.allowances] == upto, "from where it stands, by its own amount"
+    assert [m.role for m in effects.messages] == ["user"], "no call of the model waits for a tool message"
+    assert [entry.event for entry in effects.audit] == ["budget_decided"]
+    assert effects.claims == ResumeRun(effects.calls)
+
+
+def test_other_words_leave_a_budget_as_it_is_and_begin_a_turn() -> None:
+    asked = replace(question("budget"), arguments={"question": "Go on?", "budgets": []})
+    effects = decided(paused(asked), say("Do something cheaper"))
+    assert (effects.allowances, effects.calls[0].ended_by) == ((), "message")
+    assert [m.role for m in effects.messages] == ["user"]
+    assert isinstance(effects.claims, StartRun)
+
+
 @pytest.mark.parametrize(
     "view",
     [paused(question(), read_call("c2")), paused(question(), session=replace(SESSION, current_agent="ask"))],

@@ -86,7 +86,7 @@ select status, count(*) as runs from runs group by status order by status;
 
 -- name: all_calls()
 -- The number of calls by tool and state.
-select tool_name, state, count(*) as calls from tool_calls group by tool_name, state order by tool_name, state;
+select tool_name, state, count(*) as calls from tool_calls where kind <> 'budget' group by tool_name, state order by tool_name, state;
 
 -- name: all_llm_calls()
 -- The number of model calls by agent, model, purpose and outcome.

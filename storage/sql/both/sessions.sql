@@ -32,7 +32,7 @@ select s.id, s.title, s.last_activity, s.current_agent,
        coalesce((select max(position) from messages m where m.session_id = s.id), 0) as message_count,
        exists (select 1 from runs r where r.session_id = s.id and r.status = 'running') as is_running,
        (select min(case when c.kind = 'approval' and c.state = 'pending' then 1
-                        when c.kind in ('question', 'switch') then 2
+                        when c.kind in ('question', 'switch', 'budget') then 2
                         when c.kind = 'plan_review' then 3 else 4 end)
         from tool_calls c
         where c.session_id = s.id and c.state in ('pending', 'approved', 'edited', 'executing')) as waits_for

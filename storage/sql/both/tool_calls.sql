@@ -15,7 +15,7 @@ select {{tool_calls}}, (select title from sessions where id = tool_calls.session
 from tool_calls
 where session_id in (select id from sessions where owner = :owner and deleted_at is null)
   and state in ('pending', 'approved', 'edited', 'executing')
-  and (state = 'pending' or kind in ('question', 'switch'))
+  and (state = 'pending' or kind in ('question', 'switch', 'budget'))
 order by created_at, session_id, call_id limit :limit;
 
 -- name: owner_figure(owner)^

@@ -177,4 +177,7 @@ alter table tool_calls add column executor text;
 create table schema_compatibility (compatible_from text not null);
 insert into schema_compatibility (compatible_from) values ('0001');
 alter table llm_calls add column cached_tokens integer;
-insert into alembic_version (version_num) values ('0014');
+create table spending (scope text not null check (scope in ('turn', 'session', 'owner')), name text not null, day text not null, session_id text references sessions (id) on delete cascade, tokens bigint not null default 0, nano_usd bigint not null default 0, allowed_tokens bigint not null default 0, allowed_nano_usd bigint not null default 0, primary key (scope, name, day));
+create index spending_by_session on spending (session_id);
+alter table tool_calls drop constraint tool_calls_kind_check;
+insert into alembic_version (version_num) values ('0015');
