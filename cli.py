@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -57,29 +56,9 @@ def serve(
     env_file: EnvFile = None,
 ) -> None:
     """Run the server."""
-    import logs
-    from serving.listening import bind
-    from settings import Settings, unknown_names
-    from storage.address import read_url
+    from serving.command import run_serve
 
-    chosen: dict[str, Any] = {"host": host, "port": port, "workers": workers}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    settings = Settings.load(_existing(env_file), **given)
-    read_url(settings.db_url)
-    logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    for name, nearest in unknown_names(env_file).items():
-        hint = f"; did you mean {nearest}?" if nearest else ""
-        told = {"action": "unknown_setting"}
-        logging.getLogger("server").warning("no setting is named %s%s", name, hint, extra=told)
-    with bind(settings.host, settings.port) as bound:
-        # Imported after the address is bound: a port in use is reported at once.
-        if settings.workers > 1:
-            from serving.supervisor import supervise
-
-            raise typer.Exit(supervise(settings, bound))
-        from serving.process import serve as serve_here
-
-        serve_here(settings, bound)
+    raise typer.Exit(run_serve(_existing(env_file), host=host, port=port, workers=workers))
 
 
 @app.command()
@@ -213,6 +192,33 @@ def migrate(env_file: EnvFile = None) -> None:
     settings = Settings.load(_existing(env_file))
     asyncio.run(migrate_database(settings.db_url, settings.db_listen_url))
     typer.echo("The database schema is up to date.")
+
+
+@app.command(name="given-up")
+def given_up(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 100,
+    env_file: EnvFile = None,
+) -> None:
+    """List the runs of all owners that no attempt could finish, with the reason, as JSON lines."""
+    import asyncio
+    import json
+
+    from settings import Settings
+    from storage.connect import open_database
+    from storage.tables import runs
+
+    settings = Settings.load(_existing(env_file))
+
+    async def read() -> list[dict[str, Any]]:
+        database = await open_database(settings.db_url, settings.db_listen_url)
+        try:
+            async with database.autocommit() as tx:
+                return await runs.given_up(tx, None, limit)
+        finally:
+            await database.close()
+
+    for run in asyncio.run(read()):
+        typer.echo(json.dumps(run, ensure_ascii=False))
 
 
 @app.command(name="import-legacy")

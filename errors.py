@@ -151,6 +151,10 @@ class QueueFull(NotReady):
     """Too many requests wait for this session; send the request again."""
 
 
+class Overloaded(NotReady):
+    """The server has as much to do as it can; send the message again."""
+
+
 class TooManyAtOnce(AgentRuntimeError):
     """An owner uses more of this process than it may (docs/settings.md): `details` name the limit and its kind."""
 

@@ -172,6 +172,7 @@ class Settings(BaseSettings):
     session_wait_seconds: float = Field(30, ge=0, lt=60, allow_inf_nan=False)
     session_max_age_hours: Hours = 24
     rate_limit_per_minute: int = Field(300, ge=0)
+    max_runs: int = Field(600, ge=0)
     max_runs_per_owner: int = Field(100, ge=0)
     max_streams_per_owner: int = Field(500, ge=0)
     max_waiting_per_session: int = Field(100, ge=1)

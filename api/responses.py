@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from errors import AgentRuntimeError, NotReady, QueueFull, TooManyAtOnce
+from errors import AgentRuntimeError, NotReady, Overloaded, QueueFull, TooManyAtOnce
 from json_text import to_json
 from wire.rest.problems import TooManyRequests
 
@@ -37,7 +37,7 @@ async def _refusal(request: Request, error: Exception) -> JSONReply:
     assert isinstance(error, AgentRuntimeError)
     if error.status >= 500 and not isinstance(error, NotReady):
         return internal_error(request.url.path, error)
-    if isinstance(error, QueueFull | TooManyAtOnce):
+    if isinstance(error, QueueFull | Overloaded | TooManyAtOnce):
         request.app.state.engine.meters.refused(error.details.get("kind", "queue"))
     if isinstance(error, TooManyAtOnce):
         told = TooManyRequests(limit=error.details["limit"], window="at once", retry_after=RETRY_AFTER_S)

@@ -74,7 +74,8 @@ class Engine:
     @cached_property
     def load(self) -> Load:
         """What the owners use of this process at the moment."""
-        return Load(self.settings.max_runs_per_owner, self.settings.max_streams_per_owner)
+        chosen = self.settings
+        return Load(chosen.max_runs, chosen.max_runs_per_owner, chosen.max_streams_per_owner)
 
     @cached_property
     def meters(self) -> Meters:

@@ -71,6 +71,14 @@ async def take(engine: Engine, request: Request) -> Taken:
 
 async def _try(engine: Engine, request: Request) -> Taken | None:
     """Decide and apply in one transaction; None while a run is running that the request has to wait for."""
+    try:
+        return await _decide(engine, request)
+    finally:
+        if request.run_id not in engine.tasks:  # admitted, and refused or not stored after all
+            engine.load.run_ends(request.run_id)
+
+
+async def _decide(engine: Engine, request: Request) -> Taken | None:
     done: list[tuple[Effects, Applied]] = []
     refusal: AgentRuntimeError | None = None
     async with engine.database.transaction() as tx:
@@ -89,7 +97,7 @@ async def _try(engine: Engine, request: Request) -> Taken | None:
             if effects.claims is not None:
                 engine.refuse_while_draining()
             if isinstance(effects.claims, StartRun) and request.owner is not None:
-                engine.load.check_runs(request.owner)
+                engine.load.admit(request.run_id, request.owner)
             applied = await apply(engine, tx, view, request, effects)
             if applied is None:
                 continue

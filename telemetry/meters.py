@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from errors import TooManyAtOnce
+from errors import Overloaded, TooManyAtOnce
 
 PREFIX = "agent_runtime_"
 OTHER = "other"
@@ -196,30 +196,39 @@ class Meters:
 class Load:
     """The running runs and open streams of each owner in this process; an owner without any is not stored."""
 
-    def __init__(self, max_runs: int, max_streams: int) -> None:
+    def __init__(self, max_runs: int, max_runs_per_owner: int, max_streams: int) -> None:
         self._max_runs = max_runs
+        self._max_runs_per_owner = max_runs_per_owner
         self._max_streams = max_streams
-        self._runs: dict[str, str] = {}
-        self._runs_of: PerOwner[str] = PerOwner()
-        self._streams_of: PerOwner[str] = PerOwner()
+        self._runs: dict[str, str | None] = {}
+        self._runs_of: PerOwner[str | None] = PerOwner()
+        self._streams_of: PerOwner[str | None] = PerOwner()
 
-    def check_runs(self, owner: str) -> None:
-        """Raise TooManyAtOnce when the owner may start no further run now."""
-        limit = limit_of(owner, self._max_runs)
-        if limit and self._runs_of[owner] >= limit:
+    def admit(self, run_id: str, owner: str) -> None:
+        """Count a new run from now on; raises TooManyAtOnce or Overloaded when the owner may start none.
+
+        An owner may start a run while fewer runs of it are running than places are free: one alone takes half of the
+        process, n owners 1/(n+1) each, and the next owner finds a place.
+        """
+        if run_id in self._runs:
+            return
+        own, limit = self._runs_of[owner], limit_of(owner, self._max_runs_per_owner)
+        if limit and own >= limit:
             raise TooManyAtOnce("Too many runs of this owner are running", limit=limit, kind="runs")
+        if self._max_runs and own >= limit_of(owner, self._max_runs - len(self._runs)):
+            raise Overloaded(kind="capacity")
+        self.run_begins(run_id, owner)
 
-    def run_begins(self, run_id: str, owner: str) -> None:
-        """Count a run until it ends here."""
+    def run_begins(self, run_id: str, owner: str | None) -> None:
+        """Count a run until it ends here, of no owner when it was taken over; one that is counted stays so."""
         if run_id not in self._runs:
             self._runs[run_id] = owner
             self._runs_of[owner] += 1
 
     def run_ends(self, run_id: str) -> None:
         """Count a run no more; it need not have been counted."""
-        owner = self._runs.pop(run_id, None)
-        if owner is not None:
-            _leave(self._runs_of, owner)
+        if run_id in self._runs:
+            _leave(self._runs_of, self._runs.pop(run_id))
 
     def check_streams(self, owner: str) -> None:
         """Raise TooManyAtOnce when the owner may open no further stream now."""
@@ -242,7 +251,7 @@ def limit_of(owner: str, limit: int) -> int:
     return limit if "/" in owner else limit * WITHOUT_USER
 
 
-def _leave(counts: PerOwner[str], owner: str) -> None:
+def _leave(counts: PerOwner[str | None], owner: str | None) -> None:
     counts[owner] -= 1
     if counts[owner] <= 0:
         del counts[owner]

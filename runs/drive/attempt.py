@@ -76,6 +76,7 @@ def _start(engine: Engine, run: Run, step: Coroutine[Any, Any, None]) -> asyncio
     with logs.bound(session=run.session_id, run=run.id):
         task = asyncio.create_task(step, name=f"run {run.id}")
     engine.tasks[run.id] = task
+    engine.load.run_begins(run.id, None)
     task.add_done_callback(partial(_forget, engine, run))
     return task
 

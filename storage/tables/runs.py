@@ -121,12 +121,16 @@ async def note_reason(tx: Transaction, run: Run, reason: str) -> None:
     await tx.run("note_reason", run_id=run.id, attempt=run.attempt, reason=reason)
 
 
-async def given_up(tx: Transaction, owner: str, limit: int) -> list[dict[str, Any]]:
-    """The owner's runs that no attempt could finish: {run_id, session_id, reason, attempts, started_at, ended_at}."""
+async def given_up(tx: Transaction, owner: str | None, limit: int) -> list[dict[str, Any]]:
+    """The runs of an owner, or with None of all, that no attempt could finish, the newest first.
+
+    Each is {run_id, session_id, owner, reason, attempts, started_at, ended_at}.
+    """
     return [
         {
             "run_id": row.id,
             "session_id": row.session_id,
+            "owner": row.owner,
             "reason": row.reason,
             "attempts": row.tries,
             "started_at": row.created_at,

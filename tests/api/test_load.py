@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from api.limits import MAX_KEYS, RateLimit
 from api.responses import RETRY_AFTER_S
 from runs.engine import Engine
+from tests.ide import Ide, of_type
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_app
 
@@ -73,6 +75,69 @@ def test_an_owner_has_so_many_runs_at_once(stub: OpenAIStub, tmp_path: Path, rel
             assert say(ann, "a2").status_code == 200
             counted = ann.get("/metrics").text
             assert 'agent_runtime_refused_total{limit="runs"} 1.0' in counted
+
+
+def until_done(futures: list[Future[httpx.Response]], number: int) -> list[httpx.Response]:
+    """Wait until so many are answered: their answers."""
+    for _ in range(600):
+        if sum(future.done() for future in futures) >= number:
+            break
+        threading.Event().wait(0.05)
+    return [future.result() for future in futures if future.done()]
+
+
+def test_a_full_process_sheds_new_turns_and_no_owner_takes_the_places_of_the_others(
+    stub: OpenAIStub, tmp_path: Path, released: threading.Event
+) -> None:
+    with (
+        running_app(**settings(stub, tmp_path, max_runs=8)) as (app, url),
+        ThreadPoolExecutor(40) as pool,
+        ExitStack() as open_clients,
+    ):
+        running: list[Future[httpx.Response]] = []
+        sessions: list[tuple[httpx.Client, str]] = []
+        for user, share in (("ann", 4), ("bob", 2), ("carl", 1), ("dora", 1), ("emil", 0)):
+            client = open_clients.enter_context(api_client(url, **{"X-End-User": user}))
+            asked = [pool.submit(say, client, f"{user}{n}") for n in range(8)]
+            refused = until_done(asked, 8 - share)
+            assert len(refused) == 8 - share, f"{user}: {len(refused)} of 8 turns are refused"
+            assert {answer.status_code for answer in refused} == {503}
+            assert {answer.headers["retry-after"] for answer in refused} == {str(RETRY_AFTER_S)}
+            assert {answer.json()["code"] for answer in refused} == {"not_ready"}
+            rows = client.get("/sessions").json()["sessions"]
+            assert len(rows) == share, "what was refused leaves nothing"
+            sessions += [(client, row["id"]) for row in rows]
+            running += [future for future in asked if not future.done()]
+        wait_for_runs(app.state.engine, 8)
+        assert 'agent_runtime_refused_total{limit="capacity"} 32.0' in client.get("/metrics").text
+        released.set()
+        for owner, session in sessions:
+            assert owner.post(f"/sessions/{session}/cancel").json()["cancelled"]
+        assert [future.result(30).status_code for future in running] == [200] * 8
+        wait_for_runs(app.state.engine, 0)
+        assert say(client, "emil-again").status_code == 200, "the places are free again"
+
+
+def test_a_full_process_takes_results_and_decisions(
+    stub: OpenAIStub, tmp_path: Path, released: threading.Event
+) -> None:
+    with running_app(**settings(stub, tmp_path, max_runs=2)) as (app, url), ThreadPoolExecutor(4) as pool:
+        user = {"X-End-User": "ann"}
+        with api_client(url, **user) as ann, api_client(url, **{"X-End-User": "bob"}) as bob:
+            answer = stub.responder
+            stub.responder = None
+            stub.script([{"tool": "read_file", "args": {"path": "a"}, "id": "r1"}])
+            paused = Ide(ann, 2, session_id="paused")
+            assert of_type(paused.say("Read", agent_type="coder"), "tool_call")
+            stub.responder = answer
+            running = [pool.submit(say, ann, "a"), pool.submit(say, bob, "b")]
+            wait_for_runs(app.state.engine, 2)
+            assert say(bob, "b2").status_code == 503
+            released.set()
+            assert of_type(paused.result("r1", "content"), "done")
+            for client, session in ((ann, "a"), (bob, "b")):
+                assert client.post(f"/sessions/{session}/cancel").json()["cancelled"]
+            assert [future.result(30).status_code for future in running] == [200, 200]
 
 
 def test_an_owner_has_so_many_streams_at_once(stub: OpenAIStub, tmp_path: Path) -> None:

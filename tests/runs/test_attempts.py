@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from errors import StorageRefused
 from runs.engine import Engine
 from storage.database import Patience
 from storage.tables import runs
+from tests.client.test_cli import agent_runtime
 from tests.databases import PostgresServer
 from tests.openai_stub import OpenAIStub
 from tests.runs.opened import Client, opened
@@ -93,6 +95,9 @@ async def test_a_run_whose_events_cannot_be_stored_is_given_up(postgres: Postgre
             [told] = (await client.get("/runs/given-up"))["runs"]
             assert (told["session_id"], told["attempts"]) == ("bad", 5)
             assert "the quota is reached" in told["reason"]
+            listed = await asyncio.to_thread(agent_runtime, "given-up", AGENT_RUNTIME__DB_URL=url)
+            [line] = [json.loads(line) for line in listed.stdout.splitlines()]
+            assert line == told | {"owner": ""}, "the operator's list names the owner too"
             await cure(url, "events")
             stub.responder = lambda _: {"text": "Well again."}
             assert (await asked(client, "bad"))[1][-1]["metadata"]["outcome"] == "completed"

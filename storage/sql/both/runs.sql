@@ -23,10 +23,10 @@ where id = :run_id and attempt = :attempt and status = 'running' returning id;
 update runs set reason = :reason where id = :run_id and attempt = :attempt and status = 'running';
 
 -- name: given_up_runs(owner, limit)
--- The owner's runs that no attempt could finish, the newest first.
-select r.id, r.session_id, r.reason, r.tries, r.created_at, r.updated_at
+-- The runs that no attempt could finish, of one owner or with null of all, the newest first.
+select r.id, r.session_id, s.owner, r.reason, r.tries, r.created_at, r.updated_at
 from runs r join sessions s on s.id = r.session_id
-where r.error = 'given_up' and s.owner = :owner order by r.updated_at desc limit :limit;
+where r.error = 'given_up' and (cast(:owner as text) is null or s.owner = :owner) order by r.updated_at desc limit :limit;
 
 -- name: end_paused_run(session_id, status, now)$
 -- End the paused run of a session without driving it on.
