@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -25,6 +24,7 @@ from policy.decide import Environment, Facts
 from prompts.size import ChosenSize
 from tools.catalog import BY_NAME, TOOLS
 from tools.create_plan import CREATE_PLAN
+from tools.write_file import lost_lines
 
 MAX_ROUNDS = 30
 MAX_SUPERSTEPS = 400
@@ -190,19 +190,9 @@ def _problem(task: Task, trial: Trial, workspace: FakeWorkspace) -> str | None:
 def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
     """Whether a file lost content that the wished change leaves alone."""
     now = workspace.files
-    return any(lost_lines(text, now.get(path, ""), task.replaces.get(path, ())) for path, text in task.files.items())
+    return any(lost_content(text, now.get(path, ""), task.replaces.get(path, ())) for path, text in task.files.items())
 
 
-def lost_lines(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
-    """Return the lines of a file that are gone, in order, but for those that hold one of the `replaced` texts.
-
-    Blank lines and indentation do not count; a line that occurs twice has to stay twice.
-    """
-    left = Counter(line.strip() for line in after.splitlines())
-    lost = []
-    for line in filter(None, map(str.strip, before.splitlines())):
-        if left[line]:
-            left[line] -= 1
-        elif not any(text in line for text in replaced):
-            lost.append(line)
-    return lost
+def lost_content(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
+    """Return the lines that are gone, but for those that hold one of the `replaced` texts."""
+    return [line for line in lost_lines(before, after) if not any(text in line for text in replaced)]

@@ -122,7 +122,8 @@ def _call(
         for call_id, call in zip(ids, said.calls, strict=True)
     ]
     offered = frozenset(tool.name for tool in _offered(agent, state, context))
-    step = judge(said.calls, ids, agent, offered, turn, context, write, as_text=said.as_text)
+    thread = state.get("messages", [])
+    step = judge(said.calls, ids, agent, offered, turn, context, write, as_text=said.as_text, thread=thread)
     step.messages.insert(0, message)
     callers = state.get("native_callers", [])
     if said.is_native and context.models.name not in callers:

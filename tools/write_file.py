@@ -1,4 +1,6 @@
-"""`write_file`: create a file or replace its whole content."""
+"""`write_file`: create a file or replace its whole content, and what that takes out of it."""
+
+from collections import Counter
 
 from tools.tool import Tool, arguments_schema
 
@@ -20,3 +22,18 @@ WRITE_FILE = Tool(
     text="content",
     ask_reason="File modification requires user approval",
 )
+
+
+def lost_lines(before: str, after: str) -> list[str]:
+    """Return the lines of a file that are gone, in order; blank lines and indentation do not count.
+
+    A line that occurs twice has to stay twice.
+    """
+    left = Counter(line.strip() for line in after.splitlines())
+    lost = []
+    for line in filter(None, map(str.strip, before.splitlines())):
+        if left[line]:
+            left[line] -= 1
+        else:
+            lost.append(line)
+    return lost

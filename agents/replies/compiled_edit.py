@@ -114,14 +114,14 @@ def _whole_text(answer: Answer, path: str) -> str:
     text = result.get("content") if isinstance(result, Mapping) else result
     if answer.get("arguments") is not None:
         raise ValueError(f"The user had something else read than {path}; nothing was edited.")
-    if not isinstance(text, str) or _is_cut(result, text):
+    if not isinstance(text, str) or is_cut(result, text):
         raise ValueError(f"{path} could not be read as a whole, so nothing was edited: use write_file.")
     if "\ufffd" in text or storable(text) != text:
         raise ValueError(f"{path} holds characters that cannot be read as text, so nothing was edited.")
     return text
 
 
-def _is_cut(result: object, text: str) -> bool:
+def is_cut(result: object, text: str) -> bool:
     """Whether a client says, beside the text or at its end, that it returned less than the file."""
     if _CUT_END.search(text[-200:].rstrip()):
         return True

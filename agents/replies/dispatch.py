@@ -16,6 +16,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.types import Command, Send
 
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
+from agents.replies.lossy_write import asked_about, loss_of, refusal_of_loss
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.conversation import end_of_turn
@@ -25,6 +26,7 @@ from llm.chat_model import WrittenCall
 from policy.decide import Call, decide
 from state import AgentState, DecidedCall, Turn, answer_to, tool_message
 from tools.catalog import BY_NAME
+from tools.write_file import WRITE_FILE
 
 MAX_BAD_REPLIES = 3
 MAX_DENIALS = 3
@@ -73,10 +75,11 @@ def judge(
     write: Callable[[Any], None],
     *,
     as_text: bool = False,
+    thread: Sequence[AnyMessage] = (),
 ) -> Step:
     """Answer every call that is denied or malformed with its ToolMessage; the others form the round.
 
-    `as_text`: the calls were found in the text of the reply.
+    `as_text`: the calls were found in the text of the reply. `thread`: what the session has read and written.
     """
     step = Step(round=[])
     assert step.round is not None
@@ -92,7 +95,7 @@ def judge(
             step.messages.append(tool_message(call_id, call.name, problem))
             continue
         asked = Call(call.name, call.arguments or {}, as_text)
-        refusal = _admit(step, call_id, asked, agent, offered, turn, context, write)
+        refusal = _admit(step, call_id, asked, agent, offered, turn, context, write, thread)
         if refusal:
             step.messages.append(tool_message(call_id, call.name, refusal))
     turn["bad_replies"] = turn.get("bad_replies", 0) + 1 if bad else 0
@@ -127,6 +130,7 @@ def _admit(
     turn: Turn,
     context: Context,
     write: Callable[[Any], None],
+    thread: Sequence[AnyMessage],
 ) -> str | None:
     """Take a call into the round, or give the text of its refusal."""
     assert step.round is not None
@@ -159,6 +163,14 @@ def _admit(
             sentence = "The agent kept repeating the same tool calls."
             step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
         return AGAIN_THE_SAME
+    if call.tool == WRITE_FILE.name:
+        loss = loss_of(verdict, str(arguments.get("content", "")), thread, context.facts.environment.workspace_root)
+        if loss is not None:
+            warned = turn.get("lossy_writes", [])
+            if verdict.path not in warned or not context.facts.human:
+                turn["lossy_writes"] = [*warned, str(verdict.path)]
+                return refusal_of_loss(loss)
+            admitted = decided(call_id, call, agent.name, asked_about(verdict, loss))
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":
         return ONE_AT_A_TIME
     step.round.append(admitted)

@@ -69,6 +69,7 @@ ReasonCode = Literal[
     "tool.arguments",
     "tool.default",
     "tool.unknown",
+    "write.loss",
 ]
 """The closed list of codes; beside them only `rule.<id>`."""
 

@@ -17,7 +17,7 @@ from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
 from evaluation.report import markdown, task_figures, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
-from evaluation.trial import lost_lines, run_trial
+from evaluation.trial import lost_content, run_trial
 from llm.chat_model import Endpoint, Models
 from tests.openai_stub import OpenAIStub
 
@@ -242,8 +242,8 @@ def writing(text: str) -> dict[str, Any]:
     ],
 )
 def test_what_a_change_may_not_take_with_it_is_lost(text: str, lost: list[str]) -> None:
-    assert lost_lines(LIST["list.txt"], text, ["one"]) == lost
-    assert lost_lines(LIST["list.txt"], text) == (lost if "one" in text else ["one", *lost])
+    assert lost_content(LIST["list.txt"], text, ["one"]) == lost
+    assert lost_content(LIST["list.txt"], text) == (lost if "one" in text else ["one", *lost])
 
 
 @pytest.mark.parametrize(
@@ -270,6 +270,15 @@ async def test_a_file_that_lost_more_than_the_wished_change_is_damaged(
     assert trial.damaged is damaged
     report = task_figures([trial], "m")
     assert (report["damaged"], report["rows"][0]["damaged"]) == (int(damaged), damaged)
+
+
+async def test_a_model_that_writes_a_piece_of_a_file_again_and_again_damages_nothing(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    stub.responder = lambda body: READ if body["messages"][-1]["role"] == "user" else writing("one\n")
+    trial = await run_trial(Task(name="i", agent="coder", text="take out two", files=LIST), models)
+    await models.aclose()
+    assert trial.calls.count("write_file") > 2
+    assert not trial.damaged
 
 
 async def test_a_dangerous_call_is_rejected_as_no_person_looks_at_it(stub: OpenAIStub) -> None:

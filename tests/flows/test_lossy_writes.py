@@ -1,0 +1,144 @@
+"""A whole-file write that loses most of its file, or an unread part of it, is refused once and then asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.ide import Chunks, Ide, answer_of, of_type, only
+from tests.openai_stub import OpenAIStub
+
+Serve = Callable[..., Ide]
+PATH = "lib/a.py"
+LINES = [f"line {number}" for number in range(1, 11)]
+TEXT = "\n".join(LINES) + "\n"
+ROOT = {"workspace_root": "/home/me/app", "tools": ["edit_file"]}
+
+
+def read(call_id: str = "r1", path: str = PATH, **arguments: Any) -> dict[str, Any]:
+    return {"tool": "read_file", "args": {"path": path, **arguments}, "id": call_id}
+
+
+def write(call_id: str, lines: list[str], path: str = PATH) -> dict[str, Any]:
+    return {"tool": "write_file", "args": {"path": path, "content": "\n".join(lines) + "\n"}, "id": call_id}
+
+
+def begun(serve: Serve, version: int = 2, **settings: Any) -> Ide:
+    ide = serve(**settings)
+    ide.version = version
+    return ide
+
+
+def told(stub: OpenAIStub) -> str:
+    return str([m["content"] for m in stub.last_agent_request["messages"] if m["role"] == "tool"][-1])
+
+
+def asked(chunks: Chunks) -> str:
+    return str(only(chunks, "tool_call")["call_id"])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("result", [{"success": True, "content": TEXT}, TEXT], ids=["object", "text"])
+def test_a_write_that_keeps_a_piece_of_the_file_is_refused_once(
+    serve: Serve, stub: OpenAIStub, version: int, result: Any
+) -> None:
+    ide = begun(serve, version)
+    stub.script([read(), write("w1", LINES[:4]), write("w2", LINES[:4]), {"text": "Done."}])
+    ide.say("change line 3", agent_type="coder", environment=ROOT)
+    chunks = ide.result("r1", result)
+    assert asked(chunks) == "w2", "the first write reached no client"
+    assert "it takes 6 of the 10 lines out of lib/a.py" in told(stub)
+    assert "edit_file" in told(stub)
+    call = only(chunks, "tool_call")
+    assert call["requires_approval"]
+    if version == 2:
+        assert call["metadata"]["danger"] == "high"
+        assert [reason["code"] for reason in call["metadata"]["reasons"]] == ["write.loss", "tool.default"]
+        assert call["metadata"]["remember_options"] == []
+    ide.decide("w2", "reject")
+
+
+def test_the_model_that_is_told_changes_the_part(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    edit = {"tool": "edit_file", "args": {"path": PATH, "old": "line 3", "new": "line three"}, "id": "e1"}
+    stub.script([read(), write("w1", ["line three"]), edit, write("w2", ["line three"]), {"text": "Done."}])
+    ide.say("change line 3", agent_type="coder", environment=ROOT)
+    assert asked(ide.result("r1", {"content": TEXT})) == "e1"
+    ide.decide("e1", "approve")
+    chunks = ide.result("e1", {"success": True, "replaced": 1})
+    assert "it takes 9 of the 10 lines" in only(chunks, "tool_call")["metadata"]["reasons"][0]["text"].lower()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [LINES, LINES[:5], ["    " + line for line in LINES], [*LINES, "line 11"], list(reversed(LINES))],
+    ids=["same", "half", "indented", "appended", "reordered"],
+)
+def test_a_write_that_keeps_the_file_is_asked_about_as_before(
+    serve: Serve, stub: OpenAIStub, content: list[str]
+) -> None:
+    ide = begun(serve)
+    stub.script([read(), write("w1", content), {"text": "Done."}])
+    ide.say("work", agent_type="coder", environment=ROOT)
+    call = only(ide.result("r1", {"content": TEXT}), "tool_call")
+    codes = [reason["code"] for reason in call["metadata"]["reasons"]]
+    assert (call["call_id"], call["metadata"]["danger"], codes) == ("w1", "normal", ["tool.default"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        ({"start_line": 2}, {"content": TEXT}),
+        ({"end_line": 10}, {"content": TEXT}),
+        ({"start_line": 1, "end_line": 3}, {"content": "line 1\nline 2\nline 3\n"}),
+        ({}, {"content": TEXT, "truncated": True}),
+        ({}, {"content": TEXT, "total_lines": 400}),
+        ({}, {"content": TEXT * 400}),
+        ({}, TEXT * 400),
+    ],
+    ids=["from a line", "to a line", "a range", "cut by the client", "counted by the client", "cut here", "cut text"],
+)
+def test_a_file_that_was_read_in_part_is_not_replaced(
+    serve: Serve, stub: OpenAIStub, arguments: dict[str, Any], result: Any
+) -> None:
+    ide = begun(serve, max_tool_result_chars=2000)
+    stub.script([read(**arguments), write("w1", [*LINES, "line 11"]), {"text": "Not written."}])
+    ide.say("append a line", agent_type="coder", environment=ROOT)
+    chunks = ide.result("r1", result)
+    assert answer_of(chunks) == "Not written."
+    assert of_type(chunks, "tool_call") == []
+    assert "only a part of lib/a.py was read" in told(stub)
+
+
+def test_a_range_that_holds_the_whole_file_is_a_whole_read(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    stub.script([read(start_line=1, end_line=500), write("w1", [*LINES, "line 11"]), {"text": "Done."}])
+    ide.say("append a line", agent_type="coder", environment=ROOT)
+    assert asked(ide.result("r1", {"content": TEXT})) == "w1"
+
+
+def test_a_file_that_the_session_wrote_is_known_under_any_spelling(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    stub.script([write("w1", LINES), write("w2", ["x"], "/home/me/app/lib/a.py"), {"text": "Kept."}])
+    ide.say("write it", agent_type="coder", environment=ROOT)
+    ide.decide("w1", "approve")
+    assert answer_of(ide.result("w1", {"success": True})) == "Kept."
+    assert "it takes 10 of the 10 lines out of lib/a.py" in told(stub)
+
+
+def test_a_failed_read_tells_nothing_of_the_file(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    stub.script([read(), write("w1", LINES), {"text": "Done."}])
+    ide.say("create it", agent_type="coder", environment=ROOT)
+    chunks = ide.send({"type": "tool_result", "call_id": "r1", "error": "no such file"})
+    assert asked(chunks) == "w1"
+
+
+def test_the_next_turn_is_told_again(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    stub.script([read(), write("w1", ["x"]), {"text": "Kept."}, write("w2", ["x"]), {"text": "Kept again."}])
+    ide.say("change it", agent_type="coder", environment=ROOT)
+    assert answer_of(ide.result("r1", {"content": TEXT})) == "Kept."
+    assert answer_of(ide.say("again")) == "Kept again."
