@@ -15,7 +15,7 @@ from context import Context
 from graph.builder import build_graph
 from llm.chat_model import Endpoint, Models
 from policy.decide import Environment, Facts
-from tests.providers.provider import Json, Provider
+from tests.providers.provider import Json, Provider, changed_prefix
 
 READ: Json = {"tool": "read_file", "args": {"path": "lib/main.dart"}}
 LIST: Json = {"tool": "list_files", "args": {"path": "."}}
@@ -116,13 +116,14 @@ def _take(event: Mapping[str, Any], turn: Turn) -> None:
 
 
 async def usable(provider: Provider, conversation: str, **place: Any) -> Models:
-    """Play one of `CONVERSATIONS`; every turn of it must be usable."""
+    """Play one of `CONVERSATIONS`; every turn of it must be usable, and each request begin as the one before it."""
     with provider:
         played, models = await converse(provider, CONVERSATIONS[conversation], **place)
     seen = [(turn.texts, turn.failures, provider.refusals) for turn in played]
     assert all(turn.is_usable for turn in played), seen
     assert len(played) == 3
     assert not provider.violations
+    assert (changed := changed_prefix(provider)) is None, changed
     return models
 
 

@@ -44,6 +44,8 @@ class Provider(OpenAIStub):
         self._style = style or Style()
         self._calls = 0
         self.refusals: list[str] = []
+        self.taken: list[tuple[int, Json]] = []
+        """The bodies that no rule refused, each with the number of refusals before it."""
 
     def say(self, *replies: Json) -> None:
         """Put replies behind the script: `{"text": …}`, `{"tool": …, "args": …}`, `{"tools": […]}`, or a `status`."""
@@ -56,6 +58,7 @@ class Provider(OpenAIStub):
             if refusal is not None:
                 self.refusals.append(json.dumps(refusal[1]))
                 return body, {"status": refusal[0], "body": refusal[1]}
+        self.taken.append((len(self.refusals), body))
         request, reply = super()._record(scope, raw)
         if "written" in reply:
             reply = _streamed(reply) if body.get("stream") else _plain(reply)
@@ -158,3 +161,23 @@ def whole_contents(refusal: Refusal) -> Rule:
         return refusal if empty else None
 
     return rule
+
+
+def changed_prefix(provider: Provider) -> str | None:
+    """Name what a request changed of the one before it, but for its last message; None where it only went on.
+
+    What a server has in its cache is the beginning that two requests share, byte for byte. A request after a refusal is
+    written otherwise, once.
+    """
+    for (learnt, before), (refused, after) in pairwise(provider.taken):
+        if learnt != refused:
+            continue
+        if json.dumps(before.get("tools")) != json.dumps(after.get("tools")):
+            return "the declarations of the tools"
+        kept = before["messages"][:-1]
+        for number, (old, new) in enumerate(zip(kept, after["messages"], strict=False)):
+            if json.dumps(old) != json.dumps(new):
+                return f"message {number}: {old} became {new}"
+        if len(after["messages"]) < len(kept):
+            return "the length of the conversation"
+    return None
