@@ -1,24 +1,27 @@
-"""The one executor of decisions: it reads the view of a session, and writes Effects in the same transaction."""
+"""The one executor of Effects: it reads the view of a session, and writes what a request or an attempt does to it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from errors import RunLost
 from runs import thread
-from runs.decision.effects import Effects, ResumeRun, StartRun
-from runs.decision.supersede import overdue_calls
+from runs.decision.effects import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
 from runs.decision.view import Request, View
 from runs.engine import Engine, Known
-from runs.run_end import store_end
+from storage.batch import Batch, NewEvents, SessionChange, Step
+from storage.checkpoints import RunSaver
 from storage.database import Transaction
-from storage.tables import audit, calls, events, messages, plans, rules, runs, sessions, spending
+from storage.tables import audit, calls, llm_calls, messages, plans, rules, runs, sessions, spending, webhooks
 from storage.tables.audit import AuditEntry
-from storage.tables.calls import CallRecord
 from storage.tables.events import Event
 from storage.tables.runs import Run
+from storage.tables.states import read_state
+from storage.tables.webhooks import Webhook
 from wire.chunks import PLAN_APPROVAL, pack
-from wire.protocol import HitlDecision, PlanDecision, ToolResult
+from wire.protocol import HitlDecision, Outcome, PlanDecision, ToolResult
 
 
 @dataclass(frozen=True)
@@ -35,71 +38,150 @@ class Applied:
     """With which event the log of the session ends now."""
 
 
-async def read_view(tx: Transaction, request: Request, now: str) -> View:
-    """Read what a decision about this request needs; holds the session until the transaction ends."""
-    session = await sessions.find_any(tx, request.session_id, lock=True)
-    if session is None:
-        return View(None)
-    state = await runs.state_of(tx, session.id)
-    run = state.run
-    is_paused = run is not None and run.status == "paused"
-    waiting = tuple(await calls.round_of(tx, run.session_id, run.id)) if run is not None and is_paused else ()
-    view = View(session, run, waiting, last_status=None if run is not None else state.last_status, rules=state.rules)
+async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View:
+    """Read what a decision about this request needs, in one statement.
+
+    `is_held` holds the session until the transaction ends; otherwise `apply` takes effect only if it is still as read.
+    """
+    if is_held and tx.dialect == "postgresql":  # a transaction of SQLite holds everything
+        await sessions.find_any(tx, request.session_id, lock=True)
+    call_id = plan_id = None
     match request.message:
-        case ToolResult(call_id=str(call_id)) | PlanDecision(approval_request_id=str(call_id)) if call_id.startswith(
+        case ToolResult(call_id=str(given)) | PlanDecision(approval_request_id=str(given)) if given.startswith(
             PLAN_APPROVAL
         ):
-            plan = await plans.find(tx, session.id, call_id.removeprefix(PLAN_APPROVAL))
-            named = await _call(tx, view, plan.call_id) if plan else None
-            return replace(view, plan=plan, named=named)
-        case ToolResult(call_id=str(call_id)) | HitlDecision(call_id=str(call_id)):
-            view = replace(view, named=await _call(tx, view, call_id))
-            is_ending = bool(overdue_calls(view, now))
-        case _:
-            is_ending = True
-    if is_ending and is_paused:
-        view = replace(view, plan=await plans.active(tx, session.id))
-    return view
-
-
-async def _call(tx: Transaction, view: View, call_id: str) -> CallRecord | None:
-    assert view.session is not None
-    found = next((record for record in view.round if record.call_id == call_id), None)
-    return found or await calls.find(tx, view.session.id, call_id)
+            plan_id = given.removeprefix(PLAN_APPROVAL)
+        case ToolResult(call_id=str(given)) | HitlDecision(call_id=str(given)):
+            call_id = given
+    state = await read_state(tx, request.session_id, call_id=call_id, plan_id=plan_id)
+    if state is None:
+        return View(None)
+    return View(
+        state.session,
+        state.run,
+        state.round,
+        state.named,
+        state.plan,
+        last_status=state.newest.status if state.run is None and state.newest is not None else None,
+        rules=state.rules,
+        seen=None if is_held else state.seen,
+    )
 
 
 async def apply(engine: Engine, tx: Transaction, view: View, request: Request, effects: Effects) -> Applied | None:
-    """Write everything that was decided on this view; None when another request has created the session meanwhile."""
-    session_id = request.session_id
-    if effects.creates_session and not await sessions.create(tx, session_id, request.owner or ""):
+    """Write what was decided on this view; None, and nothing is written, when the session is not as it was read."""
+    run, graph_input = _claimed(view, request, effects, engine.worker)
+    claim: Step | None = None
+    if run is not None:
+        claim = runs.start(run) if graph_input is None else runs.resume(run)
+    signed = replace(effects, audit=tuple(_with_origin(entry, request) for entry in effects.audit))
+    owner = request.owner or "" if effects.creates_session else None
+    told = None
+    if effects.ends_run is not None and view.run is not None:
+        told = _announcement(engine, view.run, effects.ends_run.outcome, effects.ends_run.code)
+    logged = await _write(tx, request.session_id, signed, claim, told, creates_for=owner, seen=view.seen)
+    if logged is None:
         return None
-    if effects.activity is not None:
-        activity = effects.activity
-        await sessions.touch(tx, session_id, title=activity.title, environment=activity.environment)
-    if effects.calls:
-        await calls.move(tx, session_id, effects.calls)
-    if effects.plan is not None:
-        await plans.store(tx, effects.plan.plan_id, effects.plan.summary, effects.plan.status)
-    if effects.agent is not None:
-        agent = effects.agent
-        await sessions.set_agent(tx, session_id, agent.agent, agent.chosen_by, switches=agent.switches)
+    if effects.cancels_run and view.run is not None:
+        await runs.request_cancel(tx, view.run)
     if effects.allowances:
         assert view.session is not None
         assert view.run is not None, "a paused run has asked for them"
         await spending.allow(tx, view.run, view.session.owner, effects.allowances)
-    for rule in effects.rules:
-        await rules.add(tx, session_id, rule)
-    if effects.ends_run is not None and view.run is not None:
-        await store_end(tx, engine, view.run, "cancelled", effects.ends_run.outcome, effects.ends_run.code)
-    if effects.cancels_run and view.run is not None:
-        await runs.request_cancel(tx, view.run)
-    run, graph_input = await _claim(tx, view, request, effects, engine.worker)
-    await messages.append(tx, session_id, effects.messages)
-    if effects.audit:
-        await audit.append(tx, session_id, [_with_origin(entry, request) for entry in effects.audit])
-    logged = await events.append(tx, session_id, effects.request_id, [pack(chunk) for chunk in effects.chunks])
     known = view.session.last_seq if view.session is not None else 0
     return Applied(logged, run, graph_input, _known(view, request, effects), logged[-1].seq if logged else known)
+
+
+async def close(
+    engine: Engine, tx: Transaction, run: Run, effects: Effects, saver: RunSaver | None = None
+) -> list[Event]:
+    """Write what an attempt leaves, its checkpoint included; raises RunLost when its run was taken over."""
+    told = None
+    match effects.closes:
+        case CloseRun(status, outcome, code):
+            step = runs.close(run, status, code)
+            told = _announcement(engine, run, outcome, code, effects.new_calls)
+        case ReleaseRun():
+            step = runs.release(run)
+        case None:
+            raise AssertionError("an attempt that leaves its run as it is has not ended")
+    stored = await _write(tx, run.session_id, effects, step, told, run=run, saver=saver)
+    if stored is None:
+        raise RunLost
+    for plan in effects.new_plans:
+        await plans.add(tx, run.session_id, plan.call_id, plan.summary, plan.replaces)
+    if isinstance(effects.closes, ReleaseRun):
+        await runs.notify_orphans(tx)
+    return stored
+
+
+async def close_alone(engine: Engine, tx: Transaction, run: Run, end: CloseRun, *, is_announced: bool) -> None:
+    """End a run whose session cannot be written; raises RunLost when it was taken over."""
+    await runs.close_alone(tx, run, end.status, end.code)
+    told = _announcement(engine, run, end.outcome, end.code) if is_announced else None
+    if told is not None:
+        await webhooks.add(tx, told)
+
+
+def _announcement(
+    engine: Engine, run: Run, outcome: Outcome, code: str | None, records: Sequence[Mapping[str, Any]] = ()
+) -> Webhook | None:
+    """What the receiver of webhooks is told of the end or pause of a run; None without a receiver."""
+    if engine.settings.webhook_url is None:
+        return None
+    waiting = [record for record in records if record["kind"] not in ("local_call", "budget")]
+    return webhooks.announcement(run, outcome, code, waiting)
+
+
+async def _write(
+    tx: Transaction,
+    session_id: str,
+    effects: Effects,
+    step: Step | None,
+    told: Webhook | None,
+    *,
+    creates_for: str | None = None,
+    seen: str | None = None,
+    run: Run | None = None,
+    saver: RunSaver | None = None,
+) -> list[Event] | None:
+    """Write the rows of effects; `run` is the one whose attempt has ended, and to which new rows belong."""
+    if effects == Effects():
+        return []
+    batch, run_id = Batch(tx, session_id), run.id if run is not None else None
+    packed = [pack(chunk) for chunk in effects.chunks]
+    await calls.move(batch, session_id, effects.calls)
+    await calls.insert(batch, effects.new_calls)
+    # What a request says comes before what it is told, what an attempt says is in its chunks already.
+    ahead = 0 if run is not None else len(packed)
+    await messages.append(batch, session_id, effects.messages, run_id=run_id, ahead=ahead)
+    await llm_calls.insert(batch, effects.llm_calls)
+    await audit.append(batch, session_id, effects.audit, run_id=run_id)
+    await rules.add(batch, session_id, effects.rules)
+    if effects.plan is not None:
+        await plans.store(batch, session_id, effects.plan.plan_id, effects.plan.summary, effects.plan.status)
+    if told is not None:
+        await webhooks.add(batch, told)
+    if saver is not None:
+        await saver.store(batch)
+    activity, agent = effects.activity, effects.agent
+    change = SessionChange(
+        creates_for=creates_for,
+        seen=seen,
+        is_used=activity is not None,
+        is_active=activity is not None or agent is not None,
+        title=activity.title if activity is not None else None,
+        environment=activity.environment if activity is not None else None,
+        agent=agent.agent if agent is not None else None,
+        chosen_by=agent.chosen_by if agent is not None else None,
+        switches=agent.switches if agent is not None else 0,
+    )
+    ends_paused = "cancelled" if effects.ends_run is not None else None
+    last_seq = await batch.write(change, NewEvents(effects.request_id, packed, run_id), step, ends_paused)
+    if last_seq is None:
+        return None
+    first = last_seq - len(packed) + 1
+    return [Event(first + number, effects.request_id, chunk) for number, chunk in enumerate(packed)]
 
 
 def _known(view: View, request: Request, effects: Effects) -> Known:
@@ -121,10 +203,8 @@ def _with_origin(entry: AuditEntry, request: Request) -> AuditEntry:
     return replace(entry, details={**entry.details, "via": request.via})
 
 
-async def _claim(
-    tx: Transaction, view: View, request: Request, effects: Effects, worker: int
-) -> tuple[Run | None, Any]:
-    """The run that the effects claim, with the input that resumes it."""
+def _claimed(view: View, request: Request, effects: Effects, worker: int) -> tuple[Run | None, Any]:
+    """The run that the effects claim, as it stands then, with the input that resumes it."""
     match effects.claims:
         case StartRun(journal):
             run = Run(
@@ -139,8 +219,6 @@ async def _claim(
                 cancel_requested=False,
                 error=None,
             )
-            is_claimed = await runs.start(tx, run)
-            assert is_claimed, "the session row is locked and no run of it is running"
             return run, None
         case ResumeRun(answers):
             assert view.run is not None, "only a paused run is resumed"
@@ -149,13 +227,10 @@ async def _claim(
                 request_id=effects.request_id,
                 status="running",
                 worker=worker,
+                attempt=view.run.attempt + 1,
                 protocol_version=request.version,
                 cancel_requested=False,
             )
-            attempt = await runs.resume(
-                tx, run, request_id=run.request_id, worker=worker, protocol_version=run.protocol_version
-            )
-            assert attempt is not None, "the session row is locked, so no other transaction can have resumed its run"
-            return replace(run, attempt=attempt), thread.resume_command(answers)
+            return run, thread.resume_command(answers)
         case None:
             return None, None

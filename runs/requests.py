@@ -19,6 +19,7 @@ from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import Engine
 from runs.log.broadcast import Feed
 from storage.clock import now, stamp
+from storage.database import Transaction
 from storage.tables import runs
 from telemetry import tracing
 
@@ -27,7 +28,7 @@ CLAIM_POLL_S = 1.0
 DECISIONS = frozenset({"approval_decided", "approval_implicit", "approval_expired", "plan_decided"})
 SETTLED = frozenset({"done", "failed", "rejected", "expired", "superseded", "cancelled"})
 MAX_DECISIONS = 4
-"""How often a request is decided in one transaction: again after an expiry, and after a lost race for a new id."""
+"""How often a request is decided on a held session: again after an expiry, and after a lost race for a new id."""
 
 
 @dataclass(frozen=True)
@@ -69,44 +70,43 @@ async def take(engine: Engine, request: Request) -> Taken:
                 await _until_free(engine, request.session_id, feed, change, deadline)
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """Decisions that are written, in order; without any the request has to wait for a running run."""
+
+    view: View
+    """What the last decision was made on."""
+    done: list[tuple[Effects, Applied]]
+    refusal: AgentRuntimeError | None = None
+    """Why the request is refused after what was decided before it."""
+
+
 async def _try(engine: Engine, request: Request) -> Taken | None:
-    """Decide and apply in one transaction; None while a run is running that the request has to wait for."""
+    """Decide and write; None while a run is running that the request has to wait for.
+
+    The session is read without being held, and what is decided is written only if it stands as it was read. Where it
+    does not, it is held and decided again.
+    """
     try:
-        return await _decide(engine, request)
+        decided: _Decided | None = None
+        if engine.database.fences_writes:
+            async with engine.database.autocommit() as tx:
+                decided = await _decide(engine, tx, request, is_held=False)
+        if decided is None:
+            async with engine.database.transaction() as tx:
+                decided = await _decide(engine, tx, request, is_held=True)
+        if decided is None:
+            raise SessionBusy
+        return _carry_out(engine, request, decided)
     finally:
         if request.run_id not in engine.tasks:  # admitted, and refused or not stored after all
             engine.load.run_ends(request.run_id)
 
 
-async def _decide(engine: Engine, request: Request) -> Taken | None:
-    done: list[tuple[Effects, Applied]] = []
-    refusal: AgentRuntimeError | None = None
-    async with engine.database.transaction() as tx:
-        for _ in range(MAX_DECISIONS):
-            moment = stamp()
-            view = await read_view(tx, request, moment)
-            try:
-                effects = decide(view, request, engine.terms, moment)
-            except AgentRuntimeError as error:
-                if not done:
-                    raise
-                refusal = error  # what was decided before stays written
-                break
-            if effects.must_wait:
-                return None
-            if effects.claims is not None:
-                engine.refuse_while_draining()
-            if isinstance(effects.claims, StartRun) and request.owner is not None:
-                engine.load.admit(request.run_id, request.owner)
-            applied = await apply(engine, tx, view, request, effects)
-            if applied is None:
-                continue
-            done.append((effects, applied))
-            if not effects.decide_again:
-                break
-        else:
-            raise SessionBusy
-    for effects, applied in done:
+def _carry_out(engine: Engine, request: Request, decided: _Decided) -> Taken | None:
+    """Drive the claimed run, show what was logged, and raise the refusal of what is written."""
+    refusal = decided.refusal
+    for effects, applied in decided.done:
         if applied.run is not None and request.owner is not None:
             engine.load.run_begins(applied.run.id, request.owner)
         # The readers' feed begins before the events of this request.
@@ -117,7 +117,37 @@ async def _decide(engine: Engine, request: Request) -> Taken | None:
             refusal = effects.refusal
     if refusal is not None:
         raise refusal
-    return Taken(request, view, effects)
+    return Taken(request, decided.view, decided.done[-1][0]) if decided.done else None
+
+
+async def _decide(engine: Engine, tx: Transaction, request: Request, *, is_held: bool) -> _Decided | None:
+    """Decide until nothing is to be decided again; None when the session has changed meanwhile, or has to be held.
+
+    Raises the refusals for which nothing is written.
+    """
+    done: list[tuple[Effects, Applied]] = []
+    for _ in range(MAX_DECISIONS if is_held else 1):
+        view = await read_view(tx, request, is_held=is_held)
+        try:
+            effects = decide(view, request, engine.terms, stamp())
+        except AgentRuntimeError as error:
+            if not done:
+                raise
+            return _Decided(view, done, error)
+        if effects.must_wait:
+            return _Decided(view, done)
+        if not is_held and effects.needs_hold:
+            return None
+        if effects.claims is not None:
+            engine.refuse_while_draining()
+        if isinstance(effects.claims, StartRun) and request.owner is not None:
+            engine.load.admit(request.run_id, request.owner)
+        applied = await apply(engine, tx, view, request, effects)
+        if applied is not None:
+            done.append((effects, applied))
+            if not effects.decide_again:
+                return _Decided(view, done)
+    return None
 
 
 async def has_ended(engine: Engine, taken: Taken) -> bool:

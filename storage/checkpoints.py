@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +23,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 
 from errors import CheckpointOrder
-from storage.database import Database, Transaction, patiently
+from storage.database import Database, Transaction, Writer, patiently
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
 
@@ -51,6 +53,7 @@ class RunSaver(BaseCheckpointSaver[Any]):
         self._reader = reader
         self._database = database
         self._held: list[tuple[str, tuple[Any, ...]]] = []
+        self._marks: dict[str, Any] = {}
         self._newest = ""
         """The greatest id that was read or held: the stock saver takes the greatest as the newest."""
 
@@ -113,14 +116,20 @@ class RunSaver(BaseCheckpointSaver[Any]):
         """Clear the buffer: the thread stays as it was stored before."""
         self._held.clear()
 
-    async def store(self, tx: Transaction, **marks: Any) -> None:
-        """Write the buffer as part of a transaction, with `marks` added to the metadata of every checkpoint."""
+    def mark(self, **marks: Any) -> None:
+        """Add to the metadata of every checkpoint that `store` writes."""
+        self._marks |= marks
+
+    async def store(self, tx: Writer) -> None:
+        """Write the buffer as part of a transaction or a batch."""
         writer = _writer_in(tx, self.serde)
         for method, arguments in self._held:
-            if method == "aput" and marks:
+            if method == "aput":
                 config, checkpoint, metadata, versions = arguments
-                arguments = (config, checkpoint, {**metadata, **marks}, versions)
+                arguments = (config, checkpoint, {**metadata, **self._marks}, versions)
             await getattr(writer, method)(*arguments)
+        if isinstance(writer, _PostgresWriter):
+            await writer.write(tx)
 
 
 def number_after(checkpoint_id: str) -> None:
@@ -159,14 +168,64 @@ class _PostgresReader(AsyncPostgresSaver):
             yield cursor
 
 
+class _Gathered:
+    """Takes the statements of LangGraph's saver in the place of a cursor."""
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[Any, dict[str, Any]] = {}
+        self.blobs: dict[Any, dict[str, Any]] = {}
+        self.writes: dict[Any, dict[str, Any]] = {}
+
+    async def execute(self, query: str, row: Sequence[Any]) -> None:
+        """Take one row: of a checkpoint the newest counts, of a version of a channel the first."""
+        match query:
+            case AsyncPostgresSaver.UPSERT_CHECKPOINTS_SQL:
+                found = dict(zip(_CHECKPOINT, row, strict=True))
+                # jsonb's own text: the saver wraps the values for psycopg.
+                self.checkpoints[tuple(row[:3])] = {**found, "checkpoint": row[4].obj, "metadata": row[5].obj}
+            case AsyncPostgresSaver.UPSERT_CHECKPOINT_BLOBS_SQL:
+                self.blobs.setdefault(tuple(row[:4]), _in_base64(_BLOB, row))
+            case AsyncPostgresSaver.INSERT_CHECKPOINT_WRITES_SQL:
+                self.writes.setdefault((*row[:4], row[5]), _in_base64(_WRITE, row))
+            case AsyncPostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL:
+                self.writes[(*row[:4], row[5])] = _in_base64(_WRITE, row)
+            case _:
+                raise NotImplementedError(f"LangGraph's saver writes by another statement: {query}")
+
+    async def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Take rows."""
+        for row in rows:
+            await self.execute(query, row)
+
+
+_CHECKPOINT = ("thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "checkpoint", "metadata")
+_BLOB = ("thread_id", "checkpoint_ns", "channel", "version", "type", "blob")
+_WRITE = ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "blob")
+
+
+def _in_base64(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    found = dict(zip(columns, row, strict=True))
+    return {**found, "blob": None if found["blob"] is None else b64encode(found["blob"]).decode()}
+
+
 class _PostgresWriter(AsyncPostgresSaver):
-    """LangGraph's saver inside an open transaction: it starts no transaction, savepoint or pipeline of its own."""
+    """LangGraph's saver whose rows are gathered, for a few statements of ours."""
+
+    def __init__(self, connection: Any, serde: Any) -> None:
+        super().__init__(connection, serde=serde)
+        self._gathered = _Gathered()
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
-        connection: Any = self.conn
-        async with connection.cursor(binary=True, row_factory=dict_row) as cursor:
-            yield cursor
+        yield self._gathered
+
+    async def write(self, tx: Writer) -> None:
+        """Write what was gathered."""
+        for name in ("checkpoints", "blobs", "writes"):
+            rows = [*getattr(self._gathered, name).values()]
+            if rows:
+                table = "checkpoints" if name == "checkpoints" else f"checkpoint_{name}"
+                await tx.run(f"insert_{table}", rows=json.dumps(rows))
 
 
 class _WithoutCommit:
@@ -182,7 +241,7 @@ class _WithoutCommit:
         """Do nothing: `Database.transaction` commits."""
 
 
-def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
+def _writer_in(tx: Writer, serde: Any) -> BaseCheckpointSaver[Any]:
     if tx.dialect == "postgresql":
         return _PostgresWriter(tx.connection, serde=serde)
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -195,6 +254,9 @@ def _writer_in(tx: Transaction, serde: Any) -> BaseCheckpointSaver[Any]:
 
 async def delete_thread(tx: Transaction, session_id: str) -> None:
     """Remove the thread of a session as part of a transaction."""
+    if tx.dialect == "postgresql":
+        await tx.run("delete_thread", session_id=session_id)
+        return
     await _writer_in(tx, StrictSerializer()).adelete_thread(session_id)
 
 

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from errors import NotReady, StorageRefused
 
@@ -58,16 +58,27 @@ class Patience:
             raise StorageRefused from error
 
 
+class Writer(Protocol):
+    """What executes `!` statements: a transaction at once, a `storage.batch.Batch` together with others."""
+
+    dialect: Dialect
+    connection: Any
+
+    async def run(self, name: str, **parameters: Any) -> int:
+        """Execute a statement, now or later; returns the number of changed rows where it is known."""
+        ...
+
+
 class Transaction:
     """One open transaction: `await tx.value("name", …)`, `row`, `rows`, `run` execute named statements of `sql/`."""
 
     def __init__(self, connection: Any, dialect: Dialect, statements: Any) -> None:
         self.connection = connection
         self.dialect = dialect
-        self._statements = statements
+        self.statements = statements
 
     def _call(self, name: str, parameters: dict[str, Any]) -> Any:
-        return getattr(self._statements, name)(self.connection, **parameters)
+        return getattr(self.statements, name)(self.connection, **parameters)
 
     async def value(self, name: str, **parameters: Any) -> Any:
         """Execute a `$` statement and return the first column of its row, or None."""
@@ -90,6 +101,8 @@ class Database(ABC):
     """One of the two databases; open it once per process."""
 
     dialect: Dialect
+    fences_writes: bool
+    """Whether a batch can depend on the version of a row that was read before, without holding it."""
     name: str = "agent-runtime"
     """The sender in this process' notifications, by which it ignores its own."""
 

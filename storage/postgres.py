@@ -77,6 +77,7 @@ class PostgresDatabase(Database):
     """One `AsyncConnectionPool`, shared with LangGraph's savers."""
 
     dialect: Dialect = "postgresql"
+    fences_writes = True
 
     def __init__(self, conninfo: str, statements: Any, direct_conninfo: str | None = None) -> None:
         self.conninfo = conninfo

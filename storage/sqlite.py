@@ -49,6 +49,7 @@ class SqliteDatabase(Database):
     """One connection behind one lock: a reader never sees what another task has not committed."""
 
     dialect: Dialect = "sqlite"
+    fences_writes = False
 
     def __init__(self, path: str, statements: Any) -> None:
         self.path = path

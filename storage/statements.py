@@ -37,7 +37,7 @@ RECORDS: Mapping[str, type] = {
 }
 """The record that lists the columns of each table."""
 _SQL = Path(__file__).parent / "sql"
-_PLACEHOLDER = re.compile(r"\{\{(values of )?(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(values of |object of )?(\w+)\}\}")
 
 
 @cache
@@ -49,8 +49,17 @@ def statements(dialect: Dialect) -> Any:
 
 
 def _columns(found: re.Match[str]) -> str:
-    """`{{table}}` lists the columns; `{{values of table}}` reads them from the JSON object `r.value`."""
+    """`{{table}}` lists the columns; `{{values of table}}` reads them from the JSON object `r.value`.
+
+    `{{object of table}}` makes a JSON object of them, in SQLite.
+    """
     record = RECORDS[found[2]]
-    if not found[1]:
-        return names_of(record)
-    return ", ".join(f"r.value ->> '{column.name}'" for column in columns_of(record) if not column.is_computed)
+    names = [column.name for column in columns_of(record) if not column.is_computed]
+    match found[1]:
+        case "values of ":
+            return ", ".join(f"r.value ->> '{name}'" for name in names)
+        case "object of ":
+            pairs = ", ".join(f"'{name}', {name}" for name in names)
+            return f"json_object({pairs})"
+        case _:
+            return names_of(record)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "benchmark-key"
 START_S = 60.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_LOGGED = re.compile(r"^(\d+) LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
+_LOGGED = re.compile(r"^\d+ LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
 
 
 def cpu_s(pid: int, *, waited: bool = False) -> float:
@@ -96,7 +95,9 @@ class Cost:
     """What PostgreSQL did in a span of time."""
 
     statements: int
+    """As its log has them: BEGIN, COMMIT and reads too."""
     commits: int
+    """Transactions that wrote, each with a transaction id of its own."""
     wal_bytes: int
     cpu_s: float
 
@@ -126,11 +127,15 @@ class Meter:
 
     def read(self) -> Cost:
         """Read everything since the start of the server."""
+        figures = "select cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint),"
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
-            row = connection.execute("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
-        assert row is not None, "the position is there"
-        statements, commits = self._counted()
-        return Cost(statements, commits, int(row[0]), self.cpu_s())
+            row = connection.execute(f"{figures} pg_current_wal_insert_lsn() - '0/0'::pg_lsn".encode()).fetchone()
+        assert row is not None, "the figures are there"
+        return Cost(len(self.statements()), row[0], int(row[1]), self.cpu_s())
+
+    def statements(self) -> list[str]:
+        """The first line of each statement that was logged so far, in order."""
+        return _LOGGED.findall(self._log.read_text(errors="replace"))
 
     def cpu_s(self) -> float:
         """CPU of the server and its processes so far, in seconds."""
@@ -140,19 +145,3 @@ class Meter:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 spent += cpu_s(pid)
         return spent
-
-    def _counted(self) -> tuple[int, int]:
-        """Statements, and commits: those said, and each statement outside of a transaction."""
-        open_in: Counter[str] = Counter()
-        statements = commits = 0
-        for pid, text in _LOGGED.findall(self._log.read_text(errors="replace")):
-            statements += 1
-            word = text.split(None, 1)[0].strip(";").lower() if text else ""
-            if word == "begin":
-                open_in[pid] = 1
-            elif word in ("commit", "rollback"):
-                commits += word == "commit"
-                open_in[pid] = 0
-            else:
-                commits += not open_in[pid]
-        return statements, commits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.messages import MessageRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.rules import SessionRule
+from storage.tables.runs import RunStatus
 from storage.tables.spending import Allowance
 from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome
@@ -71,6 +72,38 @@ class RunEnd:
 
 
 @dataclass(frozen=True)
+class CloseRun:
+    """The running run ends or pauses: the outcome of its turn, and the code of what went wrong."""
+
+    status: RunStatus
+    outcome: Outcome
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class ReleaseRun:
+    """The running run is handed over to another worker."""
+
+
+@dataclass(frozen=True)
+class NewPlan:
+    """A plan that waits for its review; it replaces another one of the session, or none."""
+
+    call_id: str
+    summary: Mapping[str, Any]
+    replaces: str | None
+
+
+@dataclass(frozen=True)
+class PlanProgress:
+    """How far a plan has come."""
+
+    plan_id: str
+    summary: Mapping[str, Any]
+    status: str
+
+
+@dataclass(frozen=True)
 class Confirmation:
     """A decision that stands: what the status chunk and the REST twin say about it."""
 
@@ -83,7 +116,7 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Effects:
-    """What one request does to its session. Rows are given as they stand afterwards."""
+    """What one request, or the end of an attempt, does to its session. Rows are given as they stand afterwards."""
 
     must_wait: bool = False
     """Nothing else is set: the request is decided again when the running run has ended."""
@@ -92,7 +125,7 @@ class Effects:
     creates_session: bool = False
     activity: Activity | None = None
     agent: AgentChange | None = None
-    plan: PlanRecord | None = None
+    plan: PlanRecord | PlanProgress | None = None
     calls: tuple[CallRecord, ...] = ()
     rules: tuple[SessionRule, ...] = ()
     allowances: tuple[Allowance, ...] = ()
@@ -102,6 +135,11 @@ class Effects:
     ends_run: RunEnd | None = None
     """How the paused run ends."""
     claims: StartRun | ResumeRun | None = None
+    closes: CloseRun | ReleaseRun | None = None
+    """How the run stands after an attempt of it; the fields up to `new_plans` are what an attempt leaves besides."""
+    new_calls: tuple[Mapping[str, Any], ...] = ()
+    llm_calls: tuple[Mapping[str, Any], ...] = ()
+    new_plans: tuple[NewPlan, ...] = ()
     cancels_run: bool = False
     """The worker of the running run is asked to stop it."""
     chunks: tuple[Chunk, ...] = ()
@@ -110,6 +148,11 @@ class Effects:
     refusal: AgentRuntimeError | None = None
     """Why the request is refused although something is written."""
     confirmation: Confirmation | None = None
+
+    @property
+    def needs_hold(self) -> bool:
+        """Whether they are written by more than one statement, and so only while the session is held."""
+        return self.decide_again or self.cancels_run or bool(self.allowances)
 
     def then(self, following: Effects) -> Effects:
         """Both, in this order; where only one row can stand, the following one does."""

@@ -69,7 +69,7 @@ class Request:
 
 @dataclass(frozen=True)
 class View:
-    """A session and what is open in it; the transaction that read it holds the session's row."""
+    """A session and what is open in it: what is decided on it is written only while it stands so."""
 
     session: Session | None
     run: Run | None = None
@@ -84,6 +84,8 @@ class View:
     """How the newest run stands; None in a session without runs."""
     rules: tuple[dict[str, Any], ...] = ()
     """What the session remembers to allow, oldest first."""
+    seen: str | None = None
+    """The version of the session's row, where the session was read without being held."""
 
     @property
     def open_calls(self) -> tuple[CallRecord, ...]:

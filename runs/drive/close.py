@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.types import Interrupt
 
 from errors import RunLost
-from runs.decision.effects import outcome_of
+from runs.apply import close
+from runs.decision.effects import AgentChange, CloseRun, Effects, NewPlan, PlanProgress, ReleaseRun, outcome_of
 from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from runs.log.writer import join_deltas
-from runs.run_end import store_end
 from runs.thread import tool_record
 from storage.checkpoints import RunSaver
 from storage.clock import stamp, stamp_in
 from storage.database import Transaction
-from storage.tables import audit, calls, events, llm_calls, messages, plans, runs, sessions
+from storage.tables import calls, sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run, RunStatus
-from wire.chunks import call_digest, chunks_of_interrupt, done_chunk, pack
+from wire.chunks import call_digest, chunks_of_interrupt, done_chunk
 from wire.protocol import Chunk, Outcome, error_chunk
 
 
@@ -34,15 +35,17 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         status: RunStatus = "failed" if recorder.failure else "completed"
         if records:
             status, outcome = "paused", outcome_of({record["kind"] for record in records})
-        said = [*join_deltas(chunks), *published, done_chunk(outcome, recorder.usage())]
-        stored = await events.append(tx, run.session_id, run.request_id, [pack(chunk) for chunk in said], run=run)
-        await calls.insert(tx, [*records, *(_local_record(run, event) for event in recorder.local_calls)])
-        await _store_plans(tx, run, recorder)
+        left = left_by(run, recorder, [*join_deltas(chunks), *published, done_chunk(outcome, recorder.usage())])
         made = [record for record in records if record["kind"] != "budget"]
-        recorder.messages += [_question_about(record) for record in records if record not in made]
-        await store_records(tx, run, recorder, [_verdict_entry(record) for record in made])
-        await saver.store(tx)
-        await store_end(tx, engine, run, status, outcome, recorder.failure, made)
+        asked = (_question_about(record) for record in records if record["kind"] == "budget")
+        effects = replace(
+            left,
+            closes=CloseRun(status, outcome, recorder.failure),
+            new_calls=(*records, *left.new_calls),
+            messages=(*left.messages, *asked),
+            audit=(*left.audit, *(_verdict_entry(record) for record in made)),
+        )
+        stored = await close(engine, tx, run, effects, saver)
     engine.broadcast.publish(run.session_id, stored)
     recorder.count(outcome, made)
 
@@ -52,19 +55,34 @@ async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
 
     What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.drive.recovery`).
     """
+    effects = replace(left_by(run, recorder, join_deltas(chunks)), closes=ReleaseRun())
     async with engine.database.transaction(long=True) as tx:
-        said = [pack(chunk) for chunk in join_deltas(chunks)]
-        stored = await events.append(tx, run.session_id, run.request_id, said, run=run)
         session = await sessions.find_any(tx, run.session_id, lock=True)
         if session is None:
             raise RunLost
-        await calls.insert(tx, [_local_record(run, event) for event in recorder.local_calls])
-        await _store_plans(tx, run, recorder)
-        await store_records(tx, run, recorder)
-        await saver.store(tx, log_seq=session.last_seq)
-        await runs.release(tx, run)
+        saver.mark(log_seq=session.last_seq + len(effects.chunks))
+        stored = await close(engine, tx, run, effects, saver)
     engine.broadcast.publish(run.session_id, stored)
     recorder.count("handed_over")
+
+
+def left_by(run: Run, recorder: Recorder, chunks: Sequence[Chunk]) -> Effects:
+    """What an attempt leaves however it ended: its chunks, and the rows that it gathered."""
+    drafts = [interrupt.value for interrupt in recorder.interrupts if interrupt.value["kind"] == "plan_review"]
+    plan, agent = recorder.plan, recorder.agent
+    return Effects(
+        chunks=tuple(chunks),
+        request_id=run.request_id,
+        new_calls=tuple(_local_record(run, event) for event in recorder.local_calls),
+        messages=tuple(recorder.messages),
+        llm_calls=tuple(recorder.llm_calls),
+        audit=tuple(recorder.audit),
+        new_plans=tuple(
+            NewPlan(draft["call_id"], draft["plan_summary"], draft["plan"]["replaces"]) for draft in drafts
+        ),
+        plan=None if plan is None else PlanProgress(plan["plan_id"], plan, plan["status"]),
+        agent=None if agent is None else AgentChange(agent, recorder.chosen_by or "router", recorder.switches),
+    )
 
 
 def internal_error(error_id: str) -> Chunk:
@@ -73,24 +91,10 @@ def internal_error(error_id: str) -> Chunk:
     return error_chunk("internal", sentence, retryable=True, error_id=error_id)
 
 
-async def store_settled(tx: Transaction, run: Run) -> None:
-    """Write the tool messages of the round from which a run was resumed, where its nodes did not come to it."""
-    settled = [
-        record
-        for record in await calls.round_of(tx, run.session_id, run.id)
-        if record.is_tool_call and not record.is_open
-    ]
-    await messages.append(tx, run.session_id, [tool_record(record) for record in settled], run_id=run.id)
-
-
-async def store_records(tx: Transaction, run: Run, recorder: Recorder, entries: Sequence[AuditEntry] = ()) -> None:
-    """Store the rows that an attempt gathered, however it ended."""
-    await messages.append(tx, run.session_id, recorder.messages, run_id=run.id)
-    await llm_calls.insert(tx, recorder.llm_calls)
-    await audit.append(tx, run.session_id, [*recorder.audit, *entries], run_id=run.id)
-    if recorder.agent is not None:
-        chosen_by = recorder.chosen_by or "router"
-        await sessions.set_agent(tx, run.session_id, recorder.agent, chosen_by, switches=recorder.switches)
+async def settled_messages(tx: Transaction, run: Run) -> list[MessageRecord]:
+    """The tool messages of the round from which a run was resumed: its nodes may not have come to write them."""
+    records = await calls.round_of(tx, run.session_id, run.id)
+    return [tool_record(record) for record in records if record.is_tool_call and not record.is_open]
 
 
 async def _publication(
@@ -181,13 +185,3 @@ def _verdict_entry(record: dict[str, Any]) -> AuditEntry:
         tool_name=record["tool_name"],
         details={key: value for key, value in details.items() if value is not None},
     )
-
-
-async def _store_plans(tx: Transaction, run: Run, recorder: Recorder) -> None:
-    for interrupt in recorder.interrupts:
-        payload = interrupt.value
-        if payload["kind"] == "plan_review":
-            replaces = payload["plan"]["replaces"]
-            await plans.add(tx, run.session_id, payload["call_id"], payload["plan_summary"], replaces)
-    if recorder.plan is not None:
-        await plans.store(tx, recorder.plan["plan_id"], recorder.plan, recorder.plan["status"])

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from errors import RunLost
+from runs.apply import close
+from runs.decision.effects import CloseRun, Effects
 from runs.decision.supersede import CANCELLED, end_plan
-from runs.drive.close import store_records, store_settled
+from runs.drive.close import left_by, settled_messages
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from runs.log.writer import join_deltas
-from runs.run_end import store_end
 from state import tool_message_id
 from storage.checkpoints import RunSaver
-from storage.database import Transaction
-from storage.tables import events, messages, plans, sessions
+from storage.tables import sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
-from wire.chunks import assistant_message, done_chunk, pack
+from storage.tables.states import SessionState, read_state
+from wire.chunks import assistant_message, done_chunk
 from wire.protocol import Chunk, error_chunk
 
 NOT_STARTED = "The user cancelled the run before this call was started. It was not run."
@@ -35,34 +36,48 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
     if partial is not None:
         ending += assistant_message(partial.content, streamed=True, partial=True)
     ending += [error_chunk("cancelled", CANCELLED), done_chunk("cancelled", recorder.usage())]
+    left = left_by(run, recorder, join_deltas([*chunks, *ending]))
     async with engine.database.transaction(long=True) as tx:
-        told = [pack(chunk) for chunk in join_deltas([*chunks, *ending])]
-        stored = await events.append(tx, run.session_id, run.request_id, told, run=run)
-        await _settle(tx, run, recorder, [] if partial is None else [partial])
-        await store_end(tx, engine, run, "cancelled", "cancelled", "cancelled")
+        await sessions.find_any(tx, run.session_id, lock=True)
+        state = await read_state(tx, run.session_id)
+        if state is None:
+            raise RunLost
+        settled = await settled_messages(tx, run)
+        effects = replace(
+            left,
+            closes=CloseRun("cancelled", "cancelled", "cancelled"),
+            new_calls=(),
+            new_plans=(),
+            plan=None,
+            messages=(*settled, *left.messages, *_not_started(recorder), *([partial] if partial else [])),
+            audit=(*left.audit, AuditEntry("cancelled", actor="user", run_id=run.id)),
+        )
+        stored = await close(engine, tx, run, _with_plan_ended(effects, state, recorder))
     engine.broadcast.publish(run.session_id, stored)
     recorder.count("cancelled")
 
 
-async def _settle(tx: Transaction, run: Run, recorder: Recorder, partial: list[MessageRecord]) -> None:
-    """Store what the attempt left; every call that it made and did not carry out gets its one tool message."""
-    await store_settled(tx, run)
-    await store_records(tx, run, recorder, [AuditEntry("cancelled", actor="user", run_id=run.id)])
+def _not_started(recorder: Recorder) -> list[MessageRecord]:
+    """The one tool message of every call that the attempt made and did not carry out."""
     answered = {record.tool_call_id for record in recorder.messages if record.role == "tool"}
-    left = [
+    return [
         MessageRecord(tool_message_id(call["id"]), "tool", NOT_STARTED, call["name"], call["id"])
         for record in recorder.messages
         for call in record.tool_calls or ()
         if call["id"] not in answered
     ]
-    await messages.append(tx, run.session_id, [*left, *partial], run_id=run.id)
-    session, plan = await sessions.find_any(tx, run.session_id), await plans.active(tx, run.session_id)
-    if session is None:
-        raise RunLost
+
+
+def _with_plan_ended(effects: Effects, state: SessionState, recorder: Recorder) -> Effects:
+    """End the plan that executes, as far as the attempt has come with it."""
+    session, plan = state.session, state.plan
+    if effects.agent is not None:
+        session = replace(session, current_agent=effects.agent.agent, agent_chosen_by=effects.agent.chosen_by)
     if plan is not None and recorder.plan is not None:
         plan = replace(plan, summary=recorder.plan)
     ended, agent = end_plan(session, plan, "cancelled")
-    if ended is not None:
-        await plans.store(tx, ended.plan_id, ended.summary, ended.status)
-    if agent is not None:
-        await sessions.set_agent(tx, run.session_id, agent.agent, agent.chosen_by, switches=agent.switches)
+    if ended is None:
+        return effects
+    if agent is not None and effects.agent is not None:
+        agent = replace(agent, switches=agent.switches + effects.agent.switches)
+    return replace(effects, plan=ended, agent=agent or effects.agent)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from errors import RunLost
-from runs.decision.effects import NO_USAGE
+from runs.apply import close, close_alone
+from runs.decision.effects import NO_USAGE, CloseRun, Effects
 from runs.decision.supersede import CANCELLED
-from runs.drive.close import internal_error, store_settled
+from runs.drive.close import internal_error, settled_messages
 from runs.engine import Engine
-from runs.run_end import store_end
 from storage.database import patiently
-from storage.tables import audit, events
 from storage.tables.audit import AuditEntry
 from storage.tables.runs import Run, RunStatus
-from wire.chunks import done_chunk, pack
+from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome, error_chunk
 
 GIVEN_UP = "given_up"
@@ -31,6 +30,11 @@ class Ending:
     code: str
     outcome: Outcome
     chunk: Chunk
+
+    @property
+    def run_end(self) -> CloseRun:
+        """How the run ends."""
+        return CloseRun(self.status, self.outcome, self.code)
 
 
 def broken(error_id: str) -> Ending:
@@ -51,14 +55,15 @@ def given_up(run: Run) -> Ending:
 
 async def end_run(engine: Engine, run: Run, ending: Ending) -> None:
     """Tell the client, settle what the nodes did not come to, and close the run; raises RunLost when it was taken."""
-    chunks = [pack(ending.chunk), pack(done_chunk(ending.outcome, NO_USAGE))]
+    details = {"code": ending.code, "reason": run.reason}
+    effects = Effects(
+        chunks=(ending.chunk, done_chunk(ending.outcome, NO_USAGE)),
+        request_id=run.request_id,
+        closes=ending.run_end,
+        audit=(AuditEntry("error", details=details),) if ending.code == GIVEN_UP else (),
+    )
     async with engine.database.transaction(long=True) as tx:
-        stored = await events.append(tx, run.session_id, run.request_id, chunks, run=run)
-        await store_settled(tx, run)
-        if ending.code == GIVEN_UP:
-            details = {"code": ending.code, "reason": run.reason}
-            await audit.append(tx, run.session_id, [AuditEntry("error", details=details)], run_id=run.id)
-        await store_end(tx, engine, run, ending.status, ending.outcome, ending.code)
+        stored = await close(engine, tx, run, replace(effects, messages=tuple(await settled_messages(tx, run))))
     engine.broadcast.publish(run.session_id, stored)
     engine.meters.turn_ended(ending.outcome)
 
@@ -77,8 +82,19 @@ async def _end_whole(engine: Engine, run: Run, ending: Ending) -> None:
     except RunLost:
         raise
     except Exception:  # noqa: BLE001 recorded; the row of the run is closed alone
-        fields = {"action": "ending_not_stored", "session": run.session_id, "run": run.id}
-        _log.exception("the end of a run could not be stored in its session", extra=fields)
-        async with engine.database.transaction() as tx:
-            await store_end(tx, engine, run, ending.status, ending.outcome, ending.code)
+        _log_unstored(run)
+        try:
+            async with engine.database.transaction() as tx:
+                await close_alone(engine, tx, run, ending.run_end, is_announced=True)
+        except RunLost:
+            raise
+        except Exception:  # noqa: BLE001 recorded; a receiver that cannot be told holds no session
+            _log_unstored(run)
+            async with engine.database.transaction() as tx:
+                await close_alone(engine, tx, run, ending.run_end, is_announced=False)
         engine.broadcast.invalidate(run.session_id)
+
+
+def _log_unstored(run: Run) -> None:
+    fields = {"action": "ending_not_stored", "session": run.session_id, "run": run.id}
+    _log.exception("the end of a run could not be stored in its session", extra=fields)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, Writer
 from storage.tables.columns import read, stored
 
 AuditEvent = Literal[
@@ -45,7 +45,7 @@ class AuditEntry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-async def append(tx: Transaction, session_id: str, entries: Sequence[AuditEntry], *, run_id: str | None = None) -> None:
+async def append(tx: Writer, session_id: str, entries: Sequence[AuditEntry], *, run_id: str | None = None) -> None:
     """Append entries in order."""
     rows = [
         {"session_id": session_id, **stored(AuditEntry, {**vars(entry), "run_id": entry.run_id or run_id})}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from storage.clock import now, stamp
-from storage.database import Transaction
+from storage.database import Transaction, Writer
 from storage.tables.columns import read, stored
 
 CallState = Literal[
@@ -141,17 +141,17 @@ async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set
     }
 
 
-async def insert(tx: Transaction, records: Sequence[dict[str, Any]]) -> set[str]:
-    """Add records, given by the fields of CallRecord; returns the ids of the new ones."""
-    rows = [stored(CallRecord, record) for record in records]
-    return {row.call_id for row in await tx.rows("insert_calls", rows=json.dumps(rows))} if rows else set()
+async def insert(tx: Writer, records: Sequence[Mapping[str, Any]]) -> None:
+    """Add records, given by the fields of CallRecord; one that is there already stays as it is."""
+    if records:
+        await tx.run("insert_calls", rows=json.dumps([stored(CallRecord, record) for record in records]))
 
 
-async def move(tx: Transaction, session_id: str, records: Sequence[CallRecord]) -> None:
-    """Update open calls to these records; the caller has locked the session row."""
-    rows = [stored(CallRecord, vars(record)) for record in records]
-    moved = await tx.rows("move_calls", session_id=session_id, rows=json.dumps(rows))
-    assert len(moved) == len(records), "the session row is locked, so no other transaction can have settled its calls"
+async def move(tx: Writer, session_id: str, records: Sequence[CallRecord]) -> None:
+    """Update open calls to these records; the session is held, so that nobody else settles them."""
+    if records:
+        rows = [stored(CallRecord, vars(record)) for record in records]
+        await tx.run("move_calls", session_id=session_id, rows=json.dumps(rows))
 
 
 async def sessions_with_expired(tx: Transaction) -> list[str]:

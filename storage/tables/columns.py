@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from json_text import storable
@@ -54,6 +54,16 @@ def names_of(record: type) -> str:
 def read(record: Callable[..., Record], row: Any) -> Record:
     """Make a record from a row that has its columns, by name."""
     return record(**{column.name: _loaded(column.kind, getattr(row, column.name)) for column in columns_of(record)})
+
+
+def read_object(record: Callable[..., Record], written: str | None) -> Record | None:
+    """Make a record from a row that a statement gives as a JSON object."""
+    return read(record, SimpleNamespace(**json.loads(written))) if written else None
+
+
+def read_objects(record: Callable[..., Record], written: str | None) -> tuple[Record, ...]:
+    """Make records from rows that a statement gives as a JSON array of objects."""
+    return tuple(read(record, SimpleNamespace(**found)) for found in json.loads(written or "[]"))
 
 
 def _loaded(kind: Kind, value: Any) -> Any:

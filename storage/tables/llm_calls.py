@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.database import Transaction
+from storage.database import Transaction, Writer
 from storage.tables.columns import read, stored
 
 
@@ -40,7 +40,7 @@ class LlmCall:
     """The prompt tokens that the server had in its cache; None where it did not say."""
 
 
-async def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+async def insert(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows, given by the fields of LlmCall, once each."""
     if rows:
         await tx.run("insert_llm_calls", rows=json.dumps([stored(LlmCall, row) for row in rows]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, Writer
 from storage.tables.columns import read, stored
 
 Role = Literal["user", "assistant", "tool"]
@@ -29,20 +29,21 @@ class MessageRecord:
 
 
 async def append(
-    tx: Transaction, session_id: str, messages: Sequence[MessageRecord], *, run_id: str | None = None
+    tx: Writer, session_id: str, messages: Sequence[MessageRecord], *, run_id: str | None = None, ahead: int = 0
 ) -> None:
-    """Append messages in order; an id that exists is not changed."""
+    """Append messages in order, before the last `ahead` events of the log; of one id the first stays."""
     if not messages:
         return
     rows = []
-    for number, message in enumerate(messages, start=1):
+    first_of = {message.id: message for message in reversed(messages)}
+    for number, message in enumerate((m for m in messages if first_of[m.id] is m), start=1):
         filled = {
             "tool_calls": message.tool_calls or None,
             "created_at": message.created_at or stamp(),
             "run_id": message.run_id or run_id,
         }
         rows.append({"position": number, **stored(MessageRecord, {**vars(message), **filled})})
-    await tx.run("insert_messages", session_id=session_id, rows=json.dumps(rows))
+    await tx.run("insert_messages", session_id=session_id, rows=json.dumps(rows), ahead=ahead)
 
 
 async def history(tx: Transaction, session_id: str) -> list[MessageRecord]:

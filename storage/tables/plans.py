@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, Writer
 from storage.tables.columns import read
 
 
@@ -60,6 +60,7 @@ async def active(tx: Transaction, session_id: str) -> PlanRecord | None:
     return read(PlanRecord, row) if row else None
 
 
-async def store(tx: Transaction, plan_id: str, summary: Mapping[str, Any], status: str) -> None:
+async def store(tx: Writer, session_id: str, plan_id: str, summary: Mapping[str, Any], status: str) -> None:
     """Store the progress of a plan."""
-    await tx.run("store_plan", plan_id=plan_id, summary=_written(summary), status=status, now=stamp())
+    row = {"plan_id": plan_id, "summary": _written(summary), "status": status, "updated_at": stamp()}
+    await tx.run("move_plans", session_id=session_id, rows=json.dumps([row]))

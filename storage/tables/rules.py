@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.database import Transaction
-from storage.tables.columns import read
+from storage.database import Transaction, Writer
+from storage.tables.columns import read, stored
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,11 @@ async def listing(tx: Transaction, session_id: str) -> list[SessionRule]:
     return [read(SessionRule, row) for row in await tx.rows("list_rules", session_id=session_id)]
 
 
-async def add(tx: Transaction, session_id: str, rule: SessionRule) -> None:
-    """Add a grant."""
-    await tx.run(
-        "add_rule",
-        rule_id=rule.id,
-        session_id=session_id,
-        tool_name=rule.tool_name,
-        label=rule.label,
-        rule=json.dumps(rule.rule, ensure_ascii=False),
-        call_id=rule.call_id,
-        now=rule.created_at,
-    )
+async def add(tx: Writer, session_id: str, rules: Sequence[SessionRule]) -> None:
+    """Add grants."""
+    if rules:
+        rows = [{"session_id": session_id, **stored(SessionRule, vars(rule))} for rule in rules]
+        await tx.run("insert_rules", rows=json.dumps(rows))
 
 
 async def remove(tx: Transaction, session_id: str, rule_id: str | None) -> int:

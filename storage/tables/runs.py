@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from errors import RunLost
+from storage.batch import Step
 from storage.clock import stamp
 from storage.database import Transaction
 from storage.tables.columns import read
@@ -72,34 +73,19 @@ async def insert_ended(tx: Transaction, run: Run, status: RunStatus, *, now: str
     await tx.run("import_run", run_id=run.id, session_id=run.session_id, input=written, status=status, now=now)
 
 
-async def start(tx: Transaction, run: Run) -> bool:
-    """Claim the session for a new run and journal its input; False while another run is running."""
-    claimed = await tx.value(
-        "start_run",
-        run_id=run.id,
-        session_id=run.session_id,
-        request_id=run.request_id,
-        input=json.dumps(run.input, ensure_ascii=False),
-        worker=run.worker,
-        lease_s=EARLIER_LEASE_S,
-        protocol_version=run.protocol_version,
-        now=stamp(),
-    )
-    return claimed is not None
+def start(run: Run) -> Step:
+    """Claim the session for a new run and journal its input; without effect while another run is running."""
+    written = json.dumps(run.input, ensure_ascii=False)
+    return Step("start_run", {"input": written, "protocol_version": run.protocol_version, **_claim(run)})
 
 
-async def resume(tx: Transaction, run: Run, *, request_id: str, worker: int, protocol_version: int) -> int | None:
-    """Claim a paused run: its new attempt, or None when it is not paused any more."""
-    attempt: int | None = await tx.value(
-        "resume_run",
-        run_id=run.id,
-        request_id=request_id,
-        worker=worker,
-        lease_s=EARLIER_LEASE_S,
-        protocol_version=protocol_version,
-        now=stamp(),
-    )
-    return attempt
+def resume(run: Run) -> Step:
+    """Claim a paused run, given as it stands afterwards; without effect when it is not paused any more."""
+    return Step("resume_run", {"attempt": run.attempt, "protocol_version": run.protocol_version, **_claim(run)})
+
+
+def _claim(run: Run) -> dict[str, Any]:
+    return {"run_id": run.id, "worker": run.worker, "lease_s": EARLIER_LEASE_S}
 
 
 async def take_over(tx: Transaction, run: Run, worker: int) -> Run | None:
@@ -140,32 +126,28 @@ async def given_up(tx: Transaction, owner: str | None, limit: int) -> list[dict[
     ]
 
 
-async def close(tx: Transaction, run: Run, status: RunStatus, error: str | None = None) -> None:
-    """End or pause a run; raises RunLost when another worker has taken it."""
-    closed = await tx.value("close_run", run_id=run.id, attempt=run.attempt, status=status, error=error, now=stamp())
+def close(run: Run, status: RunStatus, error: str | None = None) -> Step:
+    """End or pause a run; without effect when another worker has taken it."""
+    return Step("close_run", {"run_id": run.id, "attempt": run.attempt, "status": status, "error": error})
+
+
+async def close_alone(tx: Transaction, run: Run, status: RunStatus, error: str | None) -> None:
+    """End a run and touch nothing else; raises RunLost when another worker has taken it."""
+    closed = await tx.value(
+        "close_run_alone", run_id=run.id, attempt=run.attempt, status=status, error=error, now=stamp()
+    )
     if closed is None:
         raise RunLost
 
 
-async def end_paused(tx: Transaction, session_id: str, status: RunStatus) -> bool:
-    """End the paused run of a session, if there is one, without driving it on."""
-    return await tx.value("end_paused_run", session_id=session_id, status=status, now=stamp()) is not None
+def release(run: Run) -> Step:
+    """Hand one run over at once; without effect when another worker has taken it."""
+    return Step("release_run", {"run_id": run.id, "attempt": run.attempt})
 
 
-@dataclass(frozen=True)
-class SessionState:
-    """The run that is running or paused, how the newest run stands, the rules that the session remembers."""
-
-    run: Run | None
-    last_status: RunStatus | None
-    rules: tuple[dict[str, Any], ...]
-
-
-async def state_of(tx: Transaction, session_id: str) -> SessionState:
-    """How a session stands; its row is held, so that it stays so."""
-    row = await tx.row("session_state", session_id=session_id)
-    rules = tuple(json.loads(rule) for rule in json.loads(row.rules or "[]"))
-    return SessionState(read(Run, row) if row.id is not None else None, row.last_status, rules)
+async def notify_orphans(tx: Transaction) -> None:
+    """Tell the other workers that a run was handed over."""
+    await tx.value("notify_orphans")
 
 
 async def request_cancel(tx: Transaction, run: Run) -> None:
@@ -176,9 +158,3 @@ async def request_cancel(tx: Transaction, run: Run) -> None:
 async def running_of(tx: Transaction, worker: int) -> dict[str, bool]:
     """The running runs of this worker, each with whether its cancel was requested."""
     return {run_id: bool(is_cancelled) for run_id, is_cancelled in await tx.rows("running_runs_of", worker=worker)}
-
-
-async def release(tx: Transaction, run: Run) -> None:
-    """Hand one run over at once; raises RunLost when another worker has taken it."""
-    if await tx.row("release_run", run_id=run.id, attempt=run.attempt) is None:
-        raise RunLost

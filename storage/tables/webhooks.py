@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from storage.clock import now, stamp
-from storage.database import Transaction
-from storage.tables.columns import read
+from storage.database import Transaction, Writer
+from storage.tables.columns import read, stored
 from storage.tables.runs import Run
 
 EVENTS = {
@@ -37,28 +37,33 @@ class Webhook:
     next_at: str
 
 
-async def announce(
-    tx: Transaction, run: Run, outcome: str, code: str | None = None, records: Sequence[Mapping[str, Any]] = ()
-) -> None:
-    """Write what the end or pause of a run means for the receiver, in the transaction that stores it.
+def announcement(
+    run: Run, outcome: str, code: str | None = None, records: Sequence[Mapping[str, Any]] = ()
+) -> Webhook | None:
+    """What the end of an attempt means for the receiver; None when it is told nothing of it.
 
     `records` are the calls that the run waits for. The payload holds ids, names and states, no text.
     """
     event = EVENTS.get(outcome)
     if event is None:
-        return
+        return None
+    at = stamp()
     told = {
         "id": uuid.uuid4().hex,
         "event": event,
-        "at": stamp(),
+        "at": at,
         "session_id": run.session_id,
         "run_id": run.id,
         "outcome": outcome,
         "code": code,
         "calls": [{key: record[key] for key in ("call_id", "tool_name", "expires_at")} for record in records],
     }
-    row = {"webhook_id": told["id"], "session_id": run.session_id, "event": event, "now": stamp()}
-    await tx.run("add_webhook", payload=json.dumps(told, ensure_ascii=True), **row)
+    return Webhook(str(told["id"]), run.session_id, event, json.dumps(told, ensure_ascii=True), 0, at)
+
+
+async def add(tx: Writer, webhook: Webhook) -> None:
+    """Write a row, together with what it tells."""
+    await tx.run("insert_webhooks", rows=json.dumps([stored(Webhook, vars(webhook))]))
 
 
 async def due(tx: Transaction, limit: int) -> list[Webhook]:

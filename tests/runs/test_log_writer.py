@@ -11,9 +11,10 @@ import psycopg
 
 from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
+from storage.batch import Batch, NewEvents, SessionChange
 from storage.connect import open_database
 from storage.database import Database
-from storage.tables import events, runs, sessions
+from storage.tables import events, runs
 from storage.tables.events import Addition
 from storage.tables.runs import Run
 from telemetry.meters import Meters
@@ -168,8 +169,8 @@ async def claimed(database: Database, session_id: str) -> Run:
     """A running run of a new session."""
     run = Run(f"run-{session_id}", session_id, f"r-{session_id}", {}, "running", 7, 1, 2, False, None)
     async with database.transaction() as tx:
-        await sessions.create(tx, session_id, "")
-        assert await runs.start(tx, run)
+        change = SessionChange(creates_for="")
+        assert await Batch(tx, session_id).write(change, NewEvents("r", []), runs.start(run)) == 0
     return run
 
 

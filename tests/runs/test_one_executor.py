@@ -1,4 +1,4 @@
-"""A request changes its session by Effects only: one executor writes them, and the closing of a run the rest."""
+"""A request or an attempt changes its session by Effects only, and one executor writes them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ WRITES = {
     "calls": {"move", "insert"},
     "plans": {"add", "store"},
     "rules": {"add"},
-    "runs": {"start", "resume", "end_paused", "request_cancel", "close", "take_over"},
-    "webhooks": {"announce"},
+    "runs": {"start", "resume", "request_cancel", "close", "release", "take_over", "close_alone"},
     "sessions": {"create", "touch", "set_agent"},
+    "messages": {"append"},
+    "llm_calls": {"insert"},
+    "webhooks": {"add"},
 }
-"""The functions of `storage/tables/` that a decision leads to."""
+"""The functions of `storage/tables/` that a decision or the end of an attempt leads to."""
 EXECUTOR = "runs/apply.py"
-RUN_END = "runs/run_end.py"
-"""Where every run ends, and the receiver of webhooks is told."""
-ATTEMPTS = ("runs/drive/",)
-"""What an attempt leaves behind when it ends: it is no request, and fenced by its number."""
-COPIES = {"api/routes/sessions.py": {"create"}, "runs/fork.py": {"create", "touch", "set_agent"}}
+TAKEN_OVER = {"runs/drive/recovery.py": {"take_over"}}
+"""The claim of an orphan."""
+COPIES = {"api/routes/sessions.py": {"create"}, "runs/fork.py": {"create", "touch", "set_agent", "append"}}
 """New sessions without a run."""
 
 
@@ -36,14 +36,13 @@ def written() -> dict[str, set[str]]:
     return found
 
 
-def test_requests_are_written_by_one_executor() -> None:
-    found = {name: made for name, made in written().items() if not name.startswith(ATTEMPTS)}
-    assert found.pop(RUN_END) == {"close", "end_paused", "announce"}
-    assert found.pop(EXECUTOR) >= {"move", "store", "set_agent", "start", "resume", "request_cancel"}
-    others = {name: made - COPIES.get(name, set()) for name, made in found.items()}
+def test_requests_and_attempts_are_written_by_one_executor() -> None:
+    found = written()
+    assert found.pop(EXECUTOR) >= {"move", "store", "insert", "append", "start", "resume", "close", "request_cancel"}
+    others = {name: made - (COPIES | TAKEN_OVER).get(name, set()) for name, made in found.items()}
     assert {name: made for name, made in others.items() if made} == {}
 
 
 def test_runs_end_and_are_announced_in_one_place() -> None:
-    ending = {name for name, made in written().items() if made & {"close", "end_paused", "announce"}}
-    assert ending == {RUN_END}
+    ending = {name for name, made in written().items() if made & {"close", "close_alone", "add"}}
+    assert ending == {EXECUTOR}

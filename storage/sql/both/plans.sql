@@ -19,7 +19,3 @@ where session_id = :session_id and status in ('draft', 'executing') order by ver
 -- name: set_plan_status(plan_id, status, now)!
 -- Move a plan on.
 update plans set status = :status, updated_at = :now where plan_id = :plan_id;
-
--- name: store_plan(plan_id, summary, status, now)!
--- Store how far a plan has come.
-update plans set summary = :summary, status = :status, updated_at = :now where plan_id = :plan_id;

@@ -3,11 +3,6 @@
 select {{session_rules}} from session_rules
 where session_id = :session_id order by created_at, id;
 
--- name: add_rule(rule_id, session_id, tool_name, label, rule, call_id, now)!
--- Remember a grant.
-insert into session_rules (id, session_id, tool_name, label, rule, call_id, created_at)
-values (:rule_id, :session_id, :tool_name, :label, :rule, :call_id, :now);
-
 -- name: remove_rule(session_id, rule_id)!
 -- Revoke one grant.
 delete from session_rules where session_id = :session_id and id = :rule_id;

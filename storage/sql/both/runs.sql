@@ -13,11 +13,6 @@ from runs where id = :run_id;
 -- The running runs of a worker, each with whether its cancel was requested.
 select id, cancel_requested from runs where worker = :worker and status = 'running';
 
--- name: close_run(run_id, attempt, status, error, now)$
--- End or pause a run; nothing comes back when another worker has taken it.
-update runs set status = :status, error = :error, updated_at = :now
-where id = :run_id and attempt = :attempt and status = 'running' returning id;
-
 -- name: note_reason(run_id, attempt, reason)!
 -- Why an attempt failed; the next one may end well.
 update runs set reason = :reason where id = :run_id and attempt = :attempt and status = 'running';
@@ -28,7 +23,7 @@ select r.id, r.session_id, s.owner, r.reason, r.tries, r.created_at, r.updated_a
 from runs r join sessions s on s.id = r.session_id
 where r.error = 'given_up' and (cast(:owner as text) is null or s.owner = :owner) order by r.updated_at desc limit :limit;
 
--- name: end_paused_run(session_id, status, now)$
--- End the paused run of a session without driving it on.
-update runs set status = :status, updated_at = :now
-where session_id = :session_id and status = 'paused' returning id;
+-- name: close_run_alone(run_id, attempt, status, error, now)$
+-- End a run whose session cannot be written; nothing comes back when another worker has taken it.
+update runs set status = :status, error = :error, updated_at = :now
+where id = :run_id and attempt = :attempt and status = 'running' returning id;

@@ -1,8 +1,3 @@
--- name: add_webhook(webhook_id, session_id, event, payload, now)!
--- Something that the receiver is to be told.
-insert into webhooks ({{webhooks}})
-values (:webhook_id, :session_id, :event, :payload, 0, :now);
-
 -- name: due_webhooks(now, limit)
 -- What is to be tried now.
 select {{webhooks}} from webhooks where next_at <= :now order by next_at limit :limit;

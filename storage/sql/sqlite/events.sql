@@ -10,6 +10,11 @@ returning last_seq;
 insert into events (session_id, seq, run_id, request_id, chunk, at)
 select :session_id, :first_seq + c.key, :run_id, :request_id, c.value, :now from json_each(:chunks) as c;
 
+-- name: add_events(session_id, first_seq, of_run, request_id, chunks, now)!
+-- The same, as a part of a batch.
+insert into events (session_id, seq, run_id, request_id, chunk, at)
+select :session_id, :first_seq + c.key, :of_run, :request_id, c.value, :now from json_each(:chunks) as c;
+
 -- name: number_batch(batch)
 -- Number the chunks of many runs as they expect; a run that was taken over, or knows not all of the log, is left out.
 update sessions set last_seq = last_seq + json_array_length(e.value, '$.chunks')
