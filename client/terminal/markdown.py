@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from math import ceil
 
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.live import Live
+from rich.control import Control
 from rich.markdown import Markdown
-from rich.segment import Segment
+from rich.segment import ControlType, Segment, Segments
 
 from policy.verdicts.display import escape_display
 
@@ -50,7 +51,8 @@ class MarkdownStream:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._open = ""
-        self._live: Live | None = None
+        self._drawn: list[list[Segment]] = []
+        """The lines of the last block as it stands on the screen; the cursor is below them."""
         self._has_printed = False
         self._drawn_at = 0.0
 
@@ -69,19 +71,28 @@ class MarkdownStream:
         self._open, self._has_printed = "", False
 
     def _draw(self) -> None:
+        """Show the end of the block that is still growing: what has scrolled away could not be drawn again."""
         self._drawn_at = time.monotonic()
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(self._spaced(self._open), refresh=True)
+        lines = self._console.render_lines(self._spaced(self._open), pad=False)
+        shown = lines[-max(1, self._console.height - 1) :]
+        self._replace(Segments([segment for line in shown for segment in (*line, Segment.line())]))
+        self._drawn = shown
 
     def _print(self, text: str) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
         if text.strip():
-            self._console.print(self._spaced(text))
+            self._replace(self._spaced(text))
             self._has_printed = True
+        elif self._drawn:
+            self._replace(Segments([]))
+
+    def _replace(self, shown: RenderableType) -> None:
+        """Print something in the place of what was drawn, in one write: a terminal shows nothing in between."""
+        width, height = self._console.size
+        # A terminal that became narrower has wrapped the lines.
+        rows = sum(max(1, ceil(Segment.get_line_length(line) / width)) for line in self._drawn)
+        up = [(ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)] * min(rows, height - 1)
+        self._console.print(Group(Control(ControlType.CARRIAGE_RETURN, *up), shown) if up else shown, end="")
+        self._drawn = []
 
     def _spaced(self, text: str) -> RenderableType:
         block = MarkdownBlock(text)

@@ -96,6 +96,7 @@ class RuntimeDouble:
         self.url = ""
         self.hanging = threading.Event()
         self._cancelled = threading.Event()
+        self._rest: Sequence[Chunk_ | Marker] | None = None
         self._changed = threading.Condition()
 
     @property
@@ -115,6 +116,12 @@ class RuntimeDouble:
             self._cancelled.set()
         return running
 
+    def goes_on(self, rest: Sequence[Chunk_ | Marker]) -> None:
+        """End a `hang` with the rest of the reply instead of a cancel."""
+        self.hanging.wait(20)
+        self._rest = rest
+        self._cancelled.set()
+
     def play(self, reply: Sequence[Chunk_ | Marker]) -> Iterator[bytes | None]:
         """Yield the frames of a reply; None where the connection breaks."""
         broken = False
@@ -129,6 +136,10 @@ class RuntimeDouble:
                 self._cancelled.wait(20)
                 self.hanging.clear()
                 self._cancelled.clear()
+                if self._rest is not None:
+                    rest, self._rest = self._rest, None
+                    yield from self.play(rest)
+                    continue
                 end = [chunk("error", error="The run was cancelled.", content="The run was cancelled.", is_final=True)]
                 for last in [*end, done("cancelled")]:
                     yield frame(self.record(last), last)

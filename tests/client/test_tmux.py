@@ -32,11 +32,11 @@ END: Reply = [says("All done."), done()]
 
 @contextmanager
 def chat(
-    root: Path, *replies: Reply, columns: int = 100, environment: dict[str, str] | None = None
+    root: Path, *replies: Reply, columns: int = 100, rows: int = 40, environment: dict[str, str] | None = None
 ) -> Iterator[tuple[Window, RuntimeDouble]]:
     with runtime(*replies) as double:
         where = ("--url", double.url, "--key", KEY, "-w", str(root))
-        with window("chat", *where, columns=columns, environment=environment) as opened:
+        with window("chat", *where, columns=columns, rows=rows, environment=environment) as opened:
             opened.wait_for("You:")
             yield opened, double
 
@@ -114,6 +114,46 @@ def test_answer_and_decision_fit_every_width(tmp_path: Path, columns: int) -> No
         panel = [line for line in terminal.wait_for("Decision").splitlines() if line.startswith(("╭", "│", "╰"))]
     assert {len(line) for line in panel} == {columns}
     assert "x" * 150 in "".join(re.sub(r"[│ ]", "", line) for line in panel)
+
+
+def test_block_that_is_taller_than_the_screen_is_shown_once(tmp_path: Path) -> None:
+    lines = [f"line_{number} = {number}" for number in range(60)]
+    code = "```python\n" + "\n".join(lines) + "\n```\n\nAfter it."
+    with chat(tmp_path, streamed(code), rows=15) as (terminal, _):
+        terminal.type("tell", "Enter")
+        shown = terminal.wait_for("session").splitlines()
+    assert [line.strip() for line in shown if line.strip().startswith("line_")] == lines
+
+
+def test_window_that_is_resized_while_an_answer_streams_shows_it_once(tmp_path: Path) -> None:
+    words = [f"слово{number} 漢字{number} 😀" for number in range(40)]
+    first, rest = " ".join(words[:20]), " ".join(words[20:])
+    # A screen that is full: in an empty one tmux would move lines of the answer out of it.
+    filling = says("\n".join(f"- {number}" for number in range(40)))
+    with chat(tmp_path, [filling, done()], [delta(first + " "), "hang"], columns=80) as (terminal, double):
+        terminal.type("fill", "Enter")
+        terminal.wait_for("You:", 2)
+        terminal.type("tell", "Enter")
+        terminal.wait_for("слово19")
+        for columns in (50, 120, 60):
+            terminal.resize(columns)
+        double.goes_on([delta(rest), says(f"{first} {rest}"), done()])
+        shown = terminal.wait_for("session", 2)
+    answer = shown[shown.index("слово0 ") : shown.rindex("╭─ Done")]
+    assert " ".join(answer.split()) == f"{first} {rest}"
+
+
+def test_paste_of_ten_thousand_characters_is_sent_whole_and_shown_in_short(tmp_path: Path) -> None:
+    text = "Привет 漢字 😀\tчто?\n" * 600
+    assert len(text) > 10_000
+    with chat(tmp_path, END, columns=60, rows=20) as (terminal, double):
+        terminal.paste(text)
+        terminal.keys("Enter")
+        shown = terminal.wait_for("All done.")
+        assert double.messages[0]["content"] == text.strip()
+    request = shown[shown.index("You: Привет") : shown.index("All done.")].splitlines()
+    assert len(request) <= 14
+    assert "more characters" in request[-1]
 
 
 @pytest.mark.parametrize(("environment", "is_coloured"), [({"NO_COLOR": "1"}, False), ({}, True)])

@@ -35,8 +35,17 @@ class Window:
 
     def paste(self, text: str) -> None:
         """Paste as a terminal does that marks pastes."""
-        self._tmux("set-buffer", "-b", "text", text)
+        self._tmux("load-buffer", "-b", "text", "-", typed=text)
         self._tmux("paste-buffer", "-p", "-d", "-b", "text")
+
+    def resize(self, columns: int) -> None:
+        """Make the window wider or narrower, and wait until the program in it can know: tmux tells it later."""
+        self._tmux("resize-window", "-x", str(columns))
+        deadline = time.monotonic() + DEADLINE_S
+        with open(self._tmux("display-message", "-p", "#{pane_tty}").strip()) as terminal:
+            while os.get_terminal_size(terminal.fileno()).columns != columns:
+                assert time.monotonic() < deadline, f"the window does not become {columns} columns wide"
+                time.sleep(0.05)
 
     def screen(self, *, coloured: bool = False) -> str:
         """What the window shows, with what has scrolled away."""
@@ -50,9 +59,14 @@ class Window:
             time.sleep(0.05)
         return screen
 
-    def _tmux(self, *arguments: str) -> str:
+    def _tmux(self, *arguments: str, typed: str = "") -> str:
         done = subprocess.run(
-            ["tmux", "-L", self._server, *arguments], capture_output=True, text=True, check=True, timeout=20
+            ["tmux", "-L", self._server, *arguments],
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
         )
         return done.stdout
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.formatted_text import FormattedText
@@ -21,8 +21,14 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from policy.verdicts.display import escape_display
+
 PASTE_GAP_S = 0.02
 """Input that follows Enter within this time was not typed: it is a paste of a terminal without bracketed paste."""
+
+
+MAX_SHOWN_LINES = 12
+MAX_SHOWN_CHARS = 1_000
 
 
 class Left(Exception):
@@ -49,10 +55,15 @@ class Keyboard:
             complete_while_typing=False,
             key_bindings=_request_keys(self._input),
             multiline=True,
+            erase_when_done=True,
             input=self._input,
             output=self._output,
         )
-        return self._run(session, prompt, "ansigreen bold")
+        text = self._run(session, prompt, "ansigreen bold")
+        # A request that is taller than the screen would leave its last rows alone.
+        shown = FormattedText([("ansigreen bold", prompt), ("", f": {_shortened(text)}")])
+        print_formatted_text(shown, output=self._output)
+        return text
 
     def answer(self, prompt: str) -> str:
         """Read the answer to a question: one typed line. What is pasted is dropped."""
@@ -115,6 +126,15 @@ class Keyboard:
         finally:
             self._app = None
             self._asked_at = time.monotonic()
+
+
+def _shortened(text: str) -> str:
+    """A request as it stays on the screen: its first lines, indented, and what is missing."""
+    visible = escape_display(text[:MAX_SHOWN_CHARS].replace("\t", "    "))
+    lines = visible.split("\n")
+    missing = max(0, len(text) - MAX_SHOWN_CHARS) + sum(len(line) + 1 for line in lines[MAX_SHOWN_LINES:])
+    shown = "\n     ".join(lines[:MAX_SHOWN_LINES])
+    return f"{shown}\n     … {missing} more characters" if missing else shown
 
 
 def _leave(app: Application[str]) -> None:
