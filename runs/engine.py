@@ -12,7 +12,6 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
 from agents.classification_cache import ClassificationCache
-from errors import NotReady
 from llm.chat_model import Models
 from policy.rules import Rules
 from runs.claim_queue import ClaimQueues
@@ -92,11 +91,6 @@ class Engine:
     def terms(self) -> Terms:
         """What decisions depend on."""
         return Terms.of(self.settings, self.rules)
-
-    def refuse_while_draining(self) -> None:
-        """Raise NotReady in a process that is shutting down; another one takes the request."""
-        if self.is_draining:
-            raise NotReady("The server is restarting; send the request again.")
 
     def cancel(self, run_id: str) -> asyncio.Task[None] | None:
         """Stop a run of this process on request; its task, or None when it is not driven here."""

@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from errors import AgentRuntimeError, SessionBusy
+from errors import AgentRuntimeError, NotReady, SessionBusy
 from runs.apply import Applied, apply, read_view
 from runs.decision.decide import decide
 from runs.decision.effects import Effects, ResumeRun, StartRun
@@ -139,7 +139,7 @@ async def _decide(engine: Engine, tx: Transaction, request: Request, *, is_held:
         if not is_held and effects.needs_hold:
             return None
         if effects.claims is not None:
-            engine.refuse_while_draining()
+            _refuse_while_draining(engine)
         if isinstance(effects.claims, StartRun) and request.owner is not None:
             engine.load.admit(request.run_id, request.owner)
         applied = await apply(engine, tx, view, request, effects)
@@ -148,6 +148,12 @@ async def _decide(engine: Engine, tx: Transaction, request: Request, *, is_held:
             if not effects.decide_again:
                 return _Decided(view, done)
     return None
+
+
+def _refuse_while_draining(engine: Engine) -> None:
+    """Raise NotReady in a process that is shutting down; another one takes the request."""
+    if engine.is_draining:
+        raise NotReady("The server is restarting; send the request again.")
 
 
 async def has_ended(engine: Engine, taken: Taken) -> bool:
@@ -208,7 +214,7 @@ async def _until_free(engine: Engine, session_id: str, feed: Feed, change: async
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(left, CLAIM_POLL_S)):
                 await change.wait()
-        engine.refuse_while_draining()
+        _refuse_while_draining(engine)
         change = feed.next_change()
         async with engine.database.autocommit() as tx:
             active = await runs.active(tx, session_id)

@@ -10,8 +10,7 @@ from runs.decision.effects import Effects
 from runs.decision.plan_decision import take_plan_decision
 from runs.decision.result import take_result
 from runs.decision.supersede import cancel, expire, overdue_calls
-from runs.decision.turn import check_agent, choose_agent, take_switch
-from runs.decision.user_message import enter, take_user_message
+from runs.decision.turn import check_agent, choose_agent, enter, take_switch, take_user_message
 from runs.decision.view import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Expire, Request, Terms, View
 from storage.tables.sessions import Session
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
