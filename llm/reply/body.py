@@ -15,8 +15,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Of one event, or of a body that is one JSON object; its values are limited too (`json_text.check_weight`)."""
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
-_READ_OF_CALL = frozenset({"id", "type", "index", "function"})
-_READ_OF_FUNCTION = frozenset({"name", "arguments"})
+_READ_OF_CALL = frozenset({"id", "type", "index", "function", "custom", "name", "arguments"})
+_READ_OF_FUNCTION = frozenset({"name", "arguments", "parameters", "input"})
 PROVIDER = "provider"
 """The key of a message's `additional_kwargs` that keeps a provider's extras, and the model that they belong to."""
 _WRITTEN_IN_PIECES = frozenset(
@@ -100,7 +100,8 @@ class ReplyBody:
             if self._is_json:
                 if rest.startswith(b"[Error]"):  # the proxy's own words, sent bare with status 200
                     raise refused(502, "")
-                self._take_event(rest)
+                for event in _events_of(rest):
+                    self._take_event(event)
             elif self._is_json is False:
                 self._take_line(rest)
                 self._take_line(b"")
@@ -151,6 +152,8 @@ class ReplyBody:
         message = choices[0].get("delta") or choices[0].get("message")
         if isinstance(message, dict):
             self._take_message(message)
+        elif isinstance(choices[0].get("text"), str):  # the form of the older completions API
+            self._text.append(choices[0]["text"])
         if isinstance(choices[0].get("finish_reason"), str):
             self._ending.finish = choices[0]["finish_reason"]
 
@@ -161,8 +164,8 @@ class ReplyBody:
         elif isinstance(content, list):
             self._text += [_text_of(part) for part in content]
         calls = message.get("tool_calls")
-        if isinstance(calls, list):
-            for written in calls:
+        if isinstance(calls, list | dict):
+            for written in [calls] if isinstance(calls, dict) else calls:
                 self._take_call(written)
         elif isinstance(message.get("function_call"), dict):
             self._take_call({"index": 0, "function": message["function_call"]})
@@ -172,9 +175,9 @@ class ReplyBody:
     def _take_call(self, written: Any) -> None:
         if not isinstance(written, dict):
             raise unreadable("a tool call is not an object")
-        function = written.get("function")
-        function = function if isinstance(function, dict) else {}
-        call_id, name, arguments = written.get("id"), function.get("name"), function.get("arguments")
+        function = next((written[key] for key in ("function", "custom") if isinstance(written.get(key), dict)), written)
+        call_id, name = written.get("id"), function.get("name")
+        arguments = next((function[key] for key in ("arguments", "parameters", "input") if key in function), None)
         index, calls = written.get("index"), self._ending.calls
         call = self._slots.get(index) if isinstance(index, int) else (calls[-1] if calls else None)
         is_next = call is not None and name and ((call_id and call.id and call_id != call.id) or index is None)
@@ -191,7 +194,8 @@ class ReplyBody:
         elif arguments is not None:
             call.arguments += json.dumps(arguments, ensure_ascii=False)
         add_extras(call.extras, written, _READ_OF_CALL)
-        add_extras(call.extras, function, _READ_OF_FUNCTION)
+        if function is not written:
+            add_extras(call.extras, function, _READ_OF_FUNCTION)
 
     def _ready_text(self) -> str:
         """Take the text that has come; half of a surrogate pair waits for its other half."""
@@ -204,6 +208,13 @@ class ReplyBody:
         if not self.is_done and "\ud800" <= text[-1] <= "\udbff":
             text, self._high_surrogate = text[:-1], text[-1]
         return _sound(text)
+
+
+def _events_of(body: bytes) -> list[bytes]:
+    """Divide a body without server-sent events: one JSON object, or one in each line."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    is_divided = len(lines) > 1 and all(line.strip()[:1] == b"{" and line.strip()[-1:] == b"}" for line in lines)
+    return lines if is_divided else [body]
 
 
 def _text_of(part: object) -> str:

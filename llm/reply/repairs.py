@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from json_text import parse_json
-from llm.reply.names import offered_name
+from llm.reply.loose_json import strict_json
+from llm.reply.names import offered_name, snake_case
 from llm.tool_calls import WrittenCall, written_call
 from tools.tool import Tool
 
 Repair = Literal[
-    "name", "empty_arguments", "double_encoding", "repeated_arguments", "null", "number", "boolean", "nested"
+    "name",
+    "empty_arguments",
+    "double_encoding",
+    "repeated_arguments",
+    "null",
+    "number",
+    "boolean",
+    "nested",
+    "syntax",
+    "wrapped_arguments",
+    "key",
 ]
 _MAX_UNWRAPPED = 3
 _PARALLEL = "parallel"
+_WRAPPING_KEYS = frozenset({"arguments", "parameters", "input", "args", "params", "kwargs", "tool_input"})
+_NAMING_KEYS = frozenset({"name", "tool", "tool_name", "function"})
+_NOTHING = frozenset({"", "null", "none", "undefined"})
+"""Texts that stand for no value where a text is no value."""
 
 
 def repaired_calls(calls: Sequence[WrittenCall], tools: Sequence[Tool]) -> tuple[list[WrittenCall], list[Repair]]:
@@ -48,7 +64,8 @@ def _with_arguments(call: WrittenCall, schema: Mapping[str, Any], repairs: list[
         arguments = _read_again(call.raw, schema, repairs)
         if arguments is None:
             return call
-    fitted = _fitted(arguments, schema, repairs)
+    arguments = _unwrapped(call.name, arguments, schema, repairs)
+    fitted = _fitted(_with_known_keys(arguments, schema, repairs), schema, repairs)
     if call.arguments is not None and json.dumps(fitted) == json.dumps(call.arguments):
         return call
     # What a text or a float became may be beyond what can be kept.
@@ -70,7 +87,7 @@ def _read_again(raw: str, schema: Mapping[str, Any], repairs: list[Repair]) -> d
         except (ValueError, RecursionError):
             break
         if not isinstance(inner, str):
-            return None
+            break
         call = written_call("", "", inner)
         if call.arguments is not None:
             repairs.append("double_encoding")
@@ -80,7 +97,43 @@ def _read_again(raw: str, schema: Mapping[str, Any], repairs: list[Repair]) -> d
     if raw[:half] == raw[half:] and (call := written_call("", "", raw[:half])).arguments is not None:
         repairs.append("repeated_arguments")
         return call.arguments
+    if (strict := strict_json(raw)) is not None and (call := written_call("", "", strict)).arguments is not None:
+        repairs.append("syntax")
+        return call.arguments
     return None
+
+
+def _unwrapped(
+    name: str, arguments: dict[str, Any], schema: Mapping[str, Any], repairs: list[Repair]
+) -> dict[str, Any]:
+    """Take the arguments out of `{"arguments": {…}}`, also where the name of the tool stands beside them."""
+    properties = schema.get("properties", {})
+    wrapping = [key for key in arguments if key in _WRAPPING_KEYS - properties.keys()]
+    named = [key for key in arguments if key in _NAMING_KEYS - properties.keys()]
+    is_wrapped = len(wrapping) == 1 and len(arguments) == 1 + len(named) and len(named) <= 1
+    if not is_wrapped or any(offered_name(str(arguments[key]), [name]) is None for key in named):
+        return arguments
+    inner = arguments[wrapping[0]]
+    inner = _loaded(inner) if isinstance(inner, str) else inner
+    if not isinstance(inner, dict):
+        return arguments
+    repairs.append("wrapped_arguments")
+    return inner
+
+
+def _with_known_keys(arguments: dict[str, Any], schema: Mapping[str, Any], repairs: list[Repair]) -> dict[str, Any]:
+    """Rename `startLine` to `start_line`, and `file_path` to `path` where a needed `path` is missing."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    unknown = {key: snake_case(key) for key in arguments if key not in properties}
+    known: dict[str, str] = {}
+    for missing in [key for key in properties if key not in arguments] if unknown else ():
+        same = [key for key, snake in unknown.items() if snake == missing]
+        if not same and missing in required:
+            same = [key for key, snake in unknown.items() if re.search(rf"(?:\A|_){missing}(?:_|\Z)", snake)]
+        if len(same) == 1 and same[0] not in known:
+            known[same[0]] = missing
+    repairs += ["key"] * len(known)
+    return {known.get(key, key): value for key, value in arguments.items()}
 
 
 def _fitted(value: Any, schema: Mapping[str, Any], repairs: list[Repair]) -> Any:
@@ -90,13 +143,16 @@ def _fitted(value: Any, schema: Mapping[str, Any], repairs: list[Repair]) -> Any
         properties, required = schema.get("properties", {}), schema.get("required", [])
         fitted = {}
         for key, item in value.items():
-            if item is None and key in properties and key not in required:
+            if key in properties and key not in required and _is_nothing(item, properties[key]):
                 repairs.append("null")
                 continue
             fitted[key] = _fitted(item, properties[key], repairs) if key in properties else item
         return fitted
     if kind == "array" and isinstance(value, list):
         return [_fitted(item, schema.get("items", {}), repairs) for item in value]
+    if kind == "string" and isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        repairs.append("nested")
+        return value[0]
     if kind in ("array", "object") and isinstance(value, str):
         inner = _loaded(value)
         if isinstance(inner, list if kind == "array" else dict):
@@ -113,6 +169,11 @@ def _fitted(value: Any, schema: Mapping[str, Any], repairs: list[Repair]) -> Any
         repairs.append("boolean")
         return value.strip().lower() == "true"
     return value
+
+
+def _is_nothing(value: Any, schema: Mapping[str, Any]) -> bool:
+    is_no_text = schema.get("type") not in (None, "string")
+    return value is None or (is_no_text and isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
 def _loaded(text: str) -> Any:
