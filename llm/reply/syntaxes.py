@@ -12,13 +12,17 @@ from typing import Any
 from llm.reply.names import offered_name
 from llm.tool_calls import WrittenCall, written_call
 
-_WRAPPERS = "tool_calls?|tools|tool_use|tool_response|tool_result|function_calls?|functions|action"
+_WRAPPERS = "tool_calls?|TOOLCALL|tools|tool_use|tool_response|tool_result|function_calls?|functions|action"
+_SPACE = r"(?:\w+:|｜DSML｜)?"
+"""What some models write before the names of their elements."""
 FENCES = "json|json5|jsonc|xml|tool|tools|tool_calls?|tool_use|tool_code|functions?|function_calls?|call"
 _DECORATION = re.compile(
-    rf"\s+|[,;]|</?(?:{_WRAPPERS})>|```(?:{FENCES})?(?![\w-])|\[/?TOOL_CALLS\]|functools(?=\s*\[)"
+    rf"\s+|[,;]|</?{_SPACE}(?:{_WRAPPERS})>|```(?:{FENCES})?(?![\w-])|\[/?TOOL_CALLS\]|functools(?=\s*\[)"
     r"|<\|(?:python_tag|eom_id|eot_id|im_end|end|call|tool_call|/tool_call|tool_call_start|tool_call_end"
-    r"|tool_calls_section_begin|tool_calls_section_end|tool_call_begin|start|endoftext)\|>"
-    r"|<｜(?:tool▁calls?▁(?:begin|end)|tool▁outputs▁begin|end▁of▁sentence)｜>|</s>|Action:|print\((?=\w)"
+    r"|tool_calls_section_begin|tool_calls_section_end|tool_call_begin|start|endoftext|START_ACTION|END_ACTION"
+    r"|action_start|action_end|plugin|tools_prefix|tools_suffix)\|>"
+    r"|<｜(?:tool[▁_]calls?[▁_](?:begin|end)|tool▁outputs▁begin|end▁of▁sentence)｜>|function<｜tool[▁_]sep｜>(?=<)"
+    r"|</s>|Action:|print\((?=\w)"
 )
 """What may stand round calls and says nothing itself."""
 _NAME = r"([A-Za-z_][\w.:/-]*)"
@@ -31,17 +35,20 @@ _HEADED = tuple(
         rf"{_NAME}\s*<\|tool_call_argument_begin\|>\s*",
         rf"(?:assistant\s*)?<\|channel\|>\s*commentary\s+to={_NAME}\s*(?:<\|constrain\|>\s*)?(?:json)?\s*<\|message\|>\s*",
         rf"{_NAME}\s*\n\s*Action Input:\s*",
+        rf"<name>\s*{_NAME}\s*</name>\s*<(?:arguments|parameters|input)>\s*",
+        rf"{_NAME}\s*```(?:json)?\s*",
         rf"{_NAME}[ \t]*\n?[ \t]*(?=\{{)",
     )
 )
 """A name with a mark behind it; the arguments follow as a JSON object."""
+_CLOSED_INPUT = re.compile(r"\s*</(?:arguments|parameters|input)>")
 _ELEMENT = re.compile(
     r"""<function\s+name=["']([\w.:-]+)["']\s+arguments=(["'])(.*?)\2\s*(?:/>|>\s*</function>)""", re.DOTALL
 )
 _FUNCTION = re.compile(r"<function(?:=|\s+name=)[\"']?([\w.:-]+)[\"']?\s*>(.*?)</function>", re.DOTALL)
-_INVOKE = re.compile(r"<(?:\w+:)?invoke\s+name=[\"']([\w.:-]+)[\"']\s*>(.*?)</(?:\w+:)?invoke>", re.DOTALL)
+_INVOKE = re.compile(rf"<{_SPACE}invoke\s+name=[\"']([\w.:-]+)[\"']\s*>(.*?)</{_SPACE}invoke>", re.DOTALL)
 _PARAMETER = re.compile(
-    r"<(?:\w+:)?parameter(?:=|\s+name=)[\"']?(\w+)[\"']?[^>]*>(.*?)</(?:\w+:)?parameter>\s*", re.DOTALL
+    rf"<{_SPACE}parameter(?:=|\s+name=)[\"']?(\w+)[\"']?[^>]*>(.*?)</{_SPACE}parameter>\s*", re.DOTALL
 )
 _PAIRS = re.compile(rf"{_NAME}\s*((?:<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>\s*)+)", re.DOTALL)
 _PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
@@ -111,7 +118,8 @@ def _read_headed(text: str, position: int, names: Collection[str]) -> Found | No
             continue
         value, end = _json_at(text, head.end())
         if end is not None and isinstance(value, dict):
-            return [written_call("", name, text[head.end() : end])], end
+            closed = _CLOSED_INPUT.match(text, end)
+            return [written_call("", name, text[head.end() : end])], closed.end() if closed else end
     return None
 
 
@@ -210,6 +218,10 @@ def _calls_of(value: Any, names: Collection[str]) -> list[WrittenCall]:
             return [
                 WrittenCall(_id_of(value), c.name, c.arguments, c.raw, c.problem) for c in _calls_of(value[key], names)
             ]
+    if len(value) == 1 and isinstance(arguments := next(iter(value.values())), dict):
+        name = offered_name(next(iter(value)), names)
+        if name is not None:
+            return [written_call("", name, json.dumps(arguments, ensure_ascii=False))]
     named = ("name", "tool", "tool_name", "function", "action")
     written = next((value[key] for key in named if isinstance(value.get(key), str)), "")
     name = offered_name(written, names)
@@ -222,7 +234,7 @@ def _calls_of(value: Any, names: Collection[str]) -> list[WrittenCall]:
 
 
 def _id_of(value: dict[str, Any]) -> str:
-    return value["id"] if isinstance(value.get("id"), str) else ""
+    return next((value[key] for key in ("id", "tool_call_id") if isinstance(value.get(key), str)), "")
 
 
 def _from_texts(name: str, pairs: list[tuple[str, ...]]) -> WrittenCall:

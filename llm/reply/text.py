@@ -10,11 +10,30 @@ from llm.reply.lead_in import MAX_LEAD_CHARS, announces_call
 from llm.reply.syntaxes import FENCES, broken_call, calls_in
 from llm.tool_calls import WrittenCall
 
-_OPEN = ("<think>", "<thinking>", "<reasoning>", "<thought>", "[THINK]")
-_CLOSE = re.compile(r"</(?:think|thinking|reasoning|thought)>|\[/THINK\]")
+_OPEN = (
+    *("<think>", "<thinking>", "<reasoning>", "<thought>", "<seed:think>", "[THINK]", "◁think▷", "<|START_THINKING|>"),
+    *("<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>analysis<|message|>"),
+)
+_FINAL = ("<|channel|>final<|message|>", "<|start|>assistant<|channel|>final<|message|>", "<|START_RESPONSE|>")
+"""Marks with which some models begin their answer."""
+_CLOSE = re.compile(
+    r"</(?:think|thinking|reasoning|thought|seed:think)>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>"
+    r"|<\|end\|>|(?=<\|channel\|>(?:final|commentary))"
+)
 CLOSED_UNOPENED = re.compile(r"\A[^<]*</think>\s")
 """A text whose thoughts were opened by the template of the server: the next replies begin inside thoughts."""
-_LONGEST_CLOSE = len("</reasoning>")
+_LONGEST_CLOSE = len("<|channel|>commentary")
+_LAST = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|endoftext|>",
+    "<|end|>",
+    "<|return|>",
+    "<|END_RESPONSE|>",
+    "<end_of_turn>",
+    "</s>",
+)
+"""Tokens with which a template ends a reply; a server that knows them does not pass them on."""
 MAX_BLANK_CHARS = 100
 """A reply ends where so many blanks begin: small models write them until their token limit when a call is required."""
 PROXY_ERROR = "[Error] LiteLLM proxy unavailable"
@@ -22,7 +41,10 @@ _MARKS = (
     "<tool_call>", "<tool_calls>", "<tools>", "<tool_use>", "<tool_response>", "<tool_result>",
     "<function_call>", "<function_calls>", "<function=", "<function name=", "<invoke name=",
     "<|python_tag|>", "<|tool_call|>", "<|tool_call_start|>", "<|tool_calls_section_begin|>", "<|tool_call_begin|>",
-    "<|channel|>commentary", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "[TOOL_CALLS]", "functools[",
+    "<minimax:tool_call>", "<seed:tool_call>", "<TOOLCALL>", "<｜DSML｜function_calls>", "<｜DSML｜invoke name=",
+    "<|START_ACTION|>", "<|action_start|>", "<|tools_prefix|>", "<｜tool_calls_begin｜>",
+    "<|channel|>commentary", "<|start|>assistant<|channel|>commentary",
+    "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "[TOOL_CALLS]", "functools[",
 )  # fmt: skip
 """Begin a call wherever they stand; the other beginnings count only where a line begins."""
 _MARK_BEGINNINGS = frozenset(mark[0] for mark in _MARKS)
@@ -30,6 +52,7 @@ _LONGEST_MARK = max(map(len, _MARKS))
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
 _FENCE = re.compile(rf"```(?:{FENCES})?[ \t]*(?:\r?\n|(?=[\[{{<]))", re.IGNORECASE)
 _FENCE_BEGUN = re.compile(r"`{1,2}\Z|```[\w-]{0,14}[ \t]*\Z")
+_ELEMENT_START = re.compile(r"<(\w*)(>?)")
 _KEY = re.compile(r'\{\s*"(\w+)"\s*:')
 _KEY_BEGUN = re.compile(r'\{\s*(?:"\w{0,20}(?:"\s*)?)?\Z')
 _CALL_KEYS = frozenset(
@@ -50,23 +73,26 @@ class Thoughts:
         self._held = ""
         self._state = "inside" if inside else "begin"
         self._is_assumed = inside
+        self._has_thought = False
         self.text = ""
 
     def feed(self, piece: str) -> str:
         """Take the next piece of the reply; return the answer's text in it."""
         if self._state == "answer":
-            return piece
+            return self._before_last(piece)
         self._held += piece
         if self._state == "begin":
             start = self._held.lstrip()
             if not start:
                 blanks, self._held = self._held, ""
-                return blanks
-            opener = next((tag for tag in _OPEN if start.startswith(tag)), None)
+                return "" if self._has_thought else blanks
+            opener = next((tag for tag in _OPEN + _FINAL if start.startswith(tag)), None)
             if opener is None:
-                if not any(tag.startswith(start) for tag in _OPEN):
-                    return self._answer(self._held)
+                if not any(tag.startswith(start) for tag in _OPEN + _FINAL):
+                    return self._answer(start if self._has_thought else self._held)
                 return ""
+            if opener in _FINAL:
+                return self._answer(start[len(opener) :])
             self._held, self._state = start[len(opener) :], "inside"
         closer = _CLOSE.search(self._held)
         if closer is None:
@@ -75,17 +101,32 @@ class Thoughts:
                 self.text, self._held = self.text + self._held[:keep], self._held[keep:]
             return ""
         self.text += self._held[: closer.start()]
-        return self._answer(self._held[closer.end() :].lstrip())
+        rest, self._held = self._held[closer.end() :], ""
+        self._state, self._has_thought, self._is_assumed = "begin", True, False
+        return self.feed(rest)
 
     def end(self) -> str:
         """Take the end of the reply; return text that was held."""
         if self._state == "inside" and not self._is_assumed:
             self.text, self._held = self.text + self._held, ""
-        return self._answer(self._held)
+        rest = self._held if self._state == "answer" else self._answer(self._held) + self._held
+        self._held = ""
+        return next((rest.rstrip().removesuffix(token) for token in _LAST if rest.rstrip().endswith(token)), rest)
 
     def _answer(self, text: str) -> str:
         self._state, self._held = "answer", ""
-        return text
+        return self._before_last(text)
+
+    def _before_last(self, piece: str) -> str:
+        """Hold what may be the token that ends the reply, until more text or the end comes."""
+        text = self._held + piece
+        tail = text.rfind("<")
+        held = text[tail:].rstrip() if tail >= 0 else ""
+        if not held or not any(token.startswith(held) for token in _LAST):
+            self._held = ""
+            return text
+        self._held = text[tail:]
+        return text[:tail]
 
 
 class ReplyText:
@@ -183,7 +224,7 @@ class ReplyText:
         position = 0 if self._line_begins else held.find("\n") + 1 or len(held)
         while position < len(held) and (begin is None or position < begin):
             start = held[position:].lstrip()
-            kind = _line_start(start) if start else None
+            kind = (_line_start(start) or self._element_start(start)) if start else None
             if kind is not None:
                 at = len(held) - len(start)
                 return self._from(position, held[:at]), kind == "whole"
@@ -194,6 +235,16 @@ class ReplyText:
             if held[tail] in _MARK_BEGINNINGS and any(mark.startswith(held[tail:]) for mark in _MARKS):
                 return self._from(tail, held[:tail]), False
         return None, False
+
+    def _element_start(self, start: str) -> str | None:
+        """Whether a line begins with an element that is named like a tool; as `_line_start`."""
+        found = _ELEMENT_START.match(start)
+        if found is None:
+            return None
+        if found[2]:
+            return "whole" if found[1] in self._tool_names else None
+        is_begun = found.end() == len(start) and any(name.startswith(found[1]) for name in self._tool_names)
+        return "begun" if is_begun else None
 
     def _from(self, position: int, before: str) -> int:
         """Where a candidate begins: blanks at the very beginning of a reply belong to it."""
