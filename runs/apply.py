@@ -36,6 +36,8 @@ class Applied:
     """What the run's context needs of the session, as it stands now."""
     last_seq: int = 0
     """With which event the log of the session ends now."""
+    is_first: bool = False
+    """Whether the session has had no run before."""
 
 
 async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View:
@@ -89,7 +91,14 @@ async def apply(engine: Engine, tx: Transaction, view: View, request: Request, e
         assert view.run is not None, "a paused run has asked for them"
         await spending.allow(tx, view.run, view.session.owner, effects.allowances)
     known = view.session.last_seq if view.session is not None else 0
-    return Applied(logged, run, graph_input, _known(view, request, effects), logged[-1].seq if logged else known)
+    return Applied(
+        logged,
+        run,
+        graph_input,
+        _known(view, request, effects),
+        logged[-1].seq if logged else known,
+        is_first=view.run is None and view.last_status is None,
+    )
 
 
 async def close(

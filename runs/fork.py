@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
+
+from langchain_core.utils.uuid import uuid7
 
 from agents.roster import ROSTER
 from storage.clock import stamp
@@ -23,7 +24,7 @@ class Fork:
 
 async def fork(tx: Transaction, source: Session, history: list[MessageRecord]) -> Fork:
     """Copy this history into a new session of the same owner; grants and pending decisions stay behind."""
-    session_id = str(uuid.uuid4())
+    session_id = str(uuid7())
     is_new = await sessions.create(tx, session_id, source.owner)
     assert is_new, "a random id is free"
     title = f"Fork of {source.title}"[:500] if source.title else None
@@ -31,7 +32,7 @@ async def fork(tx: Transaction, source: Session, history: list[MessageRecord]) -
     spoke_last = next((m.name for m in reversed(history) if m.role == "assistant" and m.name in ROSTER), None)
     agent = spoke_last or source.current_agent
     await sessions.set_agent(tx, session_id, agent, "router", switches=0)
-    run = runs.ended_early(str(uuid.uuid4()), session_id, history, agent)
+    run = runs.ended_early(str(uuid7()), session_id, history, agent)
     await runs.insert_ended(tx, run, run.status, now=stamp())
     await messages.append(tx, session_id, history, run_id=run.id)
     return Fork(await sessions.find(tx, session_id, source.owner), len(history))

@@ -5,9 +5,10 @@ Scenarios such as S26: docs/scenarios.md.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
+
+from langchain_core.utils.uuid import uuid7
 
 from agents.roster import agents_of
 from policy.rules import Rules
@@ -45,7 +46,7 @@ WAITS_FOR_A_RUN = (UserMessage, SwitchAgent, ChooseAgent)
 
 
 def _id() -> str:
-    return str(uuid.uuid4())
+    return str(uuid7())
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Request:
     run_id: str = field(default_factory=_id)
     trace: str | None = field(default_factory=traceparent)
     """The span that the run belongs to, over all its attempts and processes."""
-    message_id: str = field(default_factory=lambda: f"user_{uuid.uuid4().hex}")
-    rule_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    message_id: str = field(default_factory=lambda: f"user_{uuid7().hex}")
+    rule_id: str = field(default_factory=lambda: uuid7().hex)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Start:
     written_to: int = 0
     known: Known | None = None
     """What the claim has read of the session; without it the attempt reads it."""
+    is_first: bool = False
+    """Whether the session has had no run before, and so has no thread to read."""
 
 
 Prepare = Callable[[], Awaitable[Start]]
@@ -144,6 +146,8 @@ async def _drive(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder)
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
     start = await patiently(prepare, engine.database)
     recorder.log.open(start.written_to, asyncio.current_task())
+    if start.is_first:
+        saver.begin_new()
     known = start.known
     if known is None:
         known = await patiently(partial(_read_known, engine, run), engine.database)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AnyMessage
+from langchain_core.utils.uuid import uuid7
 from langgraph.types import Overwrite
 
 from runs.engine import Engine
@@ -137,7 +137,7 @@ class Recorder:
         tokens = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
         figures = (*tokens, "model", "error", "message_id", "tools_hash")
         return {
-            "id": uuid.uuid4().hex,
+            "id": uuid7().hex,
             "session_id": self._run.session_id,
             "run_id": self._run.id,
             "request_id": self._run.request_id,
