@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 # Only the standard library at the top: any other import could already be a module of another folder.
 
@@ -47,10 +49,20 @@ def main() -> None:
     if problem is not None:
         sys.stderr.write(f"{problem}\n")
         sys.exit(2)
+    _open_missing_streams()
     # A terminal that cannot show a character must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    try:
+        _run()
+    except OSError as error:
+        if error.errno is None:
+            raise
+        _end(error)
+
+
+def _run() -> None:
     if sys.argv[1:2] == ["chat"]:
         from client.terminal.opening import announce
 
@@ -58,6 +70,28 @@ def main() -> None:
     from cli import main as run
 
     run()
+
+
+def _open_missing_streams() -> None:
+    """Open what was closed by the caller: another file would get its number, and be written as the output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+def _end(error: OSError) -> NoReturn:
+    """End with one sentence on what the system refused; a reader of the output that has left needs none."""
+    # What could not be written must not be tried again when the process ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
+        sys.exit(1)
+    subject = f"{error.filename}: " if error.filename else ""
+    sys.stderr.write(f"{subject}{error.strerror}.\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

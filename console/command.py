@@ -17,7 +17,7 @@ from client.own_server import Address, own_server, sqlite_url
 from client.placement import is_address, named_server, reached
 from client.session_index import SessionIndex
 from client.workspace.executor import WorkspaceExecutor
-from client.workspace.folder import Workspace
+from client.workspace.folder import Workspace, workspace_at
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
 from client.workspace.sandbox.choice import find_boundary
@@ -44,7 +44,7 @@ def run_console(options: ConsoleOptions, say: Say) -> None:
     """Serve until interrupted; raises ConfigurationError for options that do not go together."""
     if options.workspace is not None and options.url is not None:
         raise ConfigurationError("--workspace runs tool calls with a server of its own; --url names another one.")
-    workspace = None if options.workspace is None else Workspace(options.workspace)
+    workspace = None if options.workspace is None else workspace_at(options.workspace)
     settings = client_settings()
     server = named_server(options.url, options.db, settings)
     if server is not None and is_address(server):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from client.configuration import workspace_folder
 from client.session_index import SessionIndex
-from client.workspace.folder import Workspace
+from client.workspace.folder import workspace_at
 from client.workspace.journal.journal import Journal
 from client.workspace.journal.undo import undo
 from errors import ConfigurationError
@@ -15,7 +15,7 @@ from policy.verdicts.display import escape_display
 
 def list_sessions(folder: Path) -> list[str]:
     """One line per session that clients of this user began in a folder, the newest first."""
-    places = SessionIndex(workspace_folder(_workspace(folder).root)).sessions()
+    places = SessionIndex(workspace_folder(workspace_at(folder).root)).sessions()
     if not places:
         return ["This workspace has no sessions."]
     return [f"{place.session}  {place.at[:16].replace('T', ' ')}  {escape_display(place.title)}" for place in places]
@@ -23,15 +23,9 @@ def list_sessions(folder: Path) -> list[str]:
 
 def undo_last(folder: Path, session: str | None, *, redo: bool) -> tuple[list[str], bool]:
     """Take back the last turn, or undo; gives the lines for the person and whether nothing was left as it is."""
-    workspace = _workspace(folder)
+    workspace = workspace_at(folder)
     journal = workspace.journal = Journal(workspace_folder(workspace.root))
     report = undo(workspace, journal, session, redo=redo)
     if report is None:
         raise ConfigurationError("There is nothing to take back in this workspace.")
     return [escape_display(line) for line in report.lines()], not report.conflicts
-
-
-def _workspace(folder: Path) -> Workspace:
-    if not folder.is_dir():
-        raise ConfigurationError(f"The workspace '{folder}' is not a folder that can be used.")
-    return Workspace(folder)

@@ -11,9 +11,9 @@ from rich.text import Text
 from agents.roster import ROSTER
 from client.configuration import client_settings
 from client.terminal.text import shown
-from client.workspace.folder import Workspace
+from client.workspace.folder import workspace_at
 from client.workspace.project.rules import ProjectRules
-from errors import AgentUnknown, BadRequest, ConfigurationError
+from errors import AgentUnknown, BadRequest
 from policy.decide import Call, Environment, Facts, decide
 from policy.rules import load_rules
 from policy.verdicts.verdict import Verdict
@@ -37,10 +37,7 @@ def check_call(tool: str, arguments: str, agent: str, workspace: Path, declared:
         raise BadRequest("The arguments are not a JSON object.")
     settings = client_settings()
     rules = load_rules(settings.policy_file, settings.policy_profile)
-    try:
-        folder = Workspace(workspace)
-    except OSError as error:
-        raise ConfigurationError(f"There is no folder '{workspace}'.") from error
+    folder = workspace_at(workspace)
     project = ProjectRules.read(folder)
     for note in project.notes:
         Console(stderr=True).print(shown(note, "yellow"))

@@ -28,7 +28,7 @@ from client.time_limit import TimeLimit
 from client.turn_loop import TurnLoop
 from client.view import View
 from client.workspace.executor import WorkspaceExecutor
-from client.workspace.folder import Workspace
+from client.workspace.folder import Workspace, workspace_at
 from client.workspace.journal.journal import Journal
 from client.workspace.project.instructions import ProjectInstructions
 from client.workspace.project.rules import ProjectRules
@@ -67,7 +67,7 @@ class ChatOptions:
 
 def run_chat(options: ChatOptions, console: Console) -> int:
     """Run the client after `check_opening` and return the exit status: 0 completed, 1 not completed."""
-    workspace = Workspace(options.workspace)
+    workspace = workspace_at(options.workspace)
     journal = workspace.journal = Journal(workspace_folder(workspace.root))
     settings = client_settings()
     index = SessionIndex(workspace_folder(workspace.root))

@@ -17,6 +17,7 @@ from typing import IO, Any, Literal, Protocol
 
 from client.workspace.content.buffers import Buffers
 from client.workspace.variables import path_outside
+from errors import ConfigurationError
 from policy.paths.classes import CONFIG_DIRECTORY
 
 OWN_FOLDER = CONFIG_DIRECTORY
@@ -250,6 +251,14 @@ class Workspace:
         """Remember that a path was written, created or removed."""
         if name not in self.changed:
             self.changed.append(name)
+
+
+def workspace_at(path: Path) -> Workspace:
+    """Open a folder as a workspace; raises ConfigurationError for what is none."""
+    try:
+        return Workspace(path)
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"The workspace '{path}' is not a folder that can be used.") from error
 
 
 def check_regular(located: Located, facts: os.stat_result) -> None:

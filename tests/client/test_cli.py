@@ -238,6 +238,46 @@ def test_what_cannot_start_is_one_sentence_before_the_server_is_imported(
     assert said in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the devices and the folder that is gone are those of Linux")
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("$chat -m hi >/dev/full", 2, "No space left on device."),
+        ("$chat -m hi >&-", 0, ""),
+        ("$chat -m hi <&- >&- 2>&-", 0, ""),
+        ("$chat -m hi | true; exit ${PIPESTATUS[0]}", 1, ""),
+        ("$chat --json -m hi | head -c 1 >/dev/null; exit ${PIPESTATUS[0]}", 1, ""),
+        ("$run sessions >/dev/full", 2, "No space left on device."),
+        ("$run acp </dev/null | cat; exit ${PIPESTATUS[0]}", 2, "over pipes"),
+        ("$run acp >out", 2, "over pipes"),
+        ("$run acp <&-", 2, "over pipes"),
+        ("$run console --no-browser -w /does/not/exist", 2, "is not a folder"),
+        ("rmdir $PWD; $chat -m hi", 2, "is not a folder"),
+        ("rmdir $PWD; $run sessions", 2, "The workspace '.' is not a folder"),
+        ("rmdir $PWD; $run undo", 2, "The workspace '.' is not a folder"),
+    ],
+)
+def test_streams_and_folders_that_cannot_be_used_are_no_traceback(
+    line: str, status: int, said: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with runtime([says("word " * 50_000), done()]) as double:
+        names = {"run": COMMAND, "chat": f"{COMMAND} chat --url {double.url} --key {KEY}"}
+        ended = subprocess.run(
+            ["bash", "-c", line],
+            stdin=subprocess.PIPE,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            cwd=folder,
+            env=os.environ | names,
+        )
+    told = [text for text in ended.stderr.splitlines() if "no terminal to ask at" not in text]
+    assert (ended.returncode, len(told)) == (status, 1 if said else 0), ended.stderr
+    assert said in ended.stderr
+
+
 def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
     serve = ("serve", "--port", "0")
     (tmp_path / "no.db").write_text("this is no database, whatever its name says" * 20)
