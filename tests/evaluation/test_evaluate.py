@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from evaluation.report import markdown, task_figures, write_report
 from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import lost_content, run_trial
 from llm.chat_model import Endpoint, Models
+from tests.client import preloaded
 from tests.openai_stub import OpenAIStub
 
 ROOT = Path(__file__).parents[2]
@@ -162,9 +162,7 @@ def test_an_empty_report_can_be_written() -> None:
 
 
 def run(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from cli import main; main()", *words]
-    env = {**os.environ, **(environment or {})}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=env)
+    return preloaded.run(words, cwd=ROOT, env={**os.environ, **(environment or {})}, timeout_s=60)
 
 
 def run_eval(*options: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
