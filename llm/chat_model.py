@@ -87,6 +87,7 @@ class Models:
         self._opening = asyncio.Lock()
         self._warming: asyncio.Task[None] | None = None
         self._changes: set[str] = set()
+        self._may_lack_tools = False
         self._begins_inside = False  # the template of the server opens the thoughts of its replies
 
     async def open(self) -> None:
@@ -142,7 +143,7 @@ class Models:
             await self.open()
         names = [tool.name for tool in tools]
         options = self._options(tools, temperature, json_schema, tool_choice, several_calls=several_calls)
-        changes = Negotiation({*self._changes}, {*self._changes})
+        changes = Negotiation(frozenset(self._changes))
         attempts = retries = 0
         while True:
             attempts += 1
@@ -157,8 +158,9 @@ class Models:
                         raise too_slow() from error
                     reply = incoming.settle(tools, may_be_empty=may_be_empty)
             except Failure as failure:
-                if not text.is_shown and changes.learn(failure):
-                    _log.info("request is changed", extra={"action": "model_request_changed", "change": changes.last})
+                change = None if text.is_shown else changes.learn(failure)
+                if change is not None:
+                    _log.info("request is changed", extra={"action": "model_request_changed", "change": change})
                     continue
                 failure = changes.cause or failure
                 retries += 1
@@ -219,7 +221,11 @@ class Models:
 
     def _remember(self, changes: Negotiation, incoming: Incoming, reply: Reply) -> None:
         """Keep what this reply taught about the model and its server."""
-        for name in changes.lasting - self._changes:
+        learnt = changes.learnt
+        if changes.guessed[-1:] == ["no_tools"]:  # one request is not enough to do without tools for good
+            learnt |= {"no_tools"} if self._may_lack_tools else set()
+            self._may_lack_tools = True
+        for name in learnt - self._changes:
             self._changes.add(name)
             self.counts["change", name] += 1
         self.counts.update(("repair", name) for name in reply.repairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm.failure import Failure
@@ -23,6 +23,7 @@ _FORM_UNLIKELY = re.compile(
     r"|api key|permission|not allowed to|account"
 )
 _SYSTEM = r"system[ _-]?(role|message|prompt|instruction)|role.{0,40}\bsystem|['\"`]system|developer|s\[0\]\.role"
+_SYSTEM += r"|(first|initial) (message|role|turn).{0,40}\buser"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ def _rename_max_tokens(payload: Json) -> None:
 def _fill_content(payload: Json) -> None:
     for message in payload["messages"]:
         message["content"] = message.get("content") or ""
+
+
+def _content_in_parts(payload: Json) -> None:
+    for message in payload["messages"]:
+        if isinstance(message.get("content"), str):
+            message["content"] = [{"type": "text", "text": message["content"]}]
 
 
 def _fill_reasoning(payload: Json) -> None:
@@ -136,6 +143,12 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change("one_call_each", _signs(r"single tool[- ]calls?|one tool call (at|per)"), _several_calls, one_call_each),
     Change(
+        "content_parts",
+        _signs(r"content.{0,60}(valid list|must be an? (array|list)|a list of|sequence)"),
+        lambda payload: any(isinstance(message.get("content"), str) for message in payload["messages"]),
+        _content_in_parts,
+    ),
+    Change(
         "empty_content",
         _signs(r"content.{0,90}(nil|null|none\b|valid string|a string)|(nil|null|none\b).{0,60}content"),
         _has_null_content,
@@ -148,13 +161,15 @@ CHANGES: tuple[Change, ...] = (
     _optional("stream_options", r"stream_options|include_usage", 4),
     _optional("parallel_tool_calls", r"parallel", 3),
     _optional("response_format", r"response_format|json_schema|json mode|structured output", 1),
-    _optional("temperature", r"temperature"),
+    _optional("temperature", r"temperature", 7),
     Change("max_completion_tokens", _signs(r"max_(completion_)?tokens"), _has("max_tokens"), _rename_max_tokens, 5),
-    _optional("max_completion_tokens", r"max_completion_tokens"),
+    _optional("max_completion_tokens", r"max_(completion_|output_)?tokens", 8),
     _optional("tool_choice", r"tool[_ ]choice", 2),
-    Change("no_stream", _signs(r"\bstream(ing|ed)?\b"), lambda payload: bool(payload.get("stream")), _without_stream),
+    Change(
+        "no_stream", _signs(r"\bstream(ing|ed)?\b"), lambda payload: bool(payload.get("stream")), _without_stream, 10
+    ),
     Change("system_role", _signs(r"developer"), _has_role("developer"), _roles_to_system),
-    Change("no_system", _signs(_SYSTEM), _has_role("system", "developer"), without_system),
+    Change("no_system", _signs(_SYSTEM), _has_role("system", "developer"), without_system, 9),
     Change(
         "no_tools",
         _signs(r"\btools?\b|tool_|function|roles? must|only user|unexpected role|unknown role"),
@@ -216,28 +231,38 @@ def _leave_out(payload: Json, key: str) -> None:
 class Negotiation:
     """What is changed in the requests of one call, because of refusals of this or of an earlier one."""
 
-    names: set[str]
-    lasting: set[str]
-    """What is remembered when the call succeeds."""
-    last: str = ""
+    known: frozenset[str]
+    """What earlier calls have learnt."""
+    named: set[str] = field(default_factory=set)
+    guessed: list[str] = field(default_factory=list)
     cause: Failure | None = None
     """The refusal that guessing began with; it is what the user is told when no guess helps."""
 
-    def learn(self, failure: Failure) -> bool:
-        """Change the next request after a refusal; False when there is nothing left to change."""
+    @property
+    def names(self) -> set[str]:
+        """The changes of the next request."""
+        return {*self.known, *self.named, *self.guessed}
+
+    @property
+    def learnt(self) -> set[str]:
+        """What is remembered when the call succeeds: what refusals named, and the guess that helped.
+
+        Where several guesses are needed together, the next calls learn the others. `no_tools` as a guess is the
+        caller's to keep: the model would lose its calls for good because of one request.
+        """
+        return {*self.named, *self.guessed[-1:]} - ({"no_tools"} - self.named)
+
+    def learn(self, failure: Failure) -> str | None:
+        """Change the next request after a refusal and name the change; None when there is nothing left to change."""
         if failure.refusal is None or failure.sent is None:
-            return False
-        status = failure.error.details.get("status")
+            return None
         named = named_change(failure.refusal, failure.sent, self.names)
-        guess = None
-        if named is None and status in (400, 422):
-            guess = guessed_change(failure.refusal, failure.sent, self.names)
-        if named is None and guess is None:
-            return False
-        self.last = named or guess or ""
-        self.names.add(self.last)
+        if named is not None:
+            self.named.add(named)
+            return named
+        is_of_form = failure.error.details.get("status") in (400, 422)
+        guess = guessed_change(failure.refusal, failure.sent, self.names) if is_of_form else None
         if guess is not None:
+            self.guessed.append(guess)
             self.cause = self.cause or failure
-        if named is not None or guess != "no_tools":
-            self.lasting.add(self.last)
-        return True
+        return guess
