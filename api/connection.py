@@ -20,6 +20,8 @@ class ClientLimits:
     """Between two pieces of a body."""
     unread_s: float = 20.0
     """While the client takes nothing of what was sent to it."""
+    idle_farewell_s: float = 1.5
+    """For an idle connection when the server stops: a proxy that keeps it may be sending a request on it."""
     farewell_s: float = 1.0
     """For what is still unsent when the server stops."""
 
@@ -41,6 +43,7 @@ class BoundedConnection(HttpToolsProtocol):
     _receiving: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
+    _is_leaving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first header."""
@@ -74,6 +77,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self._header_bytes = None
         self._await_client(self.limits.body_s)
+        if self._is_leaving:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Receive a piece of a body."""
@@ -100,9 +105,13 @@ class BoundedConnection(HttpToolsProtocol):
             self._sending = None
 
     def shutdown(self) -> None:
-        """Let the response end; what is still unsent after the farewell stays so."""
-        super().shutdown()
+        """Let the response end, or answer one more request; what is still unsent after the farewell stays so."""
+        self._is_leaving = True
         self.loop.call_later(self.limits.farewell_s, self._end)
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
+            super().shutdown()
+        else:
+            self.loop.call_later(self.limits.idle_farewell_s, super().shutdown)
 
     def _end(self) -> None:
         if self.flow.write_paused or self.transport.is_closing():

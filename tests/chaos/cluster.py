@@ -77,6 +77,8 @@ class Cluster:
         self.db_url = db_url
         self.random = random.Random(seed)
         self.instances = [Instance(db_url, **settings) for _ in range(count)]
+        self.in_front: str | None = None
+        """The address of a proxy through which clients reach the instances."""
 
     async def __aenter__(self) -> Cluster:
         await asyncio.gather(*(instance.start() for instance in self.instances))
@@ -91,5 +93,7 @@ class Cluster:
 
     def any_url(self) -> str:
         """The address of an instance that was not killed, as a balancer would choose."""
+        if self.in_front is not None:
+            return self.in_front
         serving = [instance for instance in self.instances if instance.is_serving] or self.instances
         return self.random.choice(serving).url

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Any
 
 import psycopg
@@ -15,7 +17,8 @@ from tests.chaos.ide import SurvivingIde, http_client
 from tests.chaos.kills import TOOL_CALLS_A_TURN, script
 
 SESSIONS = 6
-
+Proxy = Callable[[list[str]], AbstractContextManager[str]]
+"""Runs a proxy in front of these servers: its address."""
 
 NEXT_REVISION = (
     "alter table runs add column made_up text not null default ''",
@@ -27,13 +30,18 @@ NEXT_REVISION = (
 """A made-up revision of the release to come, as additive as real ones are."""
 
 
-async def restart_in_turn(db_url: str, count: int, seed: int, *, migrates: bool = False) -> Report:
+async def restart_in_turn(
+    db_url: str, count: int, seed: int, *, migrates: bool = False, in_front: Proxy | None = None
+) -> Report:
     """Restart `count` times; every turn must end as if nothing had happened.
 
     `migrates`: the next release brings its schema before the first restart, while both instances work.
+    `in_front`: clients reach the instances through this proxy.
     """
     settings = {"max_messages": 1_000_000, "multi_agent_mode": False}  # local tools are the universal agent's
-    async with Cluster(db_url, 2, seed, **settings) as cluster, http_client() as client:
+    async with Cluster(db_url, 2, seed, **settings) as cluster, http_client() as client, AsyncExitStack() as stack:
+        if in_front is not None:
+            cluster.in_front = stack.enter_context(in_front([instance.url for instance in cluster.instances]))
         stopped = asyncio.Event()
         ides = [
             SurvivingIde(cluster, client, f"roll-{seed}-{n}", seed * 1000 + n, agent="universal")
