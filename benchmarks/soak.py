@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from tests.chaos.disconnects import disconnect_at_random
 from tests.chaos.facts import Report
 from tests.chaos.hammer import hammer
 from tests.chaos.kills import kill_at_random
+from tests.chaos.model_trouble import TROUBLES, suffer
 from tests.chaos.outage import Postgres, own_postgres, stop_under_streams
 from tests.chaos.poison import poison_tables
 from tests.chaos.races import race
 from tests.chaos.rolling import restart_in_turn
+from tests.openai_stub import OpenAIStub
 
 REPORT = Path(__file__).parent.parent / "docs" / "soak-report.md"
 Experiment = Callable[[Postgres, float, int], Coroutine[Any, Any, Report]]
@@ -66,6 +69,11 @@ async def _poisoned(postgres: Postgres, share: float, seed: int) -> Report:
         return await poison_tables(url, seed, at_once=share < 1)
 
 
+async def _model(trouble: str, postgres: Postgres, share: float, seed: int) -> Report:  # noqa: ARG001 the signature
+    with postgres.server.database() as url, OpenAIStub() as stub:
+        return await suffer(url, stub, trouble, 60.0 * share)
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "kills": _kills,
     "disconnects": _disconnects,
@@ -74,6 +82,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "outage": _outage,
     "rolling": _rolling,
     "poisoned": _poisoned,
+    **{f"model-{trouble}": partial(_model, trouble) for trouble in TROUBLES},
 }
 
 

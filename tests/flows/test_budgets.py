@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.chaos.cluster import Cluster
+from tests.databases import PostgresServer
 from tests.ide import Chunks, Ide, answer_of, error_of, only, outcome_of
 from tests.openai_stub import OpenAIStub
-from tests.running import talking
+from tests.running import api_client, talking
 
 Talk = Callable[..., Ide]
 READ = {"tool": "read_file", "args": {"path": "a.py"}, "id": "r1"}
@@ -267,3 +273,30 @@ def test_an_open_question_survives_a_restart_and_is_not_asked_again(db_url: str,
     with talking(db_url, stub, **settings) as client:
         assert answer_of(Ide(client, session_id=ide.session_id).result("r2")) == "Done."
     assert stub.violations == []
+
+
+async def test_an_answer_outlives_the_process_that_took_it(postgres: PostgresServer, stub: OpenAIStub) -> None:
+    settings: dict[str, Any] = {"llm_model": "scripted", "llm_proxy_url": stub.url, "budget_tokens_per_session": 100}
+    stub.script([{"text": "One.", **usage(100, 10)}, {"text": "Never ended", "hang": True}, {"text": "Two."}])
+    with postgres.database() as url:
+        async with Cluster(url, 2, **settings) as cluster:
+            first, second = cluster.instances
+            with api_client(first.url) as client, api_client(second.url) as other:
+                ide, again = Ide(client, session_id="s"), Ide(other, session_id="s")
+                await asyncio.to_thread(ide.say, "One", agent_type="coder")
+                asked(await asyncio.to_thread(ide.say, "Two"))
+                answering = asyncio.create_task(asyncio.to_thread(ide.say, "yes"))
+                await until(lambda: stub.agent_calls == 2)
+                first.kill()
+                with contextlib.suppress(httpx.TransportError):
+                    await answering
+                await until(lambda: again.status() == "idle")
+                assert again.history()[-1]["content"] == "Two.", "taken over, and not asked again"
+                assert [e["event"] for e in again.audit() if e["event"].startswith("budget")] == ["budget_decided"]
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not await asyncio.to_thread(fact):
+        assert time.monotonic() < deadline, "it did not become true"
+        await asyncio.sleep(0.05)
