@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
-from benchmarks.performance.__main__ import postgresql
 from benchmarks.performance.loads import CHAT, RESULT, TOOL
-from benchmarks.performance.processes import Cost, Meter
+from benchmarks.performance.processes import Cost, Meter, postgresql
 from storage.statements import statements
 from tests.ide import tool_result, user_message
 from tests.runs.opened import Client, opened

@@ -27,6 +27,8 @@ class Taken:
     cpu_s: float = 0.0
     turns_s: list[float] = field(default_factory=list)
     first_token_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """Turns that were not what was asked for: they count in nothing else."""
 
 
 def script(*replies: dict[str, Any]) -> str:
@@ -73,7 +75,7 @@ class Client:
             kind = {"type": "tool_result"} if "result" in message else {"type": "user_message", "agent_type": "coder"}
             path = "/agent/message/stream"
             body = {"session_id": session_id, "protocol_version": 2, "message": {**message, **kind}}
-        began, is_first, text, call = time.monotonic(), True, "", None
+        began, first_s, text, call = time.monotonic(), 0.0, "", None
         ended = False
         async with self._http.stream("POST", path, json=body) as response:
             assert response.status_code == 200, await response.aread()
@@ -83,12 +85,12 @@ class Client:
                 chunk = json.loads(line[6:])
                 if chunk.get("token"):
                     text += chunk["token"]
-                    if is_first:
-                        taken.first_token_s.append(time.monotonic() - began)
-                        is_first = False
+                    first_s = first_s or time.monotonic() - began
                 call = chunk.get("call_id") or (chunk.get("call") or {}).get("id") or call
                 ended = ended or chunk.get("type") == "done"
         assert ended, "the answer had no end"
+        if first_s:
+            taken.first_token_s.append(first_s)
         return text, call
 
     async def chat(self, session_id: str, taken: Taken, content: str = CHAT) -> None:
@@ -107,6 +109,12 @@ class Client:
         assert text.split() == TEXT.split(), text
         taken.turns_s.append(time.monotonic() - began)
 
+    chat_turn, tool_turn = chat, tool
+
+    async def live_answer(self, session_id: str, taken: Taken) -> None:
+        """Ask for an answer that takes five seconds, and read it."""
+        await self.chat(session_id, taken, LIVE)
+
     async def many(self, play: Callable[[str, Taken], Awaitable[None]], clients: int, turns: int) -> Taken:
         """Let so many clients play their turns at once, each in sessions of ten turns."""
         taken = Taken()
@@ -117,7 +125,7 @@ class Client:
             for number, _ in enumerate(left):
                 if number % 10 == 0:
                     session_id = uuid.uuid4().hex
-                await play(session_id, taken)
+                await _noted(play(session_id, taken), taken)
 
         began, cpu = time.monotonic(), self.server.cpu_s
         async with asyncio.TaskGroup() as group:
@@ -132,7 +140,7 @@ class Client:
 
         async def one(number: int) -> None:
             await asyncio.sleep(over_s * number / streams)
-            await self.chat(uuid.uuid4().hex, taken, LIVE)
+            await _noted(self.chat(uuid.uuid4().hex, taken, LIVE), taken)
 
         began, cpu = time.monotonic(), self.server.cpu_s
         async with asyncio.TaskGroup() as group:
@@ -140,3 +148,11 @@ class Client:
                 group.create_task(one(number))
         taken.wall_s, taken.cpu_s = time.monotonic() - began, self.server.cpu_s - cpu
         return taken
+
+
+async def _noted(turn: Awaitable[None], taken: Taken) -> None:
+    """Play a turn; what goes wrong in it is a figure of the load."""
+    try:
+        await turn
+    except (AssertionError, httpx.HTTPError) as error:
+        taken.errors.append(f"{type(error).__name__}: {error}"[:200])

