@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -46,6 +46,8 @@ class Context:
     """What the policy knows of the session: a `policy.decide.Facts`."""
     used_calls: Annotated[Any, SkipJsonSchema()] = _none_used
     """Async function: returns which of these call ids the session has already used."""
+    write: Annotated[Any, SkipJsonSchema()] = None
+    """Takes the events of nodes at once, or None for LangGraph's custom stream, where each costs a turn of its loop."""
     classifications: Annotated[Any, SkipJsonSchema()] = None
     """The `agents.classification_cache.ClassificationCache` of this process, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now
@@ -76,6 +78,11 @@ class Context:
         """Whole milliseconds since `started`."""
         elapsed: timedelta = self.clock() - started
         return round(elapsed.total_seconds() * 1000)
+
+
+def writer_of(runtime: Runtime[Context]) -> Callable[[Any], None]:
+    """Where the nodes of a run write their events (`agents/custom_events.py`)."""
+    return context_of(runtime).write or runtime.stream_writer
 
 
 def context_of(runtime: Runtime[Context]) -> Context:

@@ -11,7 +11,7 @@ from agents import custom_events
 from agents.replies.compiled_edit import go_on_after
 from agents.replies.dispatch import send_to_client
 from agents.thread.tool_messages import Answer, as_result
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from policy.verdicts.sanitize import cap, clean_result
 from state import DecidedCall, answer_to
 from tools.catalog import BY_NAME
@@ -45,7 +45,7 @@ def settled(call: DecidedCall, answer: Answer, runtime: Runtime[Context]) -> Com
     content = cap(whole, limit)
     message = answer_to(call, content)
     if len(whole) > limit:
-        runtime.stream_writer(custom_events.whole_result(message.tool_call_id, whole))
+        writer_of(runtime)(custom_events.whole_result(message.tool_call_id, whole))
         refetch = BY_NAME[call["tool_name"]].refetch
         message.content = f"{content}\n[{refetch}]" if refetch else content
     if not answer.get("ended_by") and answer.get("decision") != "reject":

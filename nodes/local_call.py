@@ -7,7 +7,7 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from context import Context
+from context import Context, writer_of
 from state import DecidedCall, tool_message
 from tools.catalog import BY_NAME
 
@@ -23,7 +23,7 @@ async def run_locally(state: DecidedCall, runtime: Runtime[Context]) -> Command[
         content, failed = f"Error: {error}", True
     metadata = {"failed": failed, "verdict": state["verdict"]}
     told = {key: state[key] for key in ("agent", "call_id", "tool_name", "arguments")}
-    runtime.stream_writer({"event": "local_call", "content": content, "metadata": metadata, **told})
+    writer_of(runtime)({"event": "local_call", "content": content, "metadata": metadata, **told})
     return Command(
         update={"messages": [tool_message(state["call_id"], state["tool_name"], content)]}, goto="specialist"
     )

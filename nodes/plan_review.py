@@ -12,7 +12,7 @@ from langgraph.types import Command, interrupt
 
 from agents.thread.plans import plan_markdown, plan_summary
 from agents.thread.tool_messages import as_decision, plan_text
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from nodes.plan_step import after_plan
 from state import DraftPlan, tool_message
 from tools.create_plan import CREATE_PLAN
@@ -58,8 +58,8 @@ async def wait_for_decision(
     plan_id = plan["plan_id"]
     if decision == "modify":
         metadata = {"plan_id": plan_id, "fsm_state": "architect_planning", "feedback": answer.get("feedback")}
-        runtime.stream_writer({"event": "plan_modification_requested", "metadata": metadata})
+        writer_of(runtime)({"event": "plan_modification_requested", "metadata": metadata})
         turn = {**state["turn"], "replaces": plan_id}
         return Command(update={"messages": [told], "turn": turn}, goto="specialist")
-    runtime.stream_writer({"event": "plan_rejected", "metadata": {"plan_id": plan_id, "fsm_state": "idle"}})
+    writer_of(runtime)({"event": "plan_rejected", "metadata": {"plan_id": plan_id, "fsm_state": "idle"}})
     return Command(update={"messages": [told], **after_plan(state["chosen_by"])}, goto="__end__")

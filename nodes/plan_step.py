@@ -13,14 +13,14 @@ from langgraph.types import Command
 from agents.roster import ROUTER
 from agents.thread.conversation import hidden_message, subtask_request
 from agents.thread.plans import NOTE_PREFIX, next_subtask, plan_note, plan_summary, progress
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from state import AgentState
 from tools.attempt_completion import ATTEMPT_COMPLETION
 
 
 async def advance(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist", "__end__"]]:
     """Close the subtask that has ended and go on in dependency order."""
-    context, write = context_of(runtime), runtime.stream_writer
+    context, write = context_of(runtime), writer_of(runtime)
     now = context.clock()
     before = state.get("plan")
     assert before is not None, "plan_step runs only while a plan executes"

@@ -15,7 +15,7 @@ from langgraph.types import Command, interrupt
 from agents.replies.virtual_tools import switch
 from agents.thread.decision_words import decision_word
 from agents.thread.tool_messages import question_text, switch_text
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from state import AgentState, AskedQuestion, tool_message
 
 ANSWER_SCHEMA = {
@@ -42,7 +42,7 @@ async def wait_for_answer(state: AskedQuestion, runtime: Runtime[Context]) -> Co
         told = tool_message(call_id, tool_name, switch_text(state["arguments"]["mode"], content))
         return Command(update={"messages": [told, reply]}, goto="specialist")
     before: AgentState = {"agent": state["agent"], "turn": state["turn"]}
-    effect = switch(state, before, context_of(runtime), runtime.stream_writer, agreed=True)
+    effect = switch(state, before, context_of(runtime), writer_of(runtime), agreed=True)
     goto: Any = effect.goto
     return Command(update={**effect.update, "messages": [*effect.messages, reply]}, goto=goto)
 

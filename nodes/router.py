@@ -19,7 +19,7 @@ from agents.classification_cache import ClassificationCache
 from agents.model_call import Writer, call_model
 from agents.roster import ALONE, BY_LABEL, ROUTER
 from agents.thread.conversation import enter, last_request, spoken
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from errors import ModelError
 from prompts.render import classifier_prompt
 from state import AgentState
@@ -38,17 +38,17 @@ async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal
         return Command(update=update, goto="specialist")
     if not context.multi_agent:
         reason = f"Single-agent mode: only {ALONE.title} agent available"
-        runtime.stream_writer(custom_events.switched(current, ALONE.name, reason, "high", "single"))
+        writer_of(runtime)(custom_events.switched(current, ALONE.name, reason, "high", "single"))
         return Command(update={**update, "agent": ALONE.name, "chosen_by": "router"}, goto="specialist")
     asked = await ask_for_budget(state, context, "router") if context.budget is not None else []
     if asked:
         return Command(update=update, goto=asked)
-    chosen = await classify(state.get("messages", []), context, runtime.stream_writer)
+    chosen = await classify(state.get("messages", []), context, writer_of(runtime))
     if not chosen.is_atomic:
         update["turn"] = {**update.get("turn", state.get("turn") or {}), "planning": True}
     previous = state.get("previous_agent") or ROUTER.name
     if chosen.agent != previous:
-        runtime.stream_writer(
+        writer_of(runtime)(
             custom_events.switched(previous, chosen.agent, chosen.reason, chosen.confidence, chosen.method)
         )
     return Command(update={**update, "agent": chosen.agent, "chosen_by": "router"}, goto="specialist")

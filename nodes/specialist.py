@@ -20,7 +20,7 @@ from agents.replies.compiled_edit import ids_of
 from agents.replies.dispatch import Step, go_on, judge
 from agents.roster import Agent, agents_of
 from agents.thread.conversation import current_agent, current_subtask, end_of_turn, readable, visible
-from context import Context, context_of
+from context import Context, context_of, writer_of
 from errors import BudgetUsedUp, ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
 from llm.reply.body import kept_extras
@@ -42,7 +42,7 @@ ENDED_SILENTLY = "(The model ended its turn without a message.)"
 async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     """Continue the open round of calls, else call the model and judge the calls of its reply."""
     context = context_of(runtime)
-    write = runtime.stream_writer
+    write = writer_of(runtime)
     if state.get("round"):
         return go_on(Step(), state, context, write).command(state)
     turn = state.get("turn") or {}

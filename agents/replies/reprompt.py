@@ -86,11 +86,12 @@ def missing_call(
         return "plan"
     if announces_action(text):
         return "action"
-    if agent.writes != "any" or has_written or ROSTER[classify_by_keywords(request).agent].writes != "any":
+    if agent.writes != "any" or has_written:
         return None
-    if _FENCE.search(text):
-        return "file"
-    return "claim" if not called and claims_action(text) else None
+    found: Missing | None = "file" if _FENCE.search(text) else None
+    if found is None and not called and claims_action(text):
+        found = "claim"
+    return found if found and ROSTER[classify_by_keywords(request).agent].writes == "any" else None
 
 
 def is_markup_of_call(text: str) -> bool:

@@ -50,6 +50,8 @@ _MARKS = (
 _MARK_BEGINNINGS = frozenset(mark[0] for mark in _MARKS)
 _LONGEST_MARK = max(map(len, _MARKS))
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
+_PLAIN = re.compile(rf"[^\n{re.escape(''.join(_MARK_BEGINNINGS))}]*\S[^\n{re.escape(''.join(_MARK_BEGINNINGS))}]*")
+"""A piece in which nothing can begin that is held back, where the line has begun before it."""
 _FENCE = re.compile(rf"```(?:{FENCES})?[ \t]*(?:\r?\n|(?=[\[{{<]))", re.IGNORECASE)
 _FENCE_BEGUN = re.compile(r"`{1,2}\Z|```[\w-]{0,14}[ \t]*\Z")
 _ELEMENT_START = re.compile(r"<(\w*)(>?)")
@@ -174,6 +176,9 @@ class ReplyText:
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply and show what is certainly text."""
+        if self._passed and not self._held and not self._line_begins and _PLAIN.fullmatch(piece):
+            self._pass([piece], len(piece))
+            return
         self._held += piece
         self._advance(final=False)
 
@@ -189,13 +194,16 @@ class ReplyText:
                 break
             ready.append(self._held[:size])
             self._held = self._held[size:]
-            self._lead_chars += size
             self._line_begins = ready[-1].endswith("\n")
         if ready:
-            self._passed += ready
-            if self._show is not None:
-                self.is_shown = True
-                self._show("".join(ready))
+            self._pass(ready, sum(map(len, ready)))
+
+    def _pass(self, ready: list[str], chars: int) -> None:
+        self._lead_chars += chars
+        self._passed += ready
+        if self._show is not None:
+            self.is_shown = True
+            self._show("".join(ready))
 
     def _text_size(self, *, final: bool) -> int:
         """Say how many characters of what is held are text for certain; 0 = wait, or a candidate begins."""

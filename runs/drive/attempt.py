@@ -7,9 +7,9 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
@@ -151,19 +151,18 @@ async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, s
     known = start.known
     if known is None:
         known = await patiently(partial(_read_known, engine, run), engine.database)
-    context = build_context(engine, run, known)
+    context = replace(build_context(engine, run, known), write=recorder.take_event)
     graph = engine.graph.copy({"checkpointer": saver})
     stream = graph.astream(
         start.graph_input,
         thread_config(run),
         context=context,
-        stream_mode=["updates", "custom"],
-        version="v2",
+        stream_mode="updates",
         durability="exit",
         control=engine.controls[run.id],
     )
-    async for item in stream:
-        recorder.take(cast(dict[str, Any], item))
+    async for updates in stream:
+        recorder.take(updates)
 
 
 async def _close(engine: Engine, run: Run, recorder: Recorder, saver: RunSaver, closing: Closing) -> None:

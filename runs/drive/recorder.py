@@ -20,7 +20,7 @@ from wire.chunks import chunks_of_event
 
 
 class Recorder:
-    """Takes the items of `graph.astream` and keeps what has to be stored."""
+    """Takes what nodes say and return, and keeps what has to be stored."""
 
     def __init__(self, engine: Engine, run: Run) -> None:
         self._run = run
@@ -44,16 +44,13 @@ class Recorder:
         self._partial_id: str | None = None
         self._partial: list[str] = []
 
-    def take(self, item: Mapping[str, Any]) -> None:
-        """Take one item of the stream (version 2 of LangGraph's: type, ns, data)."""
-        if item["type"] == "custom":
-            self._take_event(item["data"])
-        elif item["type"] == "updates":
-            for node, update in item["data"].items():
-                if node == "__interrupt__":
-                    self.interrupts.extend(update)
-                elif update:
-                    self._take_update(update)
+    def take(self, updates: Mapping[str, Any]) -> None:
+        """Take what nodes have returned, by their names: one item of the stream `updates`."""
+        for node, update in updates.items():
+            if node == "__interrupt__":
+                self.interrupts.extend(update)
+            elif update:
+                self._take_update(update)
 
     def partial(self) -> MessageRecord | None:
         """The assistant message that was being written, when some of it was shown."""
@@ -93,7 +90,8 @@ class Recorder:
         whole = self._whole_results.pop(record.tool_call_id or "", None)
         return record if whole is None else replace(record, content=whole)
 
-    def _take_event(self, event: Mapping[str, Any]) -> None:
+    def take_event(self, event: Mapping[str, Any]) -> None:
+        """Take what a node says while it runs (`agents/custom_events.py`)."""
         match event["event"]:
             case "text":
                 if event["message_id"] != self._partial_id:
