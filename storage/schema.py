@@ -57,7 +57,7 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
             if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False
         return past_locks(
-            lambda: _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=5), _enter_schema)
+            lambda: _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=5), enter_schema)
         )
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
@@ -123,7 +123,7 @@ def _refuse_incompatible(first: Callable[[str], Any], exists: str, revision: str
         )
 
 
-def _enter_schema(run: Callable[..., Any]) -> bool:
+def enter_schema(run: Callable[..., Any]) -> bool:
     """Wait for other migrations, then make the schema and LangGraph's tables; False when another process did it all."""
     from langgraph.checkpoint.postgres.base import MIGRATIONS as SAVERS
 
@@ -168,7 +168,7 @@ def _migrate_sqlite(named: str) -> bool:
         )
     if is_current:
         return False
-    return _bring_up("sqlite", lambda: sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None), _enter_file)
+    return _bring_up("sqlite", lambda: sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None), enter_file)
 
 
 def _refuse_half_made(connection: sqlite3.Connection, path: str) -> None:
@@ -183,7 +183,7 @@ def _refuse_half_made(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _enter_file(run: Callable[..., Any]) -> bool:
+def enter_file(run: Callable[..., Any]) -> bool:
     """Hold the file, then make LangGraph's tables as its set-up makes them; False when another process did it all."""
     run("begin immediate")
     if _is_current(lambda sql: run(sql).fetchone(), _IN_SQLITE):

@@ -12,10 +12,11 @@ import psycopg
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
-from storage.schema import HEAD, NEW_TABLES, run_revisions
+from storage.schema import HEAD, NEW_TABLES, enter_file, enter_schema, run_revisions
 from tests.databases import PostgresServer, postgres_server
 
 Dialect = Literal["postgresql", "sqlite"]
+Prepare = Callable[[Callable[..., Any]], bool]
 VERSION_TABLE = "CREATE TABLE alembic_version"
 
 
@@ -24,8 +25,11 @@ def file_of(dialect: Dialect) -> Path:
     return NEW_TABLES / f"{HEAD}.{dialect}.sql"
 
 
-def recorded(driver: str, connect: Callable[[], Any]) -> str:
-    """Run all revisions by Alembic on an empty database; the statements that they ran, and the revision's own row."""
+def recorded(driver: str, connect: Callable[[], Any], prepare: Prepare) -> str:
+    """Run all revisions by Alembic on an empty database; the statements that they ran, and the revision's own row.
+
+    `prepare` makes LangGraph's tables before, as a start does.
+    """
     engine = create_engine(driver, creator=connect, poolclass=NullPool)
     seen: list[str] = []
 
@@ -35,6 +39,8 @@ def recorded(driver: str, connect: Callable[[], Any]) -> str:
 
     try:
         with engine.begin() as connection:
+            prepare(connection.exec_driver_sql)
+            seen.clear()
             run_revisions(connection)
             connection.rollback()
     finally:
@@ -52,13 +58,13 @@ def _is_of_alembic(statement: str) -> bool:
 
 def recorded_sqlite(file: Path) -> str:
     """The statements on a new SQLite file."""
-    return recorded("sqlite://", lambda: sqlite3.connect(file))
+    return recorded("sqlite://", lambda: sqlite3.connect(file, isolation_level=None), enter_file)
 
 
 def recorded_postgresql(server: PostgresServer) -> str:
     """The statements on a new database of a server."""
     with server.database(empty=True) as url:
-        return recorded("postgresql+psycopg://", lambda: psycopg.connect(url))
+        return recorded("postgresql+psycopg://", lambda: psycopg.connect(url), enter_schema)
 
 
 if __name__ == "__main__":
