@@ -18,7 +18,7 @@ from storage.tables import audit, calls, llm_calls, messages, plans, rules, runs
 from storage.tables.audit import AuditEntry
 from storage.tables.events import Event
 from storage.tables.runs import Run
-from storage.tables.states import read_state
+from storage.tables.states import NewestRun, read_state
 from storage.tables.webhooks import Webhook
 from wire.chunks import PLAN_APPROVAL, pack
 from wire.protocol import HitlDecision, Outcome, PlanDecision, ToolResult
@@ -36,8 +36,8 @@ class Applied:
     """What the run's context needs of the session, as it stands now."""
     last_seq: int = 0
     """With which event the log of the session ends now."""
-    is_first: bool = False
-    """Whether the session has had no run before."""
+    newest: NewestRun | None = None
+    """The run of the session before, or the same one before it was resumed."""
 
 
 async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View:
@@ -65,6 +65,7 @@ async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View
         state.named,
         state.plan,
         last_status=state.newest.status if state.run is None and state.newest is not None else None,
+        newest=state.newest,
         rules=state.rules,
         seen=None if is_held else state.seen,
     )
@@ -97,7 +98,7 @@ async def apply(engine: Engine, tx: Transaction, view: View, request: Request, e
         graph_input,
         _known(view, request, effects),
         logged[-1].seq if logged else known,
-        is_first=view.run is None and view.last_status is None,
+        newest=view.newest,
     )
 
 

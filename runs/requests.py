@@ -200,7 +200,7 @@ def _drive(engine: Engine, effects: Effects, applied: Applied) -> None:
 
     async def prepare() -> Start:
         given = graph_input if graph_input is not None else await new_turn_input(engine, run)
-        return Start(given, applied.last_seq, applied.known, is_first=applied.is_first)
+        return Start(given, applied.last_seq, applied.known, applied.newest)
 
     start_driving(engine, run, prepare, applied.last_seq - len(applied.events))
 

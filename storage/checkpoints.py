@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from errors import CheckpointOrder
 from storage.database import Database, Transaction, Writer, patiently
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
+from storage.threads import Held, KeptThread, Threads
 
 
 class StrictSerializer(JsonPlusSerializer):
@@ -52,23 +53,27 @@ class RunSaver(BaseCheckpointSaver[Any]):
         super().__init__(serde=reader.serde)
         self._reader = reader
         self._database = database
-        self._held: list[tuple[str, tuple[Any, ...]]] = []
+        self._held: list[Held] = []
         self._marks: dict[str, Any] = {}
-        self._is_new = False
+        self._thread: KeptThread | None = None
+        self._read: dict[str, KeptThread | None] | None = None
+        """The `thread` as it is read from the database, for a run; a clone of the saver shares it."""
         self._newest = ""
         """The greatest id that was read or held: the stock saver takes the greatest as the newest."""
 
-    def begin_new(self) -> None:
-        """Read nothing: the thread belongs to a session without runs."""
-        self._is_new = True
+    def begin(self, thread: KeptThread | None) -> None:
+        """Read from a kept thread, where there is one; an empty one is that of a session without runs."""
+        self._thread, self._read = thread, {}
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read as LangGraph's saver does, waiting while the database is away; later checkpoints get greater ids."""
-        if self._is_new:
-            return None
-        found: CheckpointTuple | None = await patiently(
-            lambda: _translated(self._reader.aget_tuple(config)), self._database
-        )
+        found: CheckpointTuple | None
+        if self._thread is not None:
+            found = await self._thread.aget_tuple(config)
+        else:
+            found = await patiently(lambda: _translated(self._reader.aget_tuple(config)), self._database)
+            if self._read is not None:  # at once: a run changes what it is given
+                self._read["thread"] = await KeptThread.read_from(self.serde, found)
         if found is not None:
             self._newest = max(self._newest, found.checkpoint["id"])
             number_after(found.checkpoint["id"])
@@ -76,10 +81,15 @@ class RunSaver(BaseCheckpointSaver[Any]):
 
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
         """Read as LangGraph's saver does; waits while the database is not reachable."""
-        return await patiently(
+        if self._thread is not None:
+            return await self._thread.aget_delta_channel_history(config=config, channels=channels)
+        found: Mapping[str, Any] = await patiently(
             lambda: _translated(self._reader.aget_delta_channel_history(config=config, channels=channels)),
             self._database,
         )
+        if self._read is not None and (read := self._read.get("thread")) is not None:
+            read.note_history(found)
+        return found
 
     async def aput(
         self,
@@ -131,13 +141,24 @@ class RunSaver(BaseCheckpointSaver[Any]):
     async def store(self, tx: Writer) -> None:
         """Write the buffer as part of a transaction or a batch."""
         writer = _writer_in(tx, self.serde)
+        for method, arguments in self._stored():
+            await getattr(writer, method)(*arguments)
+        if isinstance(writer, _PostgresWriter):
+            await writer.write(tx)
+
+    def _stored(self) -> Iterator[Held]:
         for method, arguments in self._held:
             if method == "aput":
                 config, checkpoint, metadata, versions = arguments
                 arguments = (config, checkpoint, {**metadata, **self._marks}, versions)
-            await getattr(writer, method)(*arguments)
-        if isinstance(writer, _PostgresWriter):
-            await writer.write(tx)
+            yield method, arguments
+
+    async def thread(self) -> KeptThread | None:
+        """The thread as it stands once `store` is committed; None where too little of it was read."""
+        thread = self._thread or (self._read or {}).get("thread")
+        if thread is not None:
+            await thread.add(self._stored())
+        return thread
 
 
 def number_after(checkpoint_id: str) -> None:
@@ -274,6 +295,8 @@ class Checkpoints:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sqlite: Any = None
+        self.threads = Threads()
+        """The threads that runs of this process have stored last."""
 
     async def open(self) -> None:
         """Open the second connection that SQLite needs, to read what is stored while a transaction is open."""

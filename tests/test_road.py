@@ -21,7 +21,7 @@ def test_a_plain_answer_visits_no_more_than_the_page_says(db_url: str) -> None:
     assert len(road.files) <= int(told[1]), "\n".join(road.files)
     assert road.statements <= int(told[2 if db_url.startswith("sqlite") else 3]) + SLACK
     assert len(road.files) > 20, "the trace saw nothing"
-    assert road.statements > 5, "the trace saw no statements"
+    assert road.statements > 3, "the trace saw no statements"
 
 
 def test_a_turn_with_a_tool_takes_no_more_statements_than_the_page_says(db_url: str) -> None:
@@ -29,4 +29,4 @@ def test_a_turn_with_a_tool_takes_no_more_statements_than_the_page_says(db_url: 
     assert told is not None, "ARCHITECTURE.md states the figures"
     road = trace_tool_turn(db_url)
     assert road.statements <= int(told[1 if db_url.startswith("sqlite") else 2]) + SLACK
-    assert road.statements > 10, "the trace saw no statements"
+    assert road.statements > 8, "the trace saw no statements"

@@ -17,6 +17,7 @@ from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.runs import Run, RunStatus
 from storage.tables.sessions import Session
+from storage.tables.states import NewestRun
 from telemetry.tracing import traceparent
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 
@@ -81,6 +82,8 @@ class View:
     """The call that the request names, whatever its state."""
     plan: PlanRecord | None = None
     """The plan that the request names, else the one that waits or executes."""
+    newest: NewestRun | None = None
+    """The run that the database took last, whatever its status; None in a session without runs."""
     last_status: RunStatus | None = None
     """How the newest run stands; None in a session without runs."""
     rules: tuple[dict[str, Any], ...] = ()

@@ -31,6 +31,8 @@ from storage.checkpoints import RunSaver
 from storage.database import patiently
 from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
+from storage.tables.states import NewestRun
+from storage.threads import KeptThread
 from telemetry import tracing
 from wire.protocol import Chunk
 
@@ -48,8 +50,8 @@ class Start:
     written_to: int = 0
     known: Known | None = None
     """What the claim has read of the session; without it the attempt reads it."""
-    is_first: bool = False
-    """Whether the session has had no run before, and so has no thread to read."""
+    newest: NewestRun | None = None
+    """The run before, whose end has stored the thread; only with `known`."""
 
 
 Prepare = Callable[[], Awaitable[Start]]
@@ -146,8 +148,8 @@ async def _drive(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder)
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
     start = await patiently(prepare, engine.database)
     recorder.log.open(start.written_to, asyncio.current_task())
-    if start.is_first:
-        saver.begin_new()
+    if start.known is not None:
+        saver.begin(_kept_thread(engine, run, start, saver))
     known = start.known
     if known is None:
         known = await patiently(partial(_read_known, engine, run), engine.database)
@@ -163,6 +165,13 @@ async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, s
     )
     async for updates in stream:
         recorder.take(updates)
+
+
+def _kept_thread(engine: Engine, run: Run, start: Start, saver: RunSaver) -> KeptThread | None:
+    """The thread of the run before, where this process has stored it; empty in a session without runs."""
+    if start.newest is None:
+        return KeptThread(saver.serde)
+    return engine.checkpoints.threads.take(run.session_id, start.newest.id, start.newest.attempt)
 
 
 async def _close(engine: Engine, run: Run, recorder: Recorder, saver: RunSaver, closing: Closing) -> None:

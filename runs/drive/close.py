@@ -48,6 +48,9 @@ async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[C
         stored = await close(engine, tx, run, effects, saver)
     engine.broadcast.publish(run.session_id, stored)
     recorder.count(outcome, made)
+    thread = await saver.thread()
+    if thread is not None:
+        engine.checkpoints.threads.keep(run.session_id, run.id, run.attempt, thread)
 
 
 async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
