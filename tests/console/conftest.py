@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ from tests.openai_stub import OpenAIStub
 from tests.running import KEY, api_client, running_server
 
 WAIT_MS = 15_000
+BUDGET = 1_000_000
+"""Tokens per turn: more than any turn uses that says nothing else."""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)")
 
@@ -51,7 +54,8 @@ def database_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def served(running_stub: OpenAIStub, database_file: Path) -> Iterator[str]:
     """One server for the tests of a module."""
-    model = {"llm_model": "scripted", "llm_proxy_url": running_stub.url, "llm_max_retries": 0}
+    model: dict[str, Any] = {"llm_model": "scripted", "llm_proxy_url": running_stub.url, "llm_max_retries": 0}
+    model["budget_tokens_per_turn"] = BUDGET
     with running_server(db_url=f"sqlite:///{database_file}", **model) as url:
         yield url
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.console.conftest import log_in, needs_browser
+from tests.console.conftest import BUDGET, log_in, needs_browser
 from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import KEY
@@ -144,6 +144,21 @@ def test_a_question_is_answered(page: Page, client: httpx.Client, stub: OpenAISt
     page.get_by_role("button", name="blue").click()
     expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
     assert [m["content"] for m in ide.history() if m["role"] == "user"] == ["Paint", "blue"]
+
+
+def test_a_used_up_budget_is_raised(page: Page, served: str, client: httpx.Client, stub: OpenAIStub) -> None:
+    dear = {"usage": {"prompt_tokens": BUDGET, "completion_tokens": 1}}
+    stub.script([{"tool": "read_file", "args": {"path": "a.py"}, "id": "r1", **dear}, {"text": "Done."}])
+    ide = Ide(client)
+    ide.say("Read", agent_type="coder")
+    ide.result("r1")
+    question = "This turn has used 1,000,001 of 1,000,000 tokens."
+    expect(page.get_by_text(question)).to_be_visible()
+    page.get_by_role("button", name="yes").click()
+    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    open_session(page, served, ide)
+    expect(page.get_by_text("Done.")).to_be_visible()
+    expect(page.get_by_text(question)).to_have_count(1)
 
 
 def test_a_plan_is_reviewed(page: Page, served: str, client: httpx.Client, stub: OpenAIStub) -> None:

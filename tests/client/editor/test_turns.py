@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from client.editor.servers import Servers
 from client.own_server import Address
 from tests.client.editor.editor import ALL, Editor, in_process
 from tests.client.processes import running, wait_until_ended
+from tests.running import KEY, running_server
 
 pytestmark = pytest.mark.timeout(200)
 WRITE: dict[str, Any] = {"tool": "write_file", "args": {"path": "b.txt", "content": "new\n"}}
@@ -295,6 +297,23 @@ async def test_question_without_forms_ends_the_turn_and_the_next_prompt_answers(
         assert editor.text() == "Which one?\n\n1. red\n2. blue"
         assert await editor.prompt(session, "blue") == "end_turn"
         assert editor.text().endswith("Blue it is.")
+
+
+async def test_a_used_up_budget_is_asked_about_like_a_question(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"db_url": f"sqlite:///{tmp_path}/x.db", "budget_tokens_per_session": 1}
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with running_server(**settings) as url, closing(Servers(url=url, key=KEY)) as servers:
+        async with in_process(servers) as editor:
+            session = await coder(editor, folder, ALL)
+            assert await editor.says(session, {"text": "One."}) == "end_turn"
+            assert editor.requests("elicitation/create") == []
+            editor.form = {"choice": "yes"}
+            assert await editor.says(session, {"text": "Two."}) == "end_turn"
+            (form,) = editor.requests("elicitation/create")
+            assert "This session has used" in form["message"]
+            assert form["requestedSchema"]["properties"]["choice"]["enum"] == ["yes", "no"]
+            assert editor.text().endswith("Two.")
 
 
 async def test_plan_is_decided_and_its_steps_move(servers: Servers, tmp_path: Path) -> None:
