@@ -22,7 +22,7 @@ _ADJECTIVE = re.compile(
 )
 _DEFINITE = re.compile(r"(?:me |us )?(?:the|this|that|our|my|its|existing|current|эт\w+|наш\w*|текущ\w+)\b")
 _BUILDING = re.compile(
-    r"creat|build|mak|develop|writ|implement|generat|scaffold|созда|постро|сдела|реализ|напи|собер|собра|сгенер|разраб"
+    r"creat|build|mak|develop|writ|implement|generat|scaffold|set|созда|постро|сдела|реализ|напи|собер|собра|сгенер|разраб"
 )
 _CARRYING_OUT = re.compile(r"implement|реализ|сверст")
 _WAYS = re.compile(r"\b(?:how|when|where|why|what|whether|ways?)\b.*\bto \w+")
@@ -81,7 +81,8 @@ def thing_cue(about: str, words: Lexicon, *, building: bool = True, writing: boo
         whole = any(words.phrases["system"].match(thing, start) for start in _after_adjectives(thing))
     else:
         whole = _names(words.phrases["system"], thing, about, words)
-    return "system" if whole or words.has("big", about) else None
+    has_accounts = words.has("accounts", about) and not words.has("code_noun", thing)
+    return "system" if whole or has_accounts or words.has("big", about) else None
 
 
 def _after_adjectives(thing: str) -> Iterator[int]:

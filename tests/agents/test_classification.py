@@ -132,6 +132,11 @@ def test_schema_accepts_what_the_reader_reads() -> None:
         "разработай сервис",
         "полная реализация",
         "Create a login app with form, validation and backend",
+        "create an application with login and registration",
+        "develop a blog with comments and an admin panel",
+        "implement a chat server with rooms, history and a React client",
+        "Set up a project with a FastAPI backend, Postgres and a Vue frontend",
+        "Создай форум с модерацией и поиском",
     ],
 )
 def test_tasks_of_several_steps_go_to_the_architect_and_owe_a_plan(text: str) -> None:
