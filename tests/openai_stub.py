@@ -36,8 +36,8 @@ class OpenAIStub:
       `"hang": true` (never end), `"drop_after": n` (cut the connection after n bytes of body), `"error": {…}` (an error
       event after the text), `"done": false` (no `[DONE]`), `"arguments_as_object": true`, `"headers"`.
 
-    A request with temperature 0.3 and no tools is the classifier's: it is answered with `stub.classify` (a JSON object;
-    or one reply as above under the key `"reply"`) and takes nothing from the script.
+    A request with temperature 0.3 or the classifier's prompt, and no tools, is the classifier's: it is answered with
+    `stub.classify` (a JSON object; or one reply as above under the key `"reply"`) and takes nothing from the script.
     When the script has run out, `stub.responder` makes the reply from the request's body; without one it is HTTP 500
     that says so. All attributes may be read and set from any thread.
     """
@@ -199,7 +199,8 @@ class OpenAIStub:
 
     def _record(self, scope: Any, raw: bytes) -> tuple[Json, Json]:
         body: Json = json.loads(raw)
-        is_classifier = body.get("temperature") == 0.3 and not body.get("tools")
+        reads_classifier = any("is_atomic" in str(message.get("content")) for message in body["messages"][:1])
+        is_classifier = (body.get("temperature") == 0.3 or reads_classifier) and not body.get("tools")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         with self._lock:
             self.connections.add(tuple(scope["client"]))

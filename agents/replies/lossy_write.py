@@ -20,7 +20,7 @@ from tools.edit_file import EDIT_FILE, edited
 from tools.read_file import READ_FILE
 from tools.write_file import WRITE_FILE, lost_lines
 
-MIN_LINES = 5
+MIN_LINES = 3
 """A file with fewer lines may be rewritten by a small change."""
 MAX_LOST_SHARE = 0.5
 _CUT = f"[{READ_FILE.refetch}]"

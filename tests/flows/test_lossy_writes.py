@@ -119,6 +119,15 @@ def test_a_range_that_holds_the_whole_file_is_a_whole_read(serve: Serve, stub: O
     assert asked(ide.result("r1", {"content": TEXT})) == "w1"
 
 
+@pytest.mark.parametrize(("lines", "is_refused"), [(2, False), (3, True)])
+def test_a_file_of_two_lines_may_be_rewritten(serve: Serve, stub: OpenAIStub, lines: int, is_refused: bool) -> None:
+    ide = begun(serve)
+    stub.script([read(), write("w1", ["other"]), {"text": "Kept."}])
+    ide.say("change it", agent_type="coder", environment=ROOT)
+    chunks = ide.result("r1", {"content": "\n".join(LINES[:lines])})
+    assert (of_type(chunks, "tool_call") == []) is is_refused
+
+
 def test_a_file_that_the_session_wrote_is_known_under_any_spelling(serve: Serve, stub: OpenAIStub) -> None:
     ide = begun(serve)
     stub.script([write("w1", LINES), write("w2", ["x"], "/home/me/app/lib/a.py"), {"text": "Kept."}])
