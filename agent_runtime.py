@@ -56,6 +56,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         _run()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         if error.errno is None:
             raise

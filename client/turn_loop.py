@@ -118,7 +118,7 @@ class TurnLoop:
             self._cancel(error.message)
         if self._is_cancelled:
             self._summary.outcome = "cancelled"
-        self._summary.seconds = time.monotonic() - started
+        self._summary.seconds, self._summary.changed = time.monotonic() - started, list(self._executor.changed())
         self._view.task_ended(self._summary, self._session.id)
         return self._summary.outcome
 
@@ -255,7 +255,6 @@ class TurnLoop:
 
     def _answer(self, question: Question, call: Chunk, outcome: ToolOutcome) -> None:
         """Send the result of a call; where only a decision can close it, the error is the feedback of a rejection."""
-        self._summary.changed += [path for path in outcome.changed if path not in self._summary.changed]
         self._view.call_finished(call, outcome)
         if outcome.warning is not None:
             self._view.warn(outcome.warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,6 +93,10 @@ class Executor(Protocol):
         """Run an examined call whose concerns were approved; never raises for the content of the call."""
         ...
 
+    def changed(self) -> Sequence[str]:
+        """Name the paths that calls changed since `begin_turn`, relative to the workspace, without repeats."""
+        ...
+
     def stop(self) -> None:
         """End the process groups of the command that runs; safe from any thread, nothing to do is no error."""
         ...
@@ -115,6 +120,7 @@ class WorkspaceExecutor:
         self._session_id: str | None = None
         self._git_state: dict[str, Any] | None = None
         self._command_changes: CommandChanges | None = None
+        self._changed: list[str] = []
 
     def environment(self) -> dict[str, Any]:
         """Describe the machine; the project's instructions are read again for each message.
@@ -131,6 +137,7 @@ class WorkspaceExecutor:
 
     def begin_turn(self, session_id: str) -> None:
         """Begin a new turn of the journal of changes; with another session, look at the repository again."""
+        self._changed, self._workspace.changed = [], []
         if session_id != self._session_id:
             self._session_id, self._git_state = session_id, None
         if self._workspace.journal is not None:
@@ -169,9 +176,9 @@ class WorkspaceExecutor:
     def execute(self, examination: Examination, time_left_s: float = float("inf")) -> ToolOutcome:
         """Run the examined call within the time that is left, in seconds."""
         request, located = examination.request, examination.located
+        self._changed, self._workspace.changed = self.changed(), []
         if examination.refusal is not None or located is None:
             return ToolOutcome(error=examination.refusal)
-        self._workspace.changed = []
         self._instructions.note_use(located)
         try:
             if request.tool_name == EXECUTE_COMMAND.name:
@@ -182,6 +189,10 @@ class WorkspaceExecutor:
         except OSError as error:
             return ToolOutcome(error=_failure(request, error))
         return ToolOutcome(result, changed=tuple(self._workspace.changed))
+
+    def changed(self) -> list[str]:
+        """Name what the calls of this turn changed, one that the person ended with Ctrl-C too."""
+        return list(dict.fromkeys([*self._changed, *self._workspace.changed]))
 
     def stop(self) -> None:
         """Stop the command that runs, if there is one."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 from client.configuration import workspace_folder
 from client.own_server import Address, own_server, sqlite_url
 from client.session_index import SessionIndex
+from tests.client.processes import running, wait_until_ended
 from tests.client.runtime_double import KEY, Reply, RuntimeDouble, calls, delta, done, runtime, says, status
-from tests.client.tmux import Window, window
+from tests.client.tmux import DEADLINE_S, Window, window
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux"),
@@ -98,6 +100,39 @@ def test_control_c_in_an_answer_cancels_it_and_the_conversation_goes_on(tmp_path
         terminal.wait_for("You:", 2)
         terminal.type("go on", "Enter")
         terminal.wait_for("All done.")
+
+
+def test_control_c_in_a_command_ends_it_and_undo_takes_back_what_it_did(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("old\n")
+    command = "echo new > a.txt; mkdir d; sleep 47.25; echo late > a.txt"
+    call = calls("c1", "execute_command", asks=True, command=command, shell=True)  # noqa: S604 an argument of the call
+    with chat(tmp_path, [call, done("awaiting_approval")], [status("c1", "approved"), done("awaiting_tool")]) as (
+        terminal,
+        double,
+    ):
+        terminal.type("run it", "Enter")
+        terminal.wait_for("Decision")
+        terminal.type("a", "Enter")
+        deadline = time.monotonic() + DEADLINE_S
+        while not running("sleep", "47.25"):
+            assert time.monotonic() < deadline, terminal.screen()
+            time.sleep(0.05)
+        terminal.keys("C-c")
+        assert "files changed: a.txt, d" in terminal.wait_for("Cancelled")
+        wait_until_ended("sleep", "47.25")
+        assert (file.read_text(), double.cancels) == ("new\n", 1)
+        terminal.wait_for("You:", 2)
+        terminal.type("/undo", "Enter")
+        terminal.wait_for("removed: d")
+        assert file.read_text() == "old\n"
+        terminal.wait_for("You:", 3)
+        terminal.type("/undo", "Enter")
+        terminal.wait_for("Nothing of this session is left to take back.")
+        terminal.wait_for("You:", 4)
+        terminal.type("/redo", "Enter")
+        terminal.wait_for("put back: d")
+    assert (file.read_text(), (tmp_path / "d").is_dir()) == ("new\n", True)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
