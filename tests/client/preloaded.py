@@ -33,7 +33,6 @@ PRELOADED = (
     "client.terminal.policy_check",
     "client.own_server",
     "evaluation.evaluate",
-    "llm.client",
     "storage.postgres",
     "storage.schema",
     "storage.sqlite",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 
+from policy.verdicts.characters import is_control, is_ignorable
 from policy.verdicts.sanitize import cap, clean_result
 
 
@@ -26,6 +30,18 @@ from policy.verdicts.sanitize import cap, clean_result
 )
 def test_hidden_characters_are_removed(text: str, clean: str) -> None:
     assert clean_result(text) == clean
+
+
+def test_exactly_the_characters_that_nobody_sees_are_removed() -> None:
+    """Over all of Unicode; the list may be ahead of the Unicode of this Python, where a character is unassigned."""
+    kept = "\n\t\ufe0e\ufe0f"
+    for number in range(sys.maxunicode + 1):
+        character = chr(number)
+        is_hidden = is_control(character) or is_ignorable(character) or 0xD800 <= number <= 0xDFFF
+        is_unwanted = (is_hidden or character in "\u2028\u2029") and character not in kept
+        is_removed = not clean_result(character)
+        assert is_removed or not is_unwanted, f"U+{number:04X} stays"
+        assert is_unwanted or not is_removed or unicodedata.category(character) == "Cn", f"U+{number:04X} is removed"
 
 
 def test_a_short_result_is_not_cut() -> None:

@@ -27,7 +27,8 @@ where id = :session_id;
 update sessions set title = :title, description = :description where id = :session_id;
 
 -- name: list_sessions(owner, limit, offset, deleted)
--- The owner's sessions, or the deleted ones, newest activity first, with what they wait for.
+-- The owner's sessions, or the deleted ones, newest activity first, with what they wait for. `case` keeps the indexes of
+-- housekeeping out of the plan: they hold the sessions of all owners.
 select s.id, s.title, s.last_activity, s.current_agent,
        coalesce((select max(position) from messages m where m.session_id = s.id), 0) as message_count,
        exists (select 1 from runs r where r.session_id = s.id and r.status = 'running') as is_running,
@@ -37,13 +38,13 @@ select s.id, s.title, s.last_activity, s.current_agent,
         from tool_calls c
         where c.session_id = s.id and c.state in ('pending', 'approved', 'edited', 'executing')) as waits_for
 from sessions s
-where s.owner = :owner and (s.deleted_at is not null) = (:deleted = 1)
+where s.owner = :owner and case when s.deleted_at is null then 0 else 1 end = :deleted
 order by s.last_activity desc, s.id
 limit :limit offset :offset;
 
 -- name: count_sessions(owner, deleted)$
 -- How many sessions the owner has, or has deleted.
-select count(*) from sessions where owner = :owner and (deleted_at is not null) = (:deleted = 1);
+select count(*) from sessions where owner = :owner and case when deleted_at is null then 0 else 1 end = :deleted;
 
 -- name: soft_delete_session(session_id, now, swept)!
 -- Hide a session; `swept` is null for a deletion that was asked for.

@@ -24,20 +24,25 @@ from numbered;
 -- name: append_batch(batch, now)
 -- Append the chunks of many runs at the numbers that they expect; a locked session is left out, so that none waits.
 -- The payload of a notification has at most 8,000 bytes: 80 sessions are told in one.
+-- PostgreSQL knows nothing of the rows of a JSON text: `lateral` and `any` let it find each session and run by its key,
+-- never by a join with all of them.
 with entry as (
     select * from json_to_recordset(cast(:batch as json))
         as e (session_id text, run_id text, attempt integer, request_id text, after bigint, chunks json)
 ), held as (
-    select e.* from entry e join sessions on sessions.id = e.session_id and sessions.last_seq = e.after
-    for update of sessions skip locked
+    select e.* from entry e cross join lateral (
+        select 1 from sessions where id = e.session_id and last_seq = e.after for update skip locked
+    ) as session
 ), fenced as (
-    select held.* from held
-    join runs on runs.id = held.run_id and runs.attempt = held.attempt and runs.status = 'running'
-    for share of runs skip locked
+    select held.* from held cross join lateral (
+        select 1 from runs where id = held.run_id and attempt = held.attempt and status = 'running'
+        for share skip locked
+    ) as run
 ), numbered as (
-    update sessions set last_seq = fenced.after + json_array_length(fenced.chunks)
-    from fenced where sessions.id = fenced.session_id
-    returning sessions.id, sessions.last_seq
+    update sessions
+    set last_seq = (select after + json_array_length(chunks) from fenced where session_id = sessions.id)
+    where id = any (array(select session_id from fenced))
+    returning id, last_seq
 ), added as (
     insert into events (session_id, seq, run_id, request_id, chunk, at)
     select fenced.session_id, fenced.after + c.ordinality, fenced.run_id, fenced.request_id, c.value, :now

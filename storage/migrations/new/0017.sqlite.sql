@@ -178,4 +178,5 @@ alter table tool_calls rename column kind to listed_kind;
 alter table tool_calls add column kind text not null default '';
 update tool_calls set kind = listed_kind;
 alter table tool_calls drop column listed_kind;
-insert into alembic_version (version_num) values ('0016');
+create index pending_approvals on tool_calls (expires_at) where state = 'pending';
+insert into alembic_version (version_num) values ('0017');

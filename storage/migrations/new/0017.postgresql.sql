@@ -184,4 +184,5 @@ drop index if exists checkpoints_thread_id_idx;
 drop index if exists checkpoint_blobs_thread_id_idx;
 drop index if exists checkpoint_writes_thread_id_idx;
 alter table sessions set (fillfactor = 80);
-insert into alembic_version (version_num) values ('0016');
+create index pending_approvals on tool_calls (expires_at) where state = 'pending';
+insert into alembic_version (version_num) values ('0017');

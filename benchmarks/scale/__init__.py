@@ -1,0 +1,1 @@
+"""What many sessions, twice the capacity, large bodies and several writers cost."""
