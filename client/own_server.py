@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import secrets
 import socket
@@ -121,6 +122,7 @@ class _RunningServer:
 
     def _run(self) -> None:
         try:
+            gc.disable()  # collections while modules are loaded find nothing and take a tenth of a start
             # Imported here: the client works without them when a --url is given.
             import uvicorn
 
@@ -128,12 +130,16 @@ class _RunningServer:
             from server import create_app
 
             app = create_app(self._settings)
+            gc.freeze()
+            gc.enable()
             app.state.workspace = self._workspace
             self._server = uvicorn.Server(server_config(self._noting_failure(app), lifespan="on"))
             if not self._stopping:
                 self._server.run(sockets=[self._bound])
         except BaseException as error:  # noqa: BLE001 handed to the thread that waits
             self._failure = self._failure or error
+        finally:
+            gc.enable()
 
     def _noting_failure(self, app: Any) -> Any:
         async def noting(scope: Any, receive: Any, send: Any) -> None:

@@ -54,6 +54,7 @@ def _application(settings: Settings) -> FastAPI:
     asyncio.run(migrate(settings.db_url, settings.db_listen_url))
     gc.collect()
     gc.freeze()  # what is loaded by now stays: later collections need not look at it
+    gc.enable()
     return application
 
 

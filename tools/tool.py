@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any, Literal
 
 from errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 Access = Literal["none", "read", "write"]
 PathKind = Literal["file", "directory"]
@@ -161,6 +162,8 @@ class Tool:
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
+        from jsonschema import Draft202012Validator  # with what it imports a twentieth of a start
+
         return Draft202012Validator(self.parameters)
 
     def misfit(self, arguments: Mapping[str, Any]) -> str | None:
