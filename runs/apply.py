@@ -160,14 +160,18 @@ async def _write(
         return []
     batch, run_id = Batch(tx, session_id), run.id if run is not None else None
     packed = [pack(chunk) for chunk in effects.chunks]
-    await calls.move(batch, session_id, effects.calls)
-    await calls.insert(batch, effects.new_calls)
+    if effects.calls:
+        await calls.move(batch, session_id, effects.calls)
+    if effects.new_calls:
+        await calls.insert(batch, effects.new_calls)
     # What a request says comes before what it is told, what an attempt says is in its chunks already.
     ahead = 0 if run is not None else len(packed)
     await messages.append(batch, session_id, effects.messages, run_id=run_id, ahead=ahead)
     await llm_calls.insert(batch, effects.llm_calls)
-    await audit.append(batch, session_id, effects.audit, run_id=run_id)
-    await rules.add(batch, session_id, effects.rules)
+    if effects.audit:
+        await audit.append(batch, session_id, effects.audit, run_id=run_id)
+    if effects.rules:
+        await rules.add(batch, session_id, effects.rules)
     if effects.plan is not None:
         await plans.store(batch, session_id, effects.plan.plan_id, effects.plan.summary, effects.plan.status)
     if told is not None:

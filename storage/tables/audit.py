@@ -51,8 +51,7 @@ async def append(tx: Writer, session_id: str, entries: Sequence[AuditEntry], *, 
         {"session_id": session_id, **stored(AuditEntry, {**vars(entry), "run_id": entry.run_id or run_id})}
         for entry in entries
     ]
-    if rows:
-        await tx.run("insert_audit", rows=json.dumps(rows))
+    await tx.run("insert_audit", rows=json.dumps(rows))
 
 
 async def listing(tx: Transaction, session_id: str, limit: int, offset: int) -> list[dict[str, Any]]:

@@ -143,15 +143,13 @@ async def used(tx: Transaction, session_id: str, call_ids: Iterable[str]) -> set
 
 async def insert(tx: Writer, records: Sequence[Mapping[str, Any]]) -> None:
     """Add records, given by the fields of CallRecord; one that is there already stays as it is."""
-    if records:
-        await tx.run("insert_calls", rows=json.dumps([stored(CallRecord, record) for record in records]))
+    await tx.run("insert_calls", rows=json.dumps([stored(CallRecord, record) for record in records]))
 
 
 async def move(tx: Writer, session_id: str, records: Sequence[CallRecord]) -> None:
     """Update open calls to these records; the session is held, so that nobody else settles them."""
-    if records:
-        rows = [stored(CallRecord, vars(record)) for record in records]
-        await tx.run("move_calls", session_id=session_id, rows=json.dumps(rows))
+    rows = [stored(CallRecord, vars(record)) for record in records]
+    await tx.run("move_calls", session_id=session_id, rows=json.dumps(rows))
 
 
 async def sessions_with_expired(tx: Transaction) -> list[str]:

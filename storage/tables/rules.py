@@ -30,9 +30,8 @@ async def listing(tx: Transaction, session_id: str) -> list[SessionRule]:
 
 async def add(tx: Writer, session_id: str, rules: Sequence[SessionRule]) -> None:
     """Add grants."""
-    if rules:
-        rows = [{"session_id": session_id, **stored(SessionRule, vars(rule))} for rule in rules]
-        await tx.run("insert_rules", rows=json.dumps(rows))
+    rows = [{"session_id": session_id, **stored(SessionRule, vars(rule))} for rule in rules]
+    await tx.run("insert_rules", rows=json.dumps(rows))
 
 
 async def remove(tx: Transaction, session_id: str, rule_id: str | None) -> int:
