@@ -10,8 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from storage.address import read_url
-from storage.statements import statements as statements_of
 from tests.ide import Ide, of_type
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
@@ -21,10 +19,8 @@ TRACED_TURNS = 5
 OUTSIDE = (".venv", "tests", "benchmarks")
 STATEMENTS = {("core.py", "execute"), ("cursor_async.py", "execute"), ("_connection_base.py", "_exec_command")}
 """Where aiosqlite and psycopg send one statement."""
-BACKGROUND_STATEMENTS = ("renew_lease", "running_runs_of", "orphaned_runs", "sessions_with_expired_calls", "find_run")
-"""Named statements of heartbeats and housekeeping, which fall into a turn on a slow machine."""
-BACKGROUND = ("storage/tables/workers.py", "runs/keep/", "runs/webhooks/", "runs/drive/recovery.py")
-"""What the process does on its own, whether or not a message comes."""
+BACKGROUND = tuple(str(ROOT / part) for part in ("runs/keep/", "runs/webhooks/", "runs/drive/recovery.py"))
+"""What the process does on its own, whether or not a message comes: heartbeats, deliveries, take-overs."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +58,17 @@ def _trace(db_url: str, replies: list[dict[str, Any]], turn: Callable[[Ide], obj
     seen: set[str] = set()
     statements: list[FrameType] = []
     counts: list[int] = []
-    named = statements_of(read_url(db_url).dialect)
-    background = {sql for name in BACKGROUND_STATEMENTS if (sql := getattr(getattr(named, name, None), "sql", None))}
     is_watching = False
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if not is_watching or event != "call" or code.co_name == "<module>":
+        if not is_watching or event != "call" or code.co_name == "<module>" or _is_background(frame):
             return
         seen.add(code.co_filename)
         # A coroutine that goes on is a call too, in the same frame; the list keeps the frames, so none is reused.
         if (Path(code.co_filename).name, code.co_name) not in STATEMENTS:
             return
-        told = frame.f_locals.get("query", frame.f_locals.get("sql", ""))
-        if told not in background and not any(frame is known for known in statements):
+        if not any(frame is known for known in statements):
             statements.append(frame)
 
     threading.setprofile(watch)
@@ -101,8 +94,15 @@ def _trace(db_url: str, replies: list[dict[str, Any]], turn: Callable[[Ide], obj
         threading.setprofile(None)
     paths = (Path(name) for name in seen if name.startswith(str(ROOT)) and name.endswith(".py"))
     inside = (path.relative_to(ROOT) for path in paths)
-    files = (path.as_posix() for path in inside if path.parts[0] not in OUTSIDE)
-    return Road(sorted(path for path in files if not path.startswith(BACKGROUND)), min(counts))
+    return Road(sorted(path.as_posix() for path in inside if path.parts[0] not in OUTSIDE), min(counts))
+
+
+def _is_background(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(BACKGROUND):
+            return True
+        frame = frame.f_back
+    return False
 
 
 if __name__ == "__main__":

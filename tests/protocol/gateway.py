@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -19,15 +20,22 @@ class Gateway:
     parses each line by itself, and drops the request after 60 s without bytes.
     """
 
-    def __init__(self, base_url: str, key: str, session_id: str | None = None, version: int | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        session_id: str | None = None,
+        version: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.session_id = session_id
         self.version = version
         self.dropped: list[str] = []
         """Messages whose request was dropped for silence, and lines that were no JSON."""
         self.comments = 0
         timeout = httpx.Timeout(10, read=READ_TIMEOUT_S)
-        headers = {"X-Internal-Auth": key}
-        self._client = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, trust_env=False)
+        sent = {"X-Internal-Auth": key, **(headers or {})}
+        self._client = httpx.Client(base_url=base_url, headers=sent, timeout=timeout, trust_env=False)
         self._inbox: queue.Queue[tuple[dict[str, Any], queue.Queue[Any]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._relay, name="gateway", daemon=True)
         self._thread.start()

@@ -13,8 +13,9 @@ from tests.ide import answer_of, kinds
 from tests.openai_stub import OpenAIStub
 from tests.protocol.gateway import READ_TIMEOUT_S, Gateway, received
 from tests.protocol.scenario import Scenario
-from tests.protocol.test_scenarios import FILES
-from tests.running import KEY, api_client, running_server
+from tests.protocol.test_scenarios import FILES, settings_of
+from tests.running import KEY, running_server
+from tests.servers import Serve
 
 
 class RelayedScenario(Scenario):
@@ -28,18 +29,17 @@ class RelayedScenario(Scenario):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_scenario_through_the_relay(file: Path, db_url: str, stub: OpenAIStub) -> None:
+def test_scenario_through_the_relay(file: Path, shared: Serve, stub: OpenAIStub) -> None:
     script = json.loads(file.read_text(encoding="utf-8"))
-    config = {key.removeprefix("AGENT_RUNTIME__").lower(): value for key, value in script.get("config", {}).items()}
-    settings = {"db_url": db_url, "llm_model": "scripted", "llm_proxy_url": stub.url, "llm_max_retries": 0, **config}
-    with running_server(**settings) as url, api_client(url) as client:
-        scenario = RelayedScenario(script, client, stub)
-        scenario.gateway = Gateway(url, KEY, version=script.get("protocol_version"))
-        try:
-            scenario.play()
-        finally:
-            scenario.gateway.close()
-        assert scenario.gateway.dropped == []
+    client = shared(**settings_of(script))
+    user = {"X-End-User": client.headers["X-End-User"]}
+    scenario = RelayedScenario(script, client, stub)
+    scenario.gateway = Gateway(str(client.base_url), KEY, version=script.get("protocol_version"), headers=user)
+    try:
+        scenario.play()
+    finally:
+        scenario.gateway.close()
+    assert scenario.gateway.dropped == []
 
 
 def test_messages_are_answered_in_order(db_url: str, stub: OpenAIStub) -> None:
