@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.road import trace_plain_answer, trace_tool_turn
 
 PAGE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
-SLACK = 2
-"""Statements: a slow machine writes the log in more batches in every turn."""
+SLACK = 4
+"""Statements: a slow machine appends to the log once more in every turn, which takes four on SQLite."""
 
 
 def test_a_plain_answer_visits_no_more_than_the_page_says(db_url: str) -> None:
