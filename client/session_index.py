@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from errors import ConfigurationError
 
@@ -57,10 +58,10 @@ class SessionIndex:
         return _newest_first(place for place in _read(self._file) if server in (None, place.server))
 
     def free_database(self) -> Path:
-        """A database file that no other window serves: one process at a time serves a SQLite file."""
+        """A database file that no other window serves or is about to: one process at a time serves a SQLite file."""
         for number in range(1, MAX_WINDOWS + 1):
             file = self._folder / ("chat.db" if number == 1 else f"chat-{number}.db")
-            if not is_served(file):
+            if not is_served(file) and _claim(file):
                 return file
         raise ConfigurationError(f"{MAX_WINDOWS} chats are open in this workspace: close one, or give a --db.")
 
@@ -95,6 +96,26 @@ def _read(file: Path) -> list[Place]:
 
 
 _FIELDS = tuple(Place.__dataclass_fields__)
+
+
+_claims: dict[Path, IO[str]] = {}
+"""The databases that this process chose; each stays its own until it ends, also before its server has started."""
+
+
+def _claim(database: Path) -> bool:
+    """Keep a database for this process; False where another process that has just begun chose it."""
+    if sys.platform == "win32" or database in _claims:
+        return True
+    import fcntl
+
+    claim = database.with_name(database.name + ".claim").open("a")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        claim.close()
+        return False
+    _claims[database] = claim
+    return True
 
 
 def is_served(database: Path) -> bool:

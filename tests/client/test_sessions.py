@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -155,3 +156,23 @@ def test_index_gives_the_newest_session_of_a_server(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         index.newest(None)
     assert os.listdir(tmp_path) == ["sessions.jsonl"]
+
+
+def test_windows_that_begin_at_the_same_moment_choose_different_databases(tmp_path: Path) -> None:
+    """Neither has a server yet when the other chooses; the database of one that has ended is free again."""
+    choosing = (
+        "import sys; from pathlib import Path; from client.session_index import SessionIndex;"
+        f"print(SessionIndex(Path({str(tmp_path)!r})).free_database().name, flush=True); sys.stdin.read()"
+    )
+    windows = [
+        subprocess.Popen([sys.executable, "-c", choosing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    try:
+        chosen = [window.stdout.readline().strip() for window in windows if window.stdout is not None]
+        assert sorted(chosen) == ["chat-2.db", "chat-3.db", "chat.db"]
+    finally:
+        for window in windows:
+            window.communicate(timeout=60)
+    ended = subprocess.run([sys.executable, "-c", choosing], input="", capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "chat.db\n"
