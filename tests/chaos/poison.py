@@ -45,8 +45,9 @@ SETTINGS: dict[str, Any] = {
     "webhook_url": "http://127.0.0.1:9/",
     "webhook_secret": "0123456789abcdef",
     "webhook_allow_private": True,
+    "budget_tokens_per_session": 1_000_000_000,
 }
-"""Nobody listens there: what is to be told stays in its table."""
+"""Nobody listens there: what is to be told stays in its table. A budget lets each model call write what it spent."""
 
 
 async def poison_tables(db_url: str, seed: int, *, at_once: bool, others: int = OTHERS) -> Report:
