@@ -20,8 +20,8 @@ from tools.edit_file import EDIT_FILE, edited
 from tools.read_file import READ_FILE
 from tools.write_file import WRITE_FILE, lost_lines
 
-MIN_LINES = 3
-"""A file with fewer lines may be rewritten by a small change."""
+MIN_LINES = 5
+"""A shorter file is often rewritten on purpose, and its whole change fits on a screen."""
 MAX_LOST_SHARE = 0.5
 _CUT = f"[{READ_FILE.refetch}]"
 _FILE_TOOLS = (READ_FILE.name, WRITE_FILE.name, EDIT_FILE.name)

@@ -119,8 +119,8 @@ def test_a_range_that_holds_the_whole_file_is_a_whole_read(serve: Serve, stub: O
     assert asked(ide.result("r1", {"content": TEXT})) == "w1"
 
 
-@pytest.mark.parametrize(("lines", "is_refused"), [(2, False), (3, True)])
-def test_a_file_of_two_lines_may_be_rewritten(serve: Serve, stub: OpenAIStub, lines: int, is_refused: bool) -> None:
+@pytest.mark.parametrize(("lines", "is_refused"), [(4, False), (5, True)])
+def test_a_short_file_may_be_rewritten(serve: Serve, stub: OpenAIStub, lines: int, is_refused: bool) -> None:
     ide = begun(serve)
     stub.script([read(), write("w1", ["other"]), {"text": "Kept."}])
     ide.say("change it", agent_type="coder", environment=ROOT)
