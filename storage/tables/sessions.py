@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,19 +55,6 @@ async def hold_if_free(tx: Transaction, session_id: str) -> bool:
 async def create(tx: Transaction, session_id: str, owner: str) -> bool:
     """Create a session; False when the id is taken."""
     return await tx.value("create_session", session_id=session_id, owner=owner, now=stamp()) is not None
-
-
-async def touch(
-    tx: Transaction, session_id: str, *, title: str | None = None, environment: dict[str, Any] | None = None
-) -> None:
-    """Record activity; the first title stays, a declared environment replaces the one before."""
-    written = json.dumps(environment, ensure_ascii=False) if environment is not None else None
-    await tx.run("touch_session", session_id=session_id, now=stamp(), title=title, environment=written)
-
-
-async def set_agent(tx: Transaction, session_id: str, agent: str, chosen_by: str, *, switches: int) -> None:
-    """Set the current agent."""
-    await tx.run("set_agent", session_id=session_id, agent=agent, chosen_by=chosen_by, switches=switches, now=stamp())
 
 
 async def soft_delete(tx: Transaction, session_id: str) -> bool:

@@ -11,7 +11,7 @@ WRITES = {
     "plans": {"add", "store"},
     "rules": {"add"},
     "runs": {"start", "resume", "request_cancel", "close", "release", "take_over", "close_alone"},
-    "sessions": {"create", "touch", "set_agent"},
+    "sessions": {"create"},
     "messages": {"append"},
     "llm_calls": {"insert"},
     "webhooks": {"add"},
@@ -20,7 +20,7 @@ WRITES = {
 EXECUTOR = "runs/apply.py"
 TAKEN_OVER = {"runs/drive/recovery.py": {"take_over"}}
 """The claim of an orphan."""
-COPIES = {"api/routes/sessions.py": {"create"}, "runs/fork.py": {"create", "touch", "set_agent", "append"}}
+COPIES = {"api/routes/sessions.py": {"create"}, "runs/fork.py": {"append"}}
 """New sessions without a run."""
 
 

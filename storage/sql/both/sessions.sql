@@ -9,19 +9,6 @@ from sessions where id = :session_id;
 insert into sessions (id, owner, created_at, last_activity) values (:session_id, :owner, :now, :now)
 on conflict (id) do nothing returning id;
 
--- name: touch_session(session_id, now, title, environment)!
--- The first line titles an untitled session; a null environment keeps the one that was declared.
-update sessions set last_activity = :now, title = coalesce(title, :title),
-       environment = coalesce(:environment, environment), swept_at = null, deleted_at = null
-where id = :session_id;
-
--- name: set_agent(session_id, agent, chosen_by, switches, now)!
--- Who is current; `switches` are added to the count.
-update sessions set current_agent = :agent, agent_chosen_by = :chosen_by, last_activity = :now,
-       switch_count = switch_count + :switches,
-       last_switch_at = case when :switches > 0 then :now else last_switch_at end
-where id = :session_id;
-
 -- name: describe_session(session_id, title, description)!
 -- Title and description as the client set them.
 update sessions set title = :title, description = :description where id = :session_id;
