@@ -74,16 +74,16 @@ class Watch:
 async def measure(db_url: str) -> Figures:
     """Send each body as the result of a call."""
     async with opened(db_url) as (_, client):
-        await _answer(client, "warm-up", text(SIZES["1 MB"]))
+        await answer(client, "warm-up", text(SIZES["1 MB"]))
         rows = [
-            {"body": f"{make.__name__}, {name}", **await _answer(client, f"{make.__name__}-{size}", make(size))}
+            {"body": f"{make.__name__}, {name}", **await answer(client, f"{make.__name__}-{size}", make(size))}
             for make in BODIES
             for name, size in SIZES.items()
         ]
     return {"rows": rows}
 
 
-async def _answer(client: Client, session: str, result: Any) -> Figures:
+async def answer(client: Client, session: str, result: Any) -> Figures:
     """Answer a call with this result, and watch the loop meanwhile."""
     script = f"#script\n{json.dumps([CALL, {'text': 'Done.'}])}\nRead."
     _, chunks = await client.post(user_message(script, agent_type="coder"), session)
@@ -96,11 +96,11 @@ async def _send(http: httpx.AsyncClient, body: bytes) -> Figures:
     watch = Watch()
     watching = asyncio.create_task(watch.run())
     await asyncio.sleep(0.05)
-    answer = await http.post(STREAM, content=body, headers={"Content-Type": "application/json"})
+    reply = await http.post(STREAM, content=body, headers={"Content-Type": "application/json"})
     await asyncio.sleep(0.5)
     watching.cancel()
     outcome = ""
-    if answer.status_code == 200:
-        outcome = str(chunks_in(answer.text)[-1]["metadata"]["outcome"])
-    status = f"{answer.status_code} {outcome}".strip()
+    if reply.status_code == 200:
+        outcome = str(chunks_in(reply.text)[-1]["metadata"]["outcome"])
+    status = f"{reply.status_code} {outcome}".strip()
     return {"bytes": len(body), "status": status, "longest_ms": 1000 * watch.longest_s}

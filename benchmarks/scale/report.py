@@ -28,8 +28,10 @@ def _tables(found: Figures) -> Iterator[str]:
     yield "## Many sessions\n"
     yield (
         f"{found['few']} sessions and {found['sessions']:,} sessions with {found['events']:,} events "
-        f"({found['many_tables_mib']:,} MiB), as many rows each. Blocks are those of tables and indexes that one "
-        "operation reads (`pg_statio_user_tables`), CPU is that of PostgreSQL; what heartbeats take is left out. "
+        f"({found['many_tables_mib']:,} MiB), with as many rows for each. Blocks are those of tables and indexes that "
+        "one "
+        "operation reads (`pg_statio_user_tables`), CPU is that of PostgreSQL; what heartbeats take is left "
+        "out (CPU is counted in ticks of 10 ms: 0 is below that). "
         "That each statement finds its rows by an index is `tests/storage/test_statements_of_a_server.py`.\n"
     )
     yield "| operation | blocks, few | blocks, many | ratio | CPU ms, few | CPU ms, many |\n|---|---|---|---|---|---|"

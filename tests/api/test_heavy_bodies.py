@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from api.body import PARSED_HERE_BYTES, BodyParser
+from benchmarks.scale.bodies import SIZES, answer, escaped, numbers, objects, text
 from json_text import MAX_DEPTH, MAX_VALUES, UnfitJSON, Unreadable, check_weight
 from tests.ide import STREAM, request_body, user_message
 from tests.openai_stub import OpenAIStub
 from tests.running import talking
+from tests.runs.opened import opened
 
 HEAVY = {
     "empty lists": ("[" + "[]," * MAX_VALUES + "[]]").encode(),
@@ -32,6 +36,16 @@ HONEST = [
     json.dumps({"values": list(range(MAX_VALUES - 3)), "text": "é" * PARSED_HERE_BYTES}, ensure_ascii=False),
     json.dumps({"number": 10**30, "text": " " * PARSED_HERE_BYTES}),
 ]
+
+
+LOOP_WAITS = [
+    (objects, 100_000, 0.05),
+    (numbers, 200_000, 0.05),
+    (text, SIZES["1 MB"], 0.05),
+    (text, SIZES["the limit"], 0.25),
+    (escaped, SIZES["the limit"], 0.25),
+]
+"""What a result may make the event loop wait, by docs/scale-report.md."""
 
 
 @pytest.mark.parametrize("name", HEAVY)
@@ -80,6 +94,18 @@ async def test_the_process_is_started_again_after_its_death() -> None:
 
 
 @pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("make", "size", "most_s"), LOOP_WAITS)
+async def test_the_event_loop_computes_only_so_long_for_one_result(
+    db_url: str, make: Callable[[int], Any], size: int, most_s: float
+) -> None:
+    """CPU time of its thread between two looks at other tasks, while the result is taken, stored and answered."""
+    async with opened(db_url) as (_, client):
+        await answer(client, "warm-up", text(SIZES["1 MB"]))
+        found = await answer(client, "measured", make(size))
+    assert found["status"] == "200 completed"
+    assert 0 < found["longest_ms"] <= 1000 * most_s, found
+
+
 def test_others_are_served_while_a_heavy_body_is_read(db_url: str, stub: OpenAIStub) -> None:
     """Many requests of others are answered between the sending of heavy bodies and their refusals."""
     heavy = b'{"message":' + b"[" + b"[]," * 2_600_000 + b"[]]}"
