@@ -30,6 +30,10 @@ async def _none_used(call_ids: Iterable[str]) -> set[str]:  # noqa: ARG001 the s
     return set()
 
 
+async def _is_ours() -> None:
+    """A run without a database is nobody else's."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -48,6 +52,8 @@ class Context:
     """Async function: returns which of these call ids the session has already used."""
     write: Annotated[Any, SkipJsonSchema()] = None
     """Takes the events of nodes at once, or None for LangGraph's custom stream, where each costs a turn of its loop."""
+    before_model_request: Annotated[Any, SkipJsonSchema()] = _is_ours
+    """Async function, called before each request to a model: raises when another worker has the run by now."""
     classifications: Annotated[Any, SkipJsonSchema()] = None
     """The `agents.classification_cache.ClassificationCache` of this process, or None to classify every time."""
     clock: Annotated[Any, SkipJsonSchema()] = _now

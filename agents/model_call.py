@@ -94,6 +94,7 @@ async def call_model(
                 may_be_empty=may_be_empty,
                 on_text=on_text,
                 on_retry=tell_retry,
+                before_attempt=context.before_model_request,
             )
         except ModelError as error:
             span.fail(error.code)

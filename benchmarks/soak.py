@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -16,18 +17,28 @@ from typing import Any
 
 import psycopg
 
+from tests.chaos.cancelling import cancel_often
 from tests.chaos.disconnects import disconnect_at_random
 from tests.chaos.facts import Report
 from tests.chaos.hammer import hammer
 from tests.chaos.kills import kill_at_random
+from tests.chaos.mixed import mix
 from tests.chaos.model_trouble import TROUBLES, suffer
 from tests.chaos.outage import Postgres, own_postgres, stop_under_streams
 from tests.chaos.poison import poison_tables
 from tests.chaos.races import race
+from tests.chaos.readers import dead_beside_reading
 from tests.chaos.rolling import restart_in_turn
 from tests.openai_stub import OpenAIStub
 
 REPORT = Path(__file__).parent.parent / "docs" / "soak-report.md"
+HEAD = """# Soak report
+
+What was done to real server processes on a real PostgreSQL, several processes on one host, and the results, written by
+`uv run python -m benchmarks.soak`; each section says with which options. What is lost, doubled or stuck is found by
+comparing what clients saw with the tables, and a promise that was not kept is listed.
+Read with [durability.md](durability.md).
+"""
 Experiment = Callable[[Postgres, float, int], Coroutine[Any, Any, Report]]
 
 
@@ -74,7 +85,22 @@ async def _model(trouble: str, postgres: Postgres, share: float, seed: int) -> R
         return await suffer(url, stub, trouble, 60.0 * share)
 
 
+async def _mixed(postgres: Postgres, share: float, seed: int) -> Report:
+    return await mix(postgres, _count(500, share), seed)
+
+
+async def _readers(postgres: Postgres, share: float, seed: int) -> Report:
+    with postgres.server.database() as url:
+        return await dead_beside_reading(url, readers=_count(300, share), rounds=3, seed=seed)
+
+
+async def _cancels(postgres: Postgres, share: float, seed: int) -> Report:
+    with postgres.server.database() as url:
+        return await cancel_often(url, _count(50, share), seed)
+
+
 EXPERIMENTS: dict[str, Experiment] = {
+    "mixed": _mixed,
     "kills": _kills,
     "disconnects": _disconnects,
     "races": _races,
@@ -83,11 +109,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     "rolling": _rolling,
     "poisoned": _poisoned,
     **{f"model-{trouble}": partial(_model, trouble) for trouble in TROUBLES},
+    "readers": _readers,
+    "cancels": _cancels,
 }
 
 
 def main() -> None:
-    """Run the experiments one after another; a failed check ends with its message."""
+    """Run the experiments one after another; exits with 1 when a promise was not kept, and the report says which."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=1.0, help="share of the full counts")
@@ -95,42 +123,40 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=REPORT)
     chosen = parser.parse_args()
     logging.getLogger("psycopg").setLevel(logging.ERROR)
-    sections: list[str] = []
+    broken: list[str] = []
     with own_postgres() as postgres:
         for name in chosen.only:
             began = time.monotonic()
             report = asyncio.run(EXPERIMENTS[name](postgres, chosen.share, chosen.seed))
             report.show()
-            sections.append(_section(report, time.monotonic() - began))
-            chosen.report.write_text(_page(sections, chosen), encoding="utf-8")
+            broken += report.violations
+            given = f"--seed {chosen.seed} --share {chosen.share:g} --only {name}"
+            _write(chosen.report, report, given, time.monotonic() - began)
+    sys.exit(1 if broken else 0)
 
 
-def _section(report: Report, took_s: float) -> str:
-    rows = "\n".join(f"| {key} | {value} |" for key, value in report.figures.items())
-    return f"## {report.name}\n\n| figure | value |\n|---|---|\n{rows}\n| took s | {took_s:.0f} |\n"
+def _write(page: Path, report: Report, given: str, took_s: float) -> None:
+    """Put the section of an experiment into the page, in the place of the one before; the others stay as they are."""
+    before = page.read_text(encoding="utf-8") if page.exists() else ""
+    sections = {text.split("\n", 1)[0]: text.split("\n", 1)[1] for text in before.split("\n## ")[1:]}
+    sections[report.name] = _section(report, given, took_s)
+    told = [f"## {name}\n\n{text.strip()}\n" for name, text in sections.items()]
+    page.write_text("\n".join([HEAD, *told]), encoding="utf-8")
 
 
-def _page(sections: list[str], chosen: argparse.Namespace) -> str:
-    command = f"uv run python -m benchmarks.soak --seed {chosen.seed}"
-    if chosen.share != 1.0:
-        command += f" --share {chosen.share}"
-    if chosen.only != list(EXPERIMENTS):
-        command += f" --only {' '.join(chosen.only)}"
-    environment = (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"psycopg {psycopg.__version__}, PostgreSQL from the wheel, several server processes on one host"
-    )
-    head = f"""# Soak report
-
-What was done to real server processes on a real PostgreSQL, and what came of it. Every row that counts something lost,
-doubled or stuck is checked against the tables: the command fails at the first one that is not 0.
-Read with [durability.md](durability.md).
-
-- command: `{command}`
-- written: {datetime.now(UTC):%Y-%m-%d}
-- environment: {environment}
-"""
-    return "\n".join([head, *sections])
+def _section(report: Report, given: str, took_s: float) -> str:
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    figures = {
+        **report.figures,
+        "took s": round(took_s),
+        "run": f"{datetime.now(UTC):%Y-%m-%d}, `{given}`",
+        "machine": f"{os.cpu_count()} cores, load average at the end {load}",
+        "software": f"{platform.system()} {platform.machine()}, Python {platform.python_version()},"
+        f" psycopg {psycopg.__version__}, PostgreSQL from the wheel",
+    }
+    rows = "\n".join(f"| {key} | {value} |" for key, value in figures.items())
+    broken = "".join(f"\n- not kept: {told}" for told in report.violations)
+    return f"| figure | value |\n|---|---|\n{rows}\n{broken}"
 
 
 if __name__ == "__main__":

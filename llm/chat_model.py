@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -110,13 +110,14 @@ class Models:
         may_be_empty: bool = False,
         on_text: Callable[[str], None] | None = None,
         on_retry: Callable[[Retry], None] | None = None,
+        before_attempt: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         """Ask the model, again after a failure that allows it (docs/scenarios.md S25), never after text was shown.
 
         What the server refuses of the request's form is changed at once and remembered (`llm/request/fields.py`).
         `several_calls`: whether the model may make more than one call. `text_calls`: whether a call at the end of the
         text counts. `may_be_empty`: whether an empty reply is one.
-        `on_text` gets text as it comes, `on_retry` speaks before each wait.
+        `on_text` gets text as it comes, `on_retry` speaks before each wait; what `before_attempt` raises ends the call.
         Raises ModelUnavailable, ModelTimeout or ModelBadReply; ConfigurationError when remote models are forbidden.
         """
         started = time.perf_counter()
@@ -128,6 +129,8 @@ class Models:
         attempts = retries = 0
         while True:
             attempts += 1
+            if before_attempt is not None:
+                await before_attempt()
             text = ReplyText(names, on_text, text_calls=text_calls)
             incoming = Incoming(text, Thoughts(inside=self._begins_inside))
             try:
@@ -166,6 +169,7 @@ class Models:
                         may_be_empty=may_be_empty,
                         on_text=on_text,
                         on_retry=on_retry,
+                        before_attempt=before_attempt,
                     )
                     return _foreign(instead)
                 await self._wait(failure, attempts, retries, on_retry)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
@@ -53,6 +54,8 @@ class Engine:
     broadcast: Broadcast
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
     """The number of this process; on PostgreSQL the key of its liveness lock, an advisory lock."""
+    lease_end: float = inf
+    """When the lease of this process is over, by the monotonic clock; on SQLite never."""
     classifications: ClassificationCache = field(default_factory=ClassificationCache)
     """The classifications of this process."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)

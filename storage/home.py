@@ -9,6 +9,8 @@ from pathlib import Path
 SCHEMA = "agent_runtime"
 """The PostgreSQL schema of our tables and of LangGraph's. Version 0.3.0 had them in the default schema of the
 connection: there they stay, so that processes of that version keep working during a rolling upgrade."""
+LOOK_WAIT_S = 10
+"""How long a look into a file waits for a process that writes it."""
 _OUR_COLUMN = "agent_chosen_by"
 """A column of our `sessions` that no version of the original has."""
 _SHARED_NAMES = ("sessions", "messages", "plans")
@@ -36,7 +38,7 @@ def own_file(path: str) -> str:
 
 
 def _is_of_the_original(path: str) -> bool:
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+    with contextlib.closing(sqlite3.connect(path, timeout=LOOK_WAIT_S)) as connection:
         names = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
         columns = {row[1] for row in connection.execute("pragma table_info(sessions)")}
         if _OUR_COLUMN in columns:

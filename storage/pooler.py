@@ -7,6 +7,8 @@ from typing import Any
 from errors import ConfigurationError
 
 LISTEN_SETTING = "AGENT_RUNTIME__DB_LISTEN_URL"
+CONNECT_S = 5
+"""The timeout for opening a connection at the start of the process."""
 TRIES = 3
 """A pooler may give idle clients different servers by chance."""
 
@@ -20,7 +22,7 @@ def refuse_transaction_mode(connection: Any, conninfo: str, *, is_direct: bool) 
 
     if _server_of(connection) == connection.info.backend_pid:
         return  # the server process that answers is the one that the connection was opened to
-    with psycopg.connect(conninfo, autocommit=True, connect_timeout=5, prepare_threshold=None) as other:
+    with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_S, prepare_threshold=None) as other:
         for _ in range(TRIES):
             if _server_of(connection) == _server_of(other):
                 named = LISTEN_SETTING if is_direct else "AGENT_RUNTIME__DB_URL"

@@ -26,6 +26,8 @@ CONNECT_TIMEOUT_S = 2.5
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """TCP settings by which a lost database host is detected in about ten seconds instead of two hours."""
 IDLE_TRANSACTION_MS = 10_000
+POOL_RECONNECT_S = 0.5
+"""How long the pool tries again to open a lost connection before it waits for the next request."""
 POOL_WAIT_S = 2.5
 """How long a request waits for a connection of the pool."""
 LOCK_TIMEOUT_MS = 1_500
@@ -101,7 +103,7 @@ class PostgresDatabase(Database):
             max_size=max_size,
             open=False,
             timeout=POOL_WAIT_S,
-            reconnect_timeout=0.5,
+            reconnect_timeout=POOL_RECONNECT_S,
             kwargs={**self.options, "prepare_threshold": None if self._is_pooled else 0},
             configure=None if self._is_pooled else prepare_connection,
             **options,

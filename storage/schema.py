@@ -16,7 +16,7 @@ from errors import ConfigurationError
 from storage.address import read_url
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
-from storage.pooler import LISTEN_SETTING, refuse_transaction_mode
+from storage.pooler import CONNECT_S, LISTEN_SETTING, refuse_transaction_mode
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -51,13 +51,15 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
     import psycopg
 
     try:
-        with psycopg.connect(conninfo, autocommit=True, connect_timeout=5, prepare_threshold=None) as connection:
+        with psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_S, prepare_threshold=None
+        ) as connection:
             refuse_transaction_mode(connection, conninfo, is_direct=is_direct)
             connection.execute(ENTER_HOME)
             if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False
         return past_locks(
-            lambda: _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=5), enter_schema)
+            lambda: _bring_up("postgresql", lambda: psycopg.connect(conninfo, connect_timeout=CONNECT_S), enter_schema)
         )
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(

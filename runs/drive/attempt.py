@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import ExitStack
@@ -233,6 +234,20 @@ async def _read_known(engine: Engine, run: Run) -> Known:
     return Known(session.environment, session.switch_count, session.owner, tuple(rule.rule for rule in remembered))
 
 
+async def _check_lease(engine: Engine, run: Run) -> None:
+    """Raise RunLost when this process has slept through its lease and another worker has the run by now."""
+    if time.monotonic() < engine.lease_end:
+        return
+
+    async def read() -> Run | None:
+        async with engine.database.autocommit() as tx:
+            return await runs.find(tx, run.id)
+
+    now = await patiently(read, engine.database)
+    if now is None or now.attempt != run.attempt:
+        raise RunLost
+
+
 def build_context(engine: Engine, run: Run, known: Known) -> Context:
     """What the nodes of this run are given."""
     settings = engine.settings
@@ -258,6 +273,7 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
             session_rules=known.rules,
         ),
         used_calls=used_calls,
+        before_model_request=partial(_check_lease, engine, run),
         clock=clock.now,
         budget=RunBudget(engine, run, known.owner) if engine.settings.budgets else None,
         environment=known.environment,

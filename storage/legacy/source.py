@@ -14,6 +14,7 @@ from typing import Any
 from errors import ConfigurationError
 from storage.address import read_url
 from storage.clock import stamp
+from storage.pooler import CONNECT_S
 
 Row = Mapping[str, Any]
 TABLES = (
@@ -82,7 +83,7 @@ def _read_postgres(conninfo: str) -> dict[str, list[Row]]:
     from psycopg.rows import dict_row
 
     try:
-        with psycopg.connect(conninfo, connect_timeout=5, row_factory=dict_row) as connection:
+        with psycopg.connect(conninfo, connect_timeout=CONNECT_S, row_factory=dict_row) as connection:
             # One snapshot of the whole database, also while the original is running.
             connection.execute("set transaction isolation level repeatable read, read only")
             schema = connection.execute(_THE_ORIGINALS).fetchone()

@@ -15,20 +15,26 @@ STALE_S = 0.9
 FORGET_S = 3600.0
 
 
-async def enter(tx: Transaction, worker: int) -> None:
-    """Take the lease of this worker; rows of workers that ended long ago are removed. PostgreSQL only."""
+async def enter(tx: Transaction, worker: int) -> float:
+    """Take the lease of this worker: when it is over; rows of workers that ended long ago are removed.
+
+    PostgreSQL only.
+    """
     await tx.run("forget_workers", after_s=FORGET_S)
-    await renew_lease(tx, worker)
+    return await renew_lease(tx, worker)
 
 
-async def renew_lease(tx: Transaction, worker: int) -> None:
+async def renew_lease(tx: Transaction, worker: int) -> float:
     """Keep the lease of this worker, and with it all its runs; sets `storage.clock` by the clock of the database.
+
+    Returns when the lease is over, by the monotonic clock of this process.
 
     PostgreSQL only: SQLite has the lock of its file.
     """
     asked_at = time.monotonic()
     told: float = await tx.value("renew_lease", worker=worker, lease_s=LEASE_S)
     clock.follow(told, asked_at, time.monotonic())
+    return asked_at + LEASE_S
 
 
 async def end_lease(tx: Transaction, worker: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,7 +18,7 @@ import httpx
 from tests.chaos.serving import serve
 from tests.running import KEY
 
-START_S = 40.0
+START_S = 120.0
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.chaos.serving"])
 
@@ -50,6 +53,20 @@ class Instance:
                     pass
                 await asyncio.sleep(0.02)
         self.is_serving = True
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return int(self._process.pid)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP for the block: it does nothing, and its connections stay open."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: no goodbye."""

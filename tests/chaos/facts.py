@@ -21,11 +21,13 @@ class Report:
     name: str
     seed: int
     figures: dict[str, Any] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    """What was not kept, in sentences."""
 
     def show(self) -> None:
         """Print the counts."""
         told = ", ".join(f"{key}: {value}" for key, value in self.figures.items())
-        print(f"\n{self.name} (seed {self.seed}): {told}")
+        print("\n".join([f"\n{self.name} (seed {self.seed}): {told}", *self.violations]))
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -173,6 +173,15 @@ def texts_and_offers(log: Sequence[Numbered], *, by_deed: bool = True) -> Iterat
             yield Violation("offered twice", f"{name} was offered {count} times")
 
 
+def ends(log: Sequence[Numbered]) -> Iterator[tuple[int, str]]:
+    """The ends of turns, by number and outcome; that of a request which only tells how a call stands is none."""
+    tells_of_a_call = False
+    for number, chunk in log:
+        if chunk["type"] == "done" and chunk["metadata"]["outcome"] in ENDED and not tells_of_a_call:
+            yield number, chunk["metadata"]["outcome"]
+        tells_of_a_call = chunk["type"] == "status" and "call_id" in (chunk["metadata"] or {})
+
+
 def _answers(witness: Witness, stored: Stored) -> Iterator[Violation]:
     """Each accepted message is in the history once, in order, and has one run, whose end the client was told."""
     asked = [message.content for message in stored.messages if message.role == "user"]
@@ -185,15 +194,15 @@ def _answers(witness: Witness, stored: Stored) -> Iterator[Violation]:
         yield Violation("out of order", f"said {witness.said}, in the history {asked}")
     if len(stored.runs) != len(asked):
         yield Violation("doubled", f"{len(stored.runs)} runs for {len(asked)} messages")
-    ends = Counter(c["metadata"]["outcome"] for _, c in stored.log if c["type"] == "done")
+    told = Counter(outcome for _, outcome in ends(stored.log))
     for run in stored.runs:
         if run.status not in ENDED:
             yield Violation("stuck", f"run {run.id} is {run.status}")
         elif run.status != "completed" and not (run.error or "").startswith((*witness.excused,)):
             yield Violation("unanswered", f"run {run.id} is {run.status}: {run.error}")
     for status, count in Counter(run.status for run in stored.runs if run.status in ENDED).items():
-        if ends[status] != count:
-            yield Violation("unanswered", f"{count} runs are {status}, and {ends[status]} times the client was told so")
+        if told[status] != count:
+            yield Violation("unanswered", f"{count} runs are {status}, and {told[status]} times the client was told so")
     if stored.open_calls:
         yield Violation("stuck", f"open calls: {stored.open_calls}")
 

@@ -50,6 +50,9 @@ class SurvivingIde:
         self.random = random.Random(seed)
         self.reconnects = 0
         self.refused = 0
+        self.patience_s = TURN_S
+        self.refusals = {503}
+        """The statuses after which a message may be sent again."""
         self.refusal = ""
         """The body of the last refusal."""
         self.seen: list[tuple[int, Chunk]] = []
@@ -67,17 +70,17 @@ class SurvivingIde:
 
     async def insist(self, message: dict[str, Any], *, accepted: tuple[int, ...] = (200, 409)) -> int:
         """Send a message that may be repeated until somebody takes it."""
-        deadline = time.monotonic() + TURN_S
+        deadline = time.monotonic() + self.patience_s
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
                 status, _ = await self.post(message)
                 if status in accepted:
                     return status
-                assert status == 503, f"{self.session_id}: {status} for {message}"
+                assert status in self.refusals, f"{self.session_id}: {status} {self.refusal} for {message}"
                 self.refused += 1
             self.reconnects += 1
             await asyncio.sleep(RETRY_S)
-        raise AssertionError(f"{self.session_id}: nobody took {message} in {TURN_S} s")
+        raise AssertionError(f"{self.session_id}: nobody took {message} in {self.patience_s} s")
 
     async def ask(self, connection: psycopg.AsyncConnection[Any], content: str) -> None:
         """Send a user's message until it is in the history, once."""

@@ -104,20 +104,29 @@ async def _kill(db_url: str, cluster: Cluster, count: int) -> tuple[list[float],
             killed_at = time.monotonic()
             await victim.ended()
             restarts.append(asyncio.create_task(victim.start()))
-            found = await _orphans_after_kill(connection)
+            found = await orphans_of_killed(connection)
             orphaned += len(found)
-            while found:
-                now = await orphans(connection)
-                for run_id in [run_id for run_id, attempt in found.items() if now.get(run_id) != attempt]:
-                    taken_after.append(time.monotonic() - killed_at)
-                    del found[run_id]
-                assert time.monotonic() - killed_at < 20, f"nobody took over {found}"
-                await asyncio.sleep(0.02)
+            taken_after += await until_taken_over(connection, found, killed_at)
         await asyncio.gather(*restarts)
     return taken_after, orphaned
 
 
-async def _orphans_after_kill(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
+async def until_taken_over(
+    connection: psycopg.AsyncConnection[Any], found: dict[str, int], killed_at: float
+) -> list[float]:
+    """Wait until every run that was found has a next attempt: how long after the kill, each."""
+    taken_after: list[float] = []
+    while found:
+        now = await orphans(connection)
+        for run_id in [run_id for run_id, attempt in found.items() if now.get(run_id) != attempt]:
+            taken_after.append(time.monotonic() - killed_at)
+            del found[run_id]
+        assert time.monotonic() - killed_at < 20, f"nobody took over {found}"
+        await asyncio.sleep(0.02)
+    return taken_after
+
+
+async def orphans_of_killed(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
     """The runs of the killed process, once PostgreSQL has noticed that it is gone."""
     found: dict[str, int] = {}
     for _ in range(5):

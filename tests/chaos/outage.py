@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,9 +36,27 @@ class Postgres:
         """Stop it at once: open connections break."""
         await asyncio.to_thread(self._handle.stop)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP for the block: connections stay open, and nothing is answered."""
+        postmaster = int(self._handle.get_pid())
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [postmaster, *map(int, children)]
+        _signal(processes, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(processes, signal.SIGCONT)
+
     async def start(self) -> None:
         """Start it again as it was."""
         await asyncio.to_thread(self._handle.ensure_postgres_running)
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):  # a connection has ended
+            os.kill(process, number)
 
 
 @contextlib.contextmanager

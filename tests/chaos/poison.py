@@ -18,6 +18,8 @@ from tests.ide import Chunk, hitl_decision, of_type, tool_result, user_message
 OTHERS = 50
 AT_ONCE = 10
 """So many of the others at a time: their own load refuses nobody."""
+PAUSE_S = 0.5
+"""Between two tours of a poisoned session: what is refused at once shall not be a load of its own."""
 FREE_S = 60.0
 OF_A_SESSION = {"session_id", "thread_id"}
 """The columns that name the session of a row; in `sessions` it is `id`."""
@@ -141,6 +143,7 @@ async def _say(ide: SurvivingIde, replies: list[dict[str, Any]], agent: str = "c
 async def _tours(ide: SurvivingIde, stopped: asyncio.Event) -> None:
     await _tour(ide)
     while not stopped.is_set():
+        await asyncio.sleep(PAUSE_S)
         await _tour(ide)
 
 

@@ -16,6 +16,7 @@ from tests.chaos.history import (
     StoredMessage,
     StoredRun,
     Witness,
+    ends,
     repeated_model_calls,
     violations,
 )
@@ -191,6 +192,12 @@ def test_a_broken_promise_is_found(breaking: Breaking, kind: Kind) -> None:
     found = violations(witness, breaking(witness, stored))
     assert kind in [violation.kind for violation in found], found
     assert all(violation.told.startswith("s: ") for violation in found)
+
+
+def test_the_end_of_a_repeated_result_is_no_end_of_a_turn() -> None:
+    settled = chunk("status", metadata={"status": "already_settled", "call_id": "c1"})
+    log: list[Numbered] = [(1, settled), (2, done("completed")), (3, done("awaiting_tool")), (4, done("failed"))]
+    assert [*ends(log)] == [(4, "failed")]
 
 
 def test_an_error_of_the_model_excuses_a_failed_turn_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ from tests.chaos.poison import poison_tables, tables_of_sessions
 from tests.databases import PostgresServer
 
 
+@pytest.mark.timeout(300)
 def test_sessions_poisoned_at_every_table_leave_fifty_others_alone(postgres: PostgresServer) -> None:
     with postgres.database() as url:
         asyncio.run(poison_tables(url, seed=5, at_once=True)).show()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
+import re
 from typing import Any
 
+import httpx
 import psycopg
+import pytest
 
 from runs.engine import Engine
 from storage.tables import runs
 from storage.tables.runs import Run
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import Cluster, Instance
 from tests.chaos.facts import check_view, table_log
 from tests.chaos.ide import http_client
 from tests.databases import PostgresServer
 from tests.ide import STREAM, request_body, user_message
+from tests.openai_stub import OpenAIStub
 from tests.runs.opened import Client, opened
 from tests.runs.test_cancel import until
 
@@ -38,6 +39,13 @@ async def speaking(client: Client, engine: Engine, session_id: str) -> tuple[asy
 async def lease_of(connection: psycopg.AsyncConnection[Any], worker: int) -> float:
     row = await (await connection.execute("select lease_until from workers where id = %s", (worker,))).fetchone()
     return row[0] if row else 0.0
+
+
+async def runs_driven(client: httpx.AsyncClient, instance: Instance) -> float:
+    text = (await client.get(f"{instance.url}/metrics")).text
+    found = re.search(r"^agent_runtime_active_runs(?:{.*})? ([\d.]+)$", text, re.MULTILINE)
+    assert found is not None, text
+    return float(found[1])
 
 
 async def test_the_lease_is_renewed_while_the_row_of_a_run_is_locked(postgres: PostgresServer) -> None:
@@ -86,15 +94,27 @@ async def test_orphans_are_taken_over_past_one_whose_row_is_locked(postgres: Pos
                     history = (await client.get("/sessions/other/history"))["messages"]
                     return bool(history[-1]["role"] == "assistant")
 
-                await until(is_completed, 20)
+                await until(is_completed, 60)
 
 
-async def test_a_frozen_worker_is_replaced_and_writes_nothing_when_it_wakes(postgres: PostgresServer) -> None:
-    replies = [{"repeat": "word ", "times": 150, "delay": 0.02}]
-    message = user_message(f"#script\n{json.dumps(replies)}\nGo.", agent_type="coder")
+@pytest.mark.parametrize("caught", ["in a reply", "between two tries"])
+async def test_a_frozen_worker_is_replaced_and_awake_again_writes_and_costs_nothing(
+    postgres: PostgresServer, stub: OpenAIStub, caught: str
+) -> None:
+    """It wakes with the model's reply in its socket, or when it is time to ask the model again."""
+    thinking = {"text": "word " * 100, "delay_s": 0.02, "tool": "calculator", "args": {"expr": "1 + 1"}}
+    busy = {"status": 503, "headers": {"Retry-After": "3"}}
+    stub.script([thinking if caught == "in a reply" else busy, thinking, {"text": "Done."}])
+    settings: dict[str, Any] = {
+        "llm_model": "scripted",
+        "llm_proxy_url": stub.url,
+        "multi_agent_mode": False,
+        "llm_max_retries": 3,
+    }
+    message = user_message("Compute.", agent_type="universal")
     with postgres.database() as url:
         async with (
-            Cluster(url, 2) as cluster,
+            Cluster(url, 2, **settings) as cluster,
             http_client() as client,
             await psycopg.AsyncConnection.connect(url, autocommit=True) as reader,
         ):
@@ -105,30 +125,31 @@ async def test_a_frozen_worker_is_replaced_and_writes_nothing_when_it_wakes(post
 
             asking = asyncio.create_task(client.post(f"{frozen.url}{STREAM}", json=request_body(message, "s")))
 
-            async def has_words() -> bool:
-                return bool((await row("select count(*) > 2 from events"))[0])
+            async def is_caught() -> bool:
+                is_speaking = (await row("select count(*) > 2 from events"))[0]
+                return stub.agent_calls == 1 and (is_speaking or caught != "in a reply")
 
-            await until(has_words)
-            os.kill(frozen._process.pid, signal.SIGSTOP)
-            try:
+            await until(is_caught, 60)
+            await asyncio.sleep(0.2)  # the answer of the stub to the first request has come
+            with frozen.frozen():
 
                 async def is_closed() -> bool:
                     return bool(await row("select attempt from runs where status = 'completed'") == (2,))
 
                 await until(is_closed, 40)
-            finally:
-                os.kill(frozen._process.pid, signal.SIGCONT)
             tables = ("events", "messages", "llm_calls", "checkpoints")
             counts = f"select {', '.join(f'(select count(*) from {table})' for table in tables)}"
             before = await row(counts)
 
-            async def is_awake() -> bool:
-                return (await client.get(f"{frozen.url}/ready")).status_code == 200
+            async def is_idle() -> bool:
+                ready = await client.get(f"{frozen.url}/ready")
+                return ready.status_code == 200 and await runs_driven(client, frozen) == 0
 
-            await until(is_awake, 20)
+            await until(is_idle, 60)
             response = await asking
             assert response.status_code == 200
             assert '"outcome":"completed"' in response.text, "its reader sees the answer of the other worker"
             assert await row(counts) == before
+            assert stub.agent_calls == 3, "one call is repeated by the other worker, none by the one that was frozen"
             check_view("s", await table_log(reader, "s"))
             assert (await client.get(f"{second.url}/ready")).status_code == 200
