@@ -14,8 +14,8 @@ FINDINGS = Path(__file__).with_name("findings.md")
 """What the figures mean and why they are so, in words."""
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
-    columns = list(head)
+def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    columns = [str(name) for name in head]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
