@@ -21,6 +21,8 @@ from wire.protocol import Chunk, error_chunk
 KEEP_ALIVE_S = 15
 NOT_STORED = "The server could not store this answer. Please send the message again."
 _KEEP_ALIVE = ServerSentEvent(comment="keep-alive", sep="\n").encode()
+LAST_WORDS_S = 1.0
+"""For the end of a body when the process stops: less than `api.connection.CLOSING_S`, after which it is cut."""
 PIECE_BYTES = 16_384
 """Of a large event so much is sent at a time: what a reader that stops reading keeps in memory."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -28,7 +30,7 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 def stream(frames: AsyncGenerator[bytes, None]) -> EventSourceResponse:
     """Send frames; a comment line keeps a silent stream open."""
-    return EventSourceResponse(_pieces(frames), headers=_HEADERS, ping=0)
+    return EventSourceResponse(_pieces(frames), headers=_HEADERS, ping=0, shutdown_grace_period=LAST_WORDS_S)
 
 
 async def _pieces(frames: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

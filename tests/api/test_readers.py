@@ -150,3 +150,19 @@ def test_an_idle_follower_is_not_closed(fresh_url: str) -> None:
             asyncio.run(asyncio.sleep(0.6))
             say(client, "Hello again.")
             assert any("Hello again." in line for line in lines)
+
+
+def test_a_stream_that_is_followed_ends_whole_when_the_server_stops(fresh_url: str) -> None:
+    async def run() -> None:
+        instance = Instance(fresh_url)
+        await instance.start()
+        with api_client(instance.url) as client:
+            say(client, "hello")
+            with client.stream("GET", "/sessions/s/stream?protocol_version=2") as body:
+                lines = body.iter_lines()
+                assert next(lines)
+                instance.terminate()
+                assert any("done" in line for line in list(lines)), "a cut body raises RemoteProtocolError"
+        assert await instance.ended() in (0, -signal.SIGTERM)
+
+    asyncio.run(run())
