@@ -87,7 +87,7 @@ def _key(path: str, headers: Mapping[bytes, bytes]) -> bytes:
     return given[7:] if not key and path == "/metrics" and given[:7].lower() == b"bearer " else key
 
 
-def owner_of(request: Request) -> str:
+async def owner_of(request: Request) -> str:
     """Return the owner whose sessions this request may see."""
     owner: str = request.state.owner
     return owner
@@ -101,7 +101,7 @@ def via_of(request: Request, otherwise: Via) -> Via:
     return named[1] if named else otherwise  # type: ignore[return-value] # the pattern names three of them
 
 
-def rest_via(request: Request) -> Via:
+async def rest_via(request: Request) -> Via:
     """Return the kind of client of a REST request."""
     return via_of(request, "rest")
 

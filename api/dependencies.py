@@ -18,9 +18,16 @@ MAX_PAGE = 1000
 MAX_OFFSET = 2**31 - 1
 
 
-def engine_of(request: Request) -> Engine:
+async def engine_of(request: Request) -> Engine:
     """The engine that the server opened."""
     engine: Engine = request.app.state.engine
+    return engine
+
+
+async def engine_in_use(request: Request) -> Engine:
+    """The engine, with its model client loaded in the background: whoever asks for sessions soon sends a message."""
+    engine = await engine_of(request)
+    engine.models.warm()
     return engine
 
 
@@ -32,7 +39,9 @@ def known_session_id(session_id: str) -> str:
         raise SessionUnknown.named(quoted(storable(session_id))) from error
 
 
-OpenEngine = Annotated[Engine, Depends(engine_of)]
+OpenEngine = Annotated[Engine, Depends(engine_in_use)]
+WatchedEngine = Annotated[Engine, Depends(engine_of)]
+"""For those who only watch: probes and metrics."""
 Owner = Annotated[str, Depends(owner_of)]
 SessionId = Annotated[str, Path(examples=["7f0c2b1e"]), AfterValidator(known_session_id)]
 CallId = Annotated[str, Path(examples=["call_1"]), AfterValidator(storable)]

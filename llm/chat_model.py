@@ -8,7 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,7 +16,6 @@ from langchain_core.messages import BaseMessage
 
 from errors import ConfigurationError
 from llm.breaker import Breaker
-from llm.client import EndpointChat
 from llm.failure import Failure, too_slow
 from llm.reply.incoming import Incoming, Reply, Usage
 from llm.reply.text import CLOSED_UNOPENED, ReplyText, Thoughts
@@ -85,12 +84,30 @@ class Models:
         """How many requests are sent for one reply at most, changes of their form not counted."""
         self._server: ModelServer | None = None
         self._client: StreamingModel | None = None
+        self._opening = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
         self._changes: set[str] = set()
         self._may_lack_tools = False
         self._begins_inside = False  # the template of the server opens the thoughts of its replies
 
+    async def open(self) -> None:
+        """Import and build the client ahead of the first call: that costs about a second of CPU, in a thread."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._make_client()
+
+    def warm(self) -> None:
+        """Open in the background, once: whoever has made a first request will soon send a message."""
+        if self._warming is None and self._client is None:
+            self._warming = asyncio.create_task(self.open(), name="open the chat model client")
+
     async def aclose(self) -> None:
         """Close all connections; a later call opens them again."""
+        warming, self._warming = self._warming, None
+        if warming is not None:
+            warming.cancel()
+            with suppress(asyncio.CancelledError):
+                await warming
         server, self._server, self._client = self._server, None, None
         if server is not None:
             await server.aclose()
@@ -123,6 +140,8 @@ class Models:
         started = time.perf_counter()
         if not (ALLOW_REMOTE_MODELS or self.name == BUILT_IN_MODEL or is_loopback(self._endpoint.proxy_url)):
             raise ConfigurationError("Models on other machines are forbidden here: use fake-llm or a local address.")
+        if self._client is None:
+            await self.open()
         names = [tool.name for tool in tools]
         options = self._options(tools, temperature, json_schema, tool_choice, several_calls=several_calls)
         changes = Negotiation(frozenset(self._changes))
@@ -195,10 +214,10 @@ class Models:
         self, messages: Sequence[BaseMessage], options: Mapping[str, Any], changes: Collection[str], incoming: Incoming
     ) -> None:
         """Stream one reply into `incoming`."""
-        client = self._client = self._client or self._make_client()
+        assert self._client is not None
         if self.name != BUILT_IN_MODEL:
             options = {**options, "changes": tuple(changes)}
-        async with aclosing(client.stream_reply(list(messages), **options)) as pieces:  # type: ignore[type-var]
+        async with aclosing(self._client.stream_reply(list(messages), **options)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 incoming.take(piece)
                 if incoming.text.is_blank:
@@ -251,12 +270,19 @@ class Models:
             options["extra_body"] = dict(self._endpoint.extra_body)
         return options
 
-    def _make_client(self) -> StreamingModel:
+    async def _make_client(self) -> StreamingModel:
         if self.name == BUILT_IN_MODEL:
             return ScriptedModel()
         place = self._endpoint
         self._server = ModelServer(completions_url(place.proxy_url), place.request_headers, place.idle_timeout_s)
-        return EndpointChat(model_name=self.name, server=self._server)
+        return await asyncio.to_thread(_endpoint_chat, self.name, self._server)
+
+
+def _endpoint_chat(model: str, server: ModelServer) -> StreamingModel:
+    """Import langchain_openai, which takes about a second of CPU, and make the client."""
+    from llm.client import EndpointChat
+
+    return EndpointChat(model=model, server=server)
 
 
 def _foreign(reply: Reply) -> Reply:

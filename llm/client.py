@@ -1,15 +1,15 @@
-"""The chat model behind an OpenAI-compatible server: LangChain's message conversion, our own transport and reader."""
+"""ChatOpenAI with our own transport and reader: its settings and message conversion, one parse of the reply."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
-from pydantic import ConfigDict
+from langchain_openai import ChatOpenAI
+from pydantic import ConfigDict, model_validator
 
 from llm.failure import Failure
 from llm.reply.body import PROVIDER, Ending, ReplyBody
@@ -18,24 +18,23 @@ from llm.request.messages import normalised
 from llm.streaming import Piece, StreamingModel
 from llm.transport import ModelServer, read_rest
 
-_REASONS = re.compile(r"o\d")
-"""OpenAI's reasoning models, to which a system prompt is a developer's."""
 
-
-class EndpointChat(StreamingModel):
+class EndpointChat(StreamingModel, ChatOpenAI):
     """A chat model behind any OpenAI-compatible server; asynchronous, streams.
 
+    Importing this module loads openai and tiktoken, which takes a second of CPU: import it late, in a thread.
     Raises `Failure` for everything that goes wrong in one attempt; `Failure.sent` is the request.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    model_name: str
     server: ModelServer
+    use_responses_api: bool | None = False
 
-    @property
-    def _llm_type(self) -> str:
-        return "openai-compatible"
+    @model_validator(mode="after")
+    def validate_environment(self) -> EndpointChat:
+        """Build no SDK client and read no environment: requests go through `server`."""
+        return self
 
     async def pieces(
         self, messages: list[BaseMessage], *, changes: Collection[str] = (), **options: Any
@@ -60,17 +59,16 @@ class EndpointChat(StreamingModel):
             raise
         yield last
 
-    def _request(self, messages: list[BaseMessage], options: Mapping[str, Any]) -> dict[str, Any]:
-        written = convert_to_openai_messages(messages)
-        for message, form in zip(messages, written, strict=True):
+    def _request(self, messages: list[BaseMessage], options: dict[str, Any]) -> dict[str, Any]:
+        limit = options.pop("max_tokens", None)
+        payload = self._get_request_payload(messages, stream=True, stream_options={"include_usage": True}, **options)
+        if limit is not None:
+            payload["max_tokens"] = limit  # what most servers know; one that wants the newer name says so
+        for message, written in zip(messages, payload["messages"], strict=True):
             if isinstance(message, AIMessage):
-                if message.tool_calls:
-                    form["content"] = form["content"] or None
-                _return_extras(message, form, self.model_name)
-            elif form["role"] == "system" and _REASONS.match(self.model_name):
-                form["role"] = "developer"
-        fields = {"model": self.model_name, "stream": True, "stream_options": {"include_usage": True}, **options}
-        return {**fields.pop("extra_body", {}), **fields, "messages": normalised(written)}
+                _return_extras(message, written, self.model_name)
+        payload["messages"] = normalised(payload["messages"])
+        return {**payload.pop("extra_body", {}), **payload}
 
 
 def _return_extras(message: AIMessage, written: dict[str, Any], model: str) -> None:

@@ -59,6 +59,17 @@ def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own without tables, on each kind of database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.database(empty=True) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def running_stub() -> Iterator[OpenAIStub]:
     """An OpenAI-compatible model server."""

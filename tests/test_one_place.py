@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.tracked import tracked_files
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.timeout(180)
 
@@ -103,15 +105,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the tracked files by hard links, with one tool, agent, rule, prompt, chunk kind and setting changed."""
     folder = tmp_path_factory.mktemp("copy")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    for name in listed.stdout.splitlines():
+    for name in tracked_files():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(ROOT / name, folder / name)

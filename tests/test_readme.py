@@ -10,19 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracked import tracked_files
+
 ROOT = Path(__file__).parent.parent
-
-
-def tracked_files() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    return listed.stdout.splitlines()
 
 
 @pytest.mark.timeout(300)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import OpenEngine
+from api.dependencies import WatchedEngine
 from errors import NotReady
 from wire.rest.health import Health, Readiness
 
@@ -17,13 +17,13 @@ _log = logging.getLogger("api.health")
 
 
 @router.get("/health")
-async def health(engine: OpenEngine) -> Health:
+async def health(engine: WatchedEngine) -> Health:
     """Report that the process is alive."""
     return Health(version=engine.settings.version)
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
-async def ready(engine: OpenEngine, response: Response) -> Readiness:
+async def ready(engine: WatchedEngine, response: Response) -> Readiness:
     """Report whether sessions can be read and written now, threads be read, and the model be asked."""
     database, checkpointer = await asyncio.gather(
         _state_of("database", engine.database.check()), _state_of("checkpointer", engine.checkpoints.check())

@@ -11,9 +11,9 @@ from langchain_core.utils.uuid import uuid7
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
-from api.auth import owner_of, via_of
+from api.auth import via_of
 from api.body import JsonRoute
-from api.dependencies import OpenEngine, refusals
+from api.dependencies import OpenEngine, Owner, refusals
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable
@@ -26,7 +26,9 @@ router = APIRouter(route_class=JsonRoute)
 
 
 @router.post("/agent/message/stream", responses=refusals(400, 404, 409, 413, 415, 503))
-async def post_message(body: MessageRequest, http: HttpRequest, engine: OpenEngine) -> EventSourceResponse:
+async def post_message(
+    body: MessageRequest, http: HttpRequest, engine: OpenEngine, owner: Owner
+) -> EventSourceResponse:
     """Send one message and read the chunks of its answer until the body ends."""
     version = read_version(body)
     session_id = check_session_id(body.session_id) if body.session_id is not None else None
@@ -35,7 +37,7 @@ async def post_message(body: MessageRequest, http: HttpRequest, engine: OpenEngi
         raise BadRequest(f"session_id is required for {body.message['type']} message")
     known_id = session_id if session_id is not None else str(uuid7())
     try:
-        taken = await take(engine, Request(known_id, message, owner_of(http), version, via=via_of(http, "ide")))
+        taken = await take(engine, Request(known_id, message, owner, version, via=via_of(http, "ide")))
     except SessionRefusal as refusal:
         if version > 1:
             raise

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
-from api.dependencies import OpenEngine, refusals
+from api.dependencies import WatchedEngine, refusals
 from runs.keep.figures import own_figures
 from storage import figures
 from telemetry.meters import Sample
@@ -31,7 +31,7 @@ HELP = {
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals(503)},
 )
-async def prometheus(engine: OpenEngine) -> PlainTextResponse:
+async def prometheus(engine: WatchedEngine) -> PlainTextResponse:
     """Show the numbers of the processes here and of their database; gauges, because a hard delete takes rows away."""
     async with engine.database.autocommit() as tx:
         stored = await figures.samples(tx)

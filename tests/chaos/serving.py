@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 # Loaded once by the fork server; a start then costs a tenth of a second instead of two.
+import langchain_openai  # noqa: F401
 import langgraph.checkpoint.postgres.aio  # noqa: F401
 import psycopg_pool  # noqa: F401
 

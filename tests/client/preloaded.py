@@ -33,6 +33,7 @@ PRELOADED = (
     "client.terminal.policy_check",
     "client.own_server",
     "evaluation.evaluate",
+    "llm.client",
     "storage.postgres",
     "storage.schema",
     "storage.sqlite",

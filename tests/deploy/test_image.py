@@ -15,6 +15,7 @@ import yaml
 
 from settings import PREFIX, Settings
 from tests.deploy.test_build_context import is_sent
+from tests.tracked import tracked_files
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,8 +29,7 @@ KNOWN = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 @pytest.mark.timeout(300)
 def test_the_install_commands_make_a_command_that_starts(tmp_path: Path) -> None:
     app = tmp_path / "app"
-    sent = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    for name in filter(is_sent, filter(None, sent)):
+    for name in filter(is_sent, tracked_files()):
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, app / name)
     commands = re.findall(r"^RUN (uv .+)$", DOCKERFILE, re.MULTILINE)

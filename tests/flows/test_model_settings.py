@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +121,42 @@ def test_whether_a_call_in_text_counts_is_known_after_a_restart(db_url: str, stu
         assert answer_of(chunks) == TEXT_CALL, "a model with native calls only quotes one"
     else:
         assert of_type(chunks, "tool_call")[0]["arguments"] == {"path": "a.py"}
+
+
+PROBE = """
+import asyncio, json, sys, time
+import httpx
+from server import create_app
+from settings import Settings
+
+async def main():
+    app = create_app(Settings.load(db_url=sys.argv[1], llm_model="m", internal_api_key="k"))
+    found = []
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async def look():
+                status = (await client.get("/health")).status_code
+                found.append([status, "langchain_openai" in sys.modules])
+                await asyncio.sleep(0.05)
+            for _ in range(20):
+                await look()
+            await client.get("/agents", headers={"X-Internal-Auth": "k"})
+            deadline = time.monotonic() + 60
+            while not found[-1][1] and time.monotonic() < deadline:
+                await look()
+    print(json.dumps(found))
+
+asyncio.run(main())
+"""
+
+
+def test_the_first_request_loads_the_model_client_in_the_background(db_url: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_RUNTIME__")}
+    command = [sys.executable, "-c", PROBE, db_url]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert answers[:20] == [[200, False]] * 20, "a server that nobody uses pays for no client"
+    assert answers[-1] == [200, True], "the client was imported without a first turn"
+    assert {status for status, _ in answers} == {200}

@@ -56,6 +56,7 @@ async def test_a_plain_answer(any_stub: OpenAIStub, make_models: MakeModels) -> 
 async def test_text_comes_piece_by_piece_while_the_model_writes(stub: OpenAIStub, make_models: MakeModels) -> None:
     stub.script([{"text": "one two three four", "hang": True}, {"text": "one two three four"}])
     models = make_models()
+    await models.open()
     seen: list[str] = []
     writing = asyncio.create_task(models.reply(ASK, tools=TOOLS, on_text=seen.append))
     await until(lambda: len(seen) == 4)
@@ -377,6 +378,7 @@ async def test_nobody_listens(make_models: MakeModels) -> None:
 async def test_an_attempt_has_a_limit(stub: OpenAIStub, make_models: MakeModels, slow: Any) -> None:
     stub.script([slow, {"text": "in time"}])
     models = make_models(timeout_s=0.3, max_retries=1)
+    await models.open()
     told: list[Retry] = []
     reply = await models.reply(ASK, on_retry=told.append)
     assert reply.text == "in time"
@@ -386,6 +388,7 @@ async def test_an_attempt_has_a_limit(stub: OpenAIStub, make_models: MakeModels,
 async def test_a_timeout_after_text_is_final(stub: OpenAIStub, make_models: MakeModels) -> None:
     stub.script([{"text": "some text", "hang": True}, {"text": "never"}])
     models = make_models(timeout_s=0.3)
+    await models.open()
     assert isinstance(await fails(models, on_text=lambda _: None), ModelTimeout)
     assert stub.left == 1
 
@@ -398,6 +401,7 @@ async def test_cancelling_closes_the_connection_before_the_reply_has_ended(
 ) -> None:
     stub.script([reply])
     models = make_models()
+    await models.open()
     task = asyncio.create_task(models.reply(ASK, on_text=lambda _: None))
     await until(lambda: bool(stub.requests))
     await asyncio.sleep(0.05)

@@ -24,7 +24,6 @@ from storage.address import read_url
 from storage.home import own_file
 from storage.legacy.conversion import session_id_of
 from storage.legacy.transfer import Report, import_legacy
-from tests.databases import PostgresServer
 from tests.ide import Ide, answer_of, of_type
 from tests.openai_stub import OpenAIStub
 from tests.running import api_client, running_server
@@ -37,15 +36,10 @@ MAPPED = session_id_of(STRANGE_ID)
 LOST = "pa-4"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database for the original, on each kind of database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/original.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.database(empty=True) as url:
-        yield url
+@pytest.fixture
+def source(empty_url: str) -> str:
+    """The database of the original."""
+    return empty_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "the same"])

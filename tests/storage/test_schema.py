@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +42,6 @@ def upgrade() -> None:
     time.sleep(60)
 """
 MIGRATE = "import asyncio, sys; from storage.schema import migrate; asyncio.run(migrate(sys.argv[1]))"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/agent_runtime.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.database(empty=True) as url:
-        yield url
 
 
 def everything(url: str) -> set[str]:
