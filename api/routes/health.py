@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from fastapi import APIRouter, Response
 
 from api.dependencies import WatchedEngine
+from api.responses import RETRY_AFTER_S
 from errors import NotReady
 from wire.rest.health import Health, Readiness
 
@@ -32,6 +33,7 @@ async def ready(engine: WatchedEngine, response: Response) -> Readiness:
     is_ready = checks["database"] == checks["checkpointer"] == "ok" and not engine.is_draining
     response.status_code = 200 if is_ready else 503
     if not is_ready:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return Readiness(status="not_ready", checks=checks)
     return Readiness(status="ready" if checks["llm"] == "closed" else "degraded", checks=checks)
 

@@ -30,6 +30,7 @@ def test_a_part_that_fails_is_named(db_url: str, stub: OpenAIStub, tmp_path: Pat
         response = client.get("/ready")
         wanted = {"database": "ok", "checkpointer": "ok", "llm": "closed", part: "unreachable"}
         assert (response.status_code, response.json()) == (503, {"status": "not_ready", "checks": wanted})
+        assert int(response.headers["Retry-After"]) > 0
         assert client.get("/health").status_code == 200
         with sqlite3.connect(f"{tmp_path}/test.db") as connection:
             connection.execute(f"alter table gone rename to {table}")
