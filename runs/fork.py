@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from langchain_core.utils.uuid import uuid7
@@ -25,7 +26,7 @@ class Fork:
 
 async def fork(tx: Transaction, source: Session, history: list[MessageRecord]) -> Fork:
     """Copy this history into a new session of the same owner; grants and pending decisions stay behind."""
-    session_id = str(uuid7())
+    session_id = str(uuid.uuid4())
     spoke_last = next((m.name for m in reversed(history) if m.role == "assistant" and m.name in ROSTER), None)
     agent = spoke_last or source.current_agent
     title = f"Fork of {source.title}"[:500] if source.title else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
-from langchain_core.utils.uuid import uuid7
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
@@ -35,7 +35,7 @@ async def post_message(
     message = read_message(body.message)
     if session_id is None and not isinstance(message, UserMessage):
         raise BadRequest(f"session_id is required for {body.message['type']} message")
-    known_id = session_id if session_id is not None else str(uuid7())
+    known_id = session_id if session_id is not None else str(uuid.uuid4())
     try:
         taken = await take(engine, Request(known_id, message, owner, version, via=via_of(http, "ide")))
     except SessionRefusal as refusal:

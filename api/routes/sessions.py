@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import replace
 from datetime import datetime
 
 from fastapi import APIRouter, Request
-from langchain_core.utils.uuid import uuid7
 from sse_starlette import EventSourceResponse
 
 from api.body import JsonRoute
@@ -37,7 +37,7 @@ router = APIRouter(route_class=JsonRoute)
 async def create_session(engine: OpenEngine, owner: Owner, body: SessionCreate | None = None) -> SessionCreated:
     """Create a session, with an id of the client's if it wants."""
     wanted = body.session_id if body else None
-    session_id = check_session_id(wanted) if wanted is not None else str(uuid7())
+    session_id = check_session_id(wanted) if wanted is not None else str(uuid.uuid4())
     async with engine.database.transaction() as tx:
         if not await sessions.create(tx, session_id, owner):
             raise SessionExists(f"Session '{session_id}' already exists")
