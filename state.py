@@ -21,8 +21,6 @@ class Turn(TypedDict, total=False):
     """The signatures of the last calls, to notice a model that repeats a cycle of calls."""
     cycles: int
     """How often the model repeated such a cycle."""
-    lossy_writes: list[str]
-    """The files of which a whole-file write was refused because it loses most of them."""
     replaces: str
     """The plan that the next plan replaces, after the user asked to modify it."""
     planning: bool

@@ -55,15 +55,21 @@ def is_dangerous(call: Chunk) -> bool:
     return (call.metadata or {}).get("danger") == "high"
 
 
+def needs_person(call: Chunk) -> bool:
+    """Whether nobody but a person may agree: to danger `high`, and to a write that loses most of its file."""
+    reasons = (call.metadata or {}).get("reasons") or []
+    return is_dangerous(call) or any(reason["code"] == "write.loss" for reason in reasons)
+
+
 class ApproveAll:
-    """`--approve all`: yes but to danger `high` and more budget; a question gets its first suggestion, a few times."""
+    """`--approve all`: yes but to what needs a person and to more budget; a question gets its first suggestion."""
 
     def __init__(self) -> None:
         self._answers_left = MAX_FIRST_SUGGESTIONS
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
-        """Approve the call, or reject one of danger `high`."""
-        if is_dangerous(call):
+        """Approve the call, or reject one that needs a person."""
+        if needs_person(call):
             return hitl_decision(call, "reject", feedback=TOO_DANGEROUS)
         return hitl_decision(call, "approve")
 

@@ -138,7 +138,7 @@ def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, A
     if payload["kind"] in ("question", "switch"):
         return {"content": payload["suggestions"][0]}
     is_asked = payload["kind"] == "approval"
-    if is_asked and payload["verdict"]["danger"] == "high":
+    if is_asked and _needs_person(payload["verdict"]):
         return {"decision": "reject", "feedback": TOO_DANGEROUS}
     answer = workspace.answer(payload["tool_name"], payload["arguments"])
     return {"decision": "approve", **answer} if is_asked else answer
@@ -196,3 +196,8 @@ def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
 def lost_content(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
     """Return the lines that are gone, but for those that hold one of the `replaced` texts."""
     return [line for line in lost_lines(before, after) if not any(text in line for text in replaced)]
+
+
+def _needs_person(verdict: Mapping[str, Any]) -> bool:
+    """Whether an unattended client rejects a call of this verdict (`client.decider.needs_person`)."""
+    return verdict["danger"] == "high" or any(reason["code"] == "write.loss" for reason in verdict["reasons"])

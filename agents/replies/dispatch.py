@@ -166,9 +166,7 @@ def _admit(
     if call.tool == WRITE_FILE.name:
         loss = loss_of(verdict, str(arguments.get("content", "")), thread, context.facts.environment.workspace_root)
         if loss is not None:
-            warned = turn.get("lossy_writes", [])
-            if verdict.path not in warned or not context.facts.human:
-                turn["lossy_writes"] = [*warned, str(verdict.path)]
+            if not context.facts.human:
                 return refusal_of_loss(loss)
             admitted = decided(call_id, call, agent.name, asked_about(verdict, loss))
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":

@@ -1,4 +1,4 @@
-"""A whole-file write that would lose what stands in the file: refused once, then shown to a person as dangerous.
+"""A whole-file write that would lose what stands in the file: a person is told, and it is never done unattended.
 
 What the file holds is taken from the thread: the last whole read or write of it, and the edits since.
 """
@@ -53,14 +53,14 @@ def refusal_of_loss(loss: str) -> str:
     """The tool message of a write that was not made."""
     return (
         f"Nothing was written: {loss}. Change a part of a file with edit_file, after reading that part. "
-        "Only if the user wants the rest gone, make this call again."
+        "Nobody is there who could agree to losing the rest."
     )
 
 
 def asked_about(verdict: Verdict, loss: str) -> Verdict:
-    """Let a person decide, as on a dangerous call, and remember no approval of it."""
+    """Let a person decide, whatever rule allows the write; unattended clients reject this reason."""
     reason = Reason("write.loss", f"{loss[0].upper()}{loss[1:]}")
-    return replace(verdict, decision="ask", danger="high", reasons=(reason, *verdict.reasons), remember_options=())
+    return replace(verdict, decision="ask", reasons=(reason, *verdict.reasons))
 
 
 def _known_of(path: str, thread: Sequence[AnyMessage], workspace_root: str | None) -> _Known | None:

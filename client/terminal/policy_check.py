@@ -13,7 +13,7 @@ from client.configuration import client_settings
 from client.terminal.text import shown
 from client.workspace.folder import workspace_at
 from client.workspace.project.rules import ProjectRules
-from errors import AgentUnknown, BadRequest
+from errors import AgentUnknown, BadRequest, ConfigurationError
 from policy.decide import Call, Environment, Facts, decide
 from policy.rules import load_rules
 from policy.verdicts.verdict import Verdict
@@ -37,6 +37,8 @@ def check_call(tool: str, arguments: str, agent: str, workspace: Path, declared:
         raise BadRequest("The arguments are not a JSON object.")
     settings = client_settings()
     rules = load_rules(settings.policy_file, settings.policy_profile)
+    if not workspace.is_dir():
+        raise ConfigurationError(f"There is no folder '{workspace}'.")
     folder = workspace_at(workspace)
     project = ProjectRules.read(folder)
     for note in project.notes:

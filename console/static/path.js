@@ -5,7 +5,7 @@ export const EDGES = [
   ["__start__", "router"], ["router", "specialist"], ["specialist", "router"], ["specialist", "specialist"],
   ["specialist", "local_call"], ["local_call", "specialist"], ["specialist", "ide_call"], ["ide_call", "specialist"],
   ["specialist", "approval"], ["approval", "specialist"], ["specialist", "question"], ["question", "specialist"],
-  ["question", "router"], ["specialist", "plan_review"], ["plan_review", "specialist"], ["plan_review", "plan_step"],
+  ["question", "router"], ["router", "question"], ["specialist", "plan_review"], ["plan_review", "specialist"], ["plan_review", "plan_step"],
   ["plan_review", "__end__"], ["specialist", "plan_step"], ["plan_step", "specialist"], ["plan_step", "__end__"],
   ["specialist", "__end__"], ["ide_call", "approval"], ["approval", "ide_call"], ["ide_call", "ide_call"], ["approval", "approval"],
 ];
