@@ -94,6 +94,7 @@ def ours(db_url: str, model_url: str | None) -> Server:
         "AGENT_RUNTIME__DB_URL": db_url,
         "AGENT_RUNTIME__INTERNAL_API_KEY": KEY,
         "AGENT_RUNTIME__RATE_LIMIT_PER_MINUTE": "0",
+        "AGENT_RUNTIME__MAX_MESSAGES": "1000000",  # a session grows to 1,000 turns
         "AGENT_RUNTIME__LOG_LEVEL": "WARNING",
         **model,
     }
