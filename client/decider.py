@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from client.question import Question
@@ -55,10 +56,12 @@ def is_dangerous(call: Chunk) -> bool:
     return (call.metadata or {}).get("danger") == "high"
 
 
-def needs_person(call: Chunk) -> bool:
-    """Whether nobody but a person may agree: to danger `high`, and to a write that loses most of its file."""
-    reasons = (call.metadata or {}).get("reasons") or []
-    return is_dangerous(call) or any(reason["code"] == "write.loss" for reason in reasons)
+def needs_person(about: Mapping[str, Any]) -> bool:
+    """Whether nobody but a person may agree: to danger `high`, and to a write that loses most of its file.
+
+    `about` is the metadata of a call, or its verdict (docs/protocol.md).
+    """
+    return about.get("danger") == "high" or any(r["code"] == "write.loss" for r in about.get("reasons") or ())
 
 
 class ApproveAll:
@@ -69,7 +72,7 @@ class ApproveAll:
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
         """Approve the call, or reject one that needs a person."""
-        if needs_person(call):
+        if needs_person(call.metadata or {}):
             return hitl_decision(call, "reject", feedback=TOO_DANGEROUS)
         return hitl_decision(call, "approve")
 

@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from agents.roster import ALONE
-from client.decider import TOO_DANGEROUS
+from client.decider import TOO_DANGEROUS, needs_person
 from context import Context
 from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
@@ -138,7 +138,7 @@ def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, A
     if payload["kind"] in ("question", "switch"):
         return {"content": payload["suggestions"][0]}
     is_asked = payload["kind"] == "approval"
-    if is_asked and _needs_person(payload["verdict"]):
+    if is_asked and needs_person(payload["verdict"]):
         return {"decision": "reject", "feedback": TOO_DANGEROUS}
     answer = workspace.answer(payload["tool_name"], payload["arguments"])
     return {"decision": "approve", **answer} if is_asked else answer
@@ -196,8 +196,3 @@ def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
 def lost_content(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
     """Return the lines that are gone, but for those that hold one of the `replaced` texts."""
     return [line for line in lost_lines(before, after) if not any(text in line for text in replaced)]
-
-
-def _needs_person(verdict: Mapping[str, Any]) -> bool:
-    """Whether an unattended client rejects a call of this verdict (`client.decider.needs_person`)."""
-    return verdict["danger"] == "high" or any(reason["code"] == "write.loss" for reason in verdict["reasons"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,9 +19,9 @@ Piece = str | AIMessageChunk
 class StreamingModel(BaseChatModel):
     """A chat model whose replies stream as pieces; asynchronous."""
 
+    @abstractmethod
     def pieces(self, messages: list[BaseMessage], **options: Any) -> AsyncIterator[Piece]:
         """Stream one reply; the last piece is a chunk with the end of it."""
-        raise NotImplementedError
 
     def stream_reply(self, messages: list[BaseMessage], **options: Any) -> AsyncIterator[Piece]:
         """Stream one reply, through LangChain's callbacks where the run around it has any, such as Studio's."""

@@ -192,3 +192,16 @@ def test_file_that_was_read_is_edited_and_then_written(workspace: Path, db: str)
     status, output = chat(workspace, db, steps, "--approve", "all", "--agent", "coder")
     assert status == 0, output
     assert (workspace / "new.txt").read_text() == "one\n2\n3\n"
+
+
+def test_a_write_that_loses_most_of_a_file_is_not_done_unattended(workspace: Path, db: str) -> None:
+    before = (workspace / "greeter.py").read_bytes()
+    losing = script(
+        {"tool": "read_file", "args": {"path": "greeter.py"}},
+        {"tool": "write_file", "args": {"path": "greeter.py", "content": "lost\n"}},
+        {"text": "It was not possible."},
+    )
+    status, output = chat(workspace, db, losing, "--approve", "all", "--agent", "coder")
+    assert status == 0, output
+    assert "It was not possible." in output
+    assert (workspace / "greeter.py").read_bytes() == before
