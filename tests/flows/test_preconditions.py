@@ -30,7 +30,6 @@ def test_a_write_presumes_what_the_client_told_of_the_file(serve: Serve, stub: O
         [
             call(1, "write_file", **WRITE),
             call(2, "read_file", path="lib/a.py", start_line=2),
-            call(9, "write_file", **WRITE),  # refused: only a part was read
             call(3, "write_file", **WRITE),
             call(4, "read_file", path="/home/me/app/lib/a.py"),
             call(5, "write_file", path="./lib//a.py", content="x"),
