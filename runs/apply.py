@@ -73,6 +73,10 @@ async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View
 
 async def apply(engine: Engine, tx: Transaction, view: View, request: Request, effects: Effects) -> Applied | None:
     """Write what was decided on this view; None, and nothing is written, when the session is not as it was read."""
+    known = view.session.last_seq if view.session is not None else 0
+    if effects.cancels_run and view.run is not None:
+        # The row of the run alone: a session that is locked or cannot be written holds no cancel up.
+        return Applied([], last_seq=known) if await runs.request_cancel(tx, view.run) else None
     run, graph_input = _claimed(view, request, effects, engine.worker)
     claim: Step | None = None
     if run is not None:
@@ -85,13 +89,10 @@ async def apply(engine: Engine, tx: Transaction, view: View, request: Request, e
     logged = await _write(tx, request.session_id, signed, claim, told, creates_for=owner, seen=view.seen)
     if logged is None:
         return None
-    if effects.cancels_run and view.run is not None:
-        await runs.request_cancel(tx, view.run)
     if effects.allowances:
         assert view.session is not None
         assert view.run is not None, "a paused run has asked for them"
         await spending.allow(tx, view.run, view.session.owner, effects.allowances)
-    known = view.session.last_seq if view.session is not None else 0
     return Applied(
         logged,
         run,

@@ -152,7 +152,7 @@ class Effects:
     @property
     def needs_hold(self) -> bool:
         """Whether they are written by more than one statement, and so only while the session is held."""
-        return self.decide_again or self.cancels_run or bool(self.allowances)
+        return self.decide_again or bool(self.allowances)
 
     def then(self, following: Effects) -> Effects:
         """Both, in this order; where only one row can stand, the following one does."""

@@ -150,9 +150,9 @@ async def notify_orphans(tx: Transaction) -> None:
     await tx.value("notify_orphans")
 
 
-async def request_cancel(tx: Transaction, run: Run) -> None:
-    """Ask the worker of a running run to stop it."""
-    await tx.row("request_cancel", run_id=run.id)
+async def request_cancel(tx: Transaction, run: Run) -> bool:
+    """Ask the worker of a running run to stop it; False when it is not running any more."""
+    return await tx.row("request_cancel", run_id=run.id) is not None
 
 
 async def running_of(tx: Transaction, worker: int) -> dict[str, bool]:

@@ -7,14 +7,19 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psycopg
+
+from benchmarks.performance.processes import postgresql
 from runs.engine import Engine
 from storage.tables import runs
 from storage.tables.runs import Run
 from tests.databases import PostgresServer
 from tests.ide import Chunk
 from tests.runs.opened import Client, opened
+from tests.test_turn_cost import of_turns
 
 SLOW = [{"repeat": "word ", "times": 500, "delay": 0.02}]
+MOST_STATEMENTS = 16
 
 
 async def until(fact: Callable[[], Awaitable[Any]], within_s: float = 10.0) -> Any:
@@ -74,6 +79,49 @@ async def test_cancel_on_another_instance(postgres: PostgresServer) -> None:
             _, chunks = await asking
             assert chunks[-1]["metadata"]["outcome"] == "cancelled"
             assert 0 < str(chunks[-3]["content"]).count("word") < 500, "the model had not finished"
+
+
+def test_a_cancel_at_another_instance_takes_few_statements() -> None:
+    """What the request reads and writes, what the other instance closes, and one look when it has: two that commit."""
+
+    async def run(db_url: str) -> tuple[int, int]:
+        async with opened(db_url) as (_, one), opened(db_url) as (_, other):
+            asking = await streaming(one, SLOW)
+            before = len(meter.statements())
+            assert (await other.http.post("/sessions/s/cancel")).json()["cancelled"] is True
+            await asking
+            return before, len(meter.statements())
+
+    with postgresql() as (server, meter), server.database() as db_url:
+        meter.log_statements(on=True)
+        before, after = asyncio.run(run(db_url))
+        sent = of_turns(meter.statements()[before:after])
+    at_the_other = [line for line in sent if "requested" in line or line.startswith(("begin", "COMMIT"))]
+    assert len(at_the_other) == 3, "the request in one statement, the end in a transaction:\n" + "\n".join(sent)
+    assert len(sent) <= MOST_STATEMENTS, "\n".join(sent)
+
+
+async def test_a_session_that_is_locked_holds_no_cancel_up(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        async with (
+            opened(url) as (_, one),
+            opened(url) as (engine, other),
+            await psycopg.AsyncConnection.connect(url) as holder,
+        ):
+            asking = await streaming(one, SLOW)
+            await holder.execute("select 1 from sessions where id = 's' for update")
+            cancelling = asyncio.create_task(other.http.post("/sessions/s/cancel"))
+
+            async def is_requested() -> bool:
+                assert not cancelling.done(), f"answered while the session was locked: {cancelling.result()}"
+                run = await active(engine)
+                return run is not None and run.cancel_requested
+
+            await until(is_requested)
+            await holder.rollback()
+            assert (await cancelling).json()["cancelled"] is True
+            _, chunks = await asking
+            assert chunks[-1]["metadata"]["outcome"] == "cancelled"
 
 
 async def test_cancel_of_a_call_that_waits_settles_it(db_url: str) -> None:
