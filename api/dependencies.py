@@ -12,7 +12,7 @@ from errors import BadRequest, SessionUnknown
 from json_text import storable
 from runs.engine import Engine
 from wire.rest.problems import Problem
-from wire.text import check_session_id, quoted
+from wire.text import SESSION_ID, quoted
 
 MAX_PAGE = 1000
 MAX_OFFSET = 2**31 - 1
@@ -29,6 +29,13 @@ async def engine_in_use(request: Request) -> Engine:
     engine = await engine_of(request)
     engine.models.warm()
     return engine
+
+
+def check_session_id(session_id: str) -> str:
+    """Give `session_id` back, or raise BadRequest when it is not 1..64 of `A-Z a-z 0-9 _ . -`, or only dots."""
+    if not SESSION_ID.fullmatch(session_id) or not session_id.strip("."):
+        raise BadRequest("session_id must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not only dots")
+    return session_id
 
 
 def known_session_id(session_id: str) -> str:

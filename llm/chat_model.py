@@ -144,7 +144,7 @@ class Models:
             await self.open()
         names = [tool.name for tool in tools]
         options = self._options(tools, temperature, json_schema, tool_choice, several_calls=several_calls)
-        changes = Negotiation(frozenset(self._changes))
+        changes = Negotiation({*self._changes})
         attempts = retries = 0
         while True:
             attempts += 1
@@ -193,7 +193,9 @@ class Models:
                     return _foreign(instead)
                 await self._wait(failure, attempts, retries, on_retry)
             else:
-                self._remember(changes, incoming, reply)
+                if changes.named or changes.guessed:
+                    self._remember_changes(changes)
+                self._remember(incoming, reply)
                 took_ms = round((time.perf_counter() - started) * 1000)
                 return replace(reply, model=reply.model or self.name, duration_ms=took_ms, attempts=attempts)
 
@@ -223,8 +225,8 @@ class Models:
                 if incoming.text.is_blank:
                     return
 
-    def _remember(self, changes: Negotiation, incoming: Incoming, reply: Reply) -> None:
-        """Keep what this reply taught about the model and its server."""
+    def _remember_changes(self, changes: Negotiation) -> None:
+        """Keep what refusals taught about the server."""
         learnt = changes.learnt
         if changes.guessed[-1:] == ["no_tools"]:  # one request is not enough to do without tools for good
             learnt |= {"no_tools"} if self._may_lack_tools else set()
@@ -232,6 +234,9 @@ class Models:
         for name in learnt - self._changes:
             self._changes.add(name)
             self.counts["change", name] += 1
+
+    def _remember(self, incoming: Incoming, reply: Reply) -> None:
+        """Keep what this reply taught about the model."""
         self.counts.update(("repair", name) for name in reply.repairs)
         if reply.calls_were_text:
             self.counts["repair", "text_call"] += 1

@@ -15,7 +15,6 @@ from langgraph.runtime import RunControl
 from agents.classification_cache import ClassificationCache
 from llm.chat_model import Models
 from policy.rules import Rules
-from runs.claim_queue import ClaimQueues
 from runs.decision.view import Terms
 from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
@@ -36,6 +35,15 @@ class Known:
     owner: str
     rules: tuple[dict[str, Any], ...]
     """What the session remembers to allow, oldest first."""
+
+
+@dataclass
+class ClaimQueue:
+    """The requests of this process that want to claim one session, in order of arrival (docs/scenarios.md S28)."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    requests: int = 0
+    """How many wait for the lock or hold it."""
 
 
 MAX_WORKER = 2**31 - 1
@@ -70,8 +78,13 @@ class Engine:
     """Whether no run is started or taken over any more."""
     is_halted: bool = False
     """Whether running tasks end at once, without closing: another process takes their runs over."""
-    claims: ClaimQueues = field(default_factory=ClaimQueues)
-    """The requests that wait to claim a session."""
+    claims: dict[str, ClaimQueue] = field(default_factory=dict)
+    """The requests that want to claim a session, by session id."""
+
+    @property
+    def waiting_requests(self) -> int:
+        """How many requests wait for their session, besides the one of each session that may claim it."""
+        return sum(queue.requests - 1 for queue in self.claims.values())
 
     @cached_property
     def load(self) -> Load:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from errors import AgentRuntimeError, NotReady, SessionBusy
+from errors import AgentRuntimeError, NotReady, QueueFull, SessionBusy
 from runs.apply import Applied, apply, read_view
 from runs.decision.decide import decide
 from runs.decision.effects import Effects, ResumeRun, StartRun
 from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
-from runs.engine import Engine
+from runs.engine import ClaimQueue, Engine
 from runs.log.broadcast import Feed
 from storage.clock import now, stamp
 from storage.database import Transaction
@@ -59,8 +60,7 @@ async def take(engine: Engine, request: Request) -> Taken:
         taken = await _try(engine, request)
         assert taken is not None, "it does not wait for a run"
         return taken
-    wait_s = engine.settings.session_wait_seconds
-    async with engine.claims.turn(request.session_id, wait_s, engine.settings.max_waiting_per_session) as deadline:
+    async with _turn(engine, request.session_id) as deadline:
         with engine.broadcast.watch(request.session_id) as feed:
             while True:
                 change = feed.next_change()
@@ -68,6 +68,35 @@ async def take(engine: Engine, request: Request) -> Taken:
                 if taken is not None:
                     return taken
                 await _until_free(engine, request.session_id, feed, change, deadline)
+
+
+@contextlib.asynccontextmanager
+async def _turn(engine: Engine, session_id: str) -> AsyncIterator[float]:
+    """Wait for the right to claim a session; gives the moment (of the loop's clock) until which to wait for it.
+
+    Raises QueueFull when MAX_WAITING_PER_SESSION requests wait already, SessionBusy when that moment passes in the
+    queue. Only the waiting is limited, never a claim: a claim that is cut off while it commits would take a message
+    and say that it did not.
+    """
+    deadline = asyncio.get_running_loop().time() + engine.settings.session_wait_seconds
+    queue = engine.claims.setdefault(session_id, ClaimQueue())
+    if queue.requests > engine.settings.max_waiting_per_session:
+        raise QueueFull
+    queue.requests += 1
+    try:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await queue.lock.acquire()
+        except TimeoutError as error:
+            raise SessionBusy from error
+        try:
+            yield deadline
+        finally:
+            queue.lock.release()
+    finally:
+        queue.requests -= 1
+        if not queue.requests:
+            engine.claims.pop(session_id, None)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Conversion between the tables and the thread: the input of a run, and the messages of the history."""
+"""Conversion between the tables and the thread: the answers that resume a run, and the messages of the history."""
 
 from __future__ import annotations
 
@@ -16,22 +16,7 @@ from policy.verdicts.sanitize import cap, clean_result
 from state import tool_message, tool_message_id
 from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.messages import MessageRecord
-from storage.tables.runs import Run
 from tools.catalog import BY_NAME
-
-
-def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
-    """The graph's input for a new turn, from the run's journal; `missing` repairs the thread first."""
-    journal = run.input
-    request = HumanMessage(journal["content"], id=journal["message_id"])
-    found: dict[str, Any] = {
-        "messages": [*missing, request],
-        "agent": journal["agent"],
-        "chosen_by": journal["chosen_by"],
-        "previous_agent": journal["previous_agent"],
-        "turn": {},
-    }
-    return found | ({"round": []} if journal["repair"] else {})
 
 
 def resume_command(records: Sequence[CallRecord]) -> Command[Any]:
@@ -67,20 +52,6 @@ def tool_record(record: CallRecord) -> MessageRecord:
             content = unmade_edit_text(answer)
         call_id, tool_name = record.part_of["call_id"], record.part_of["tool_name"]
     return MessageRecord(tool_message_id(call_id), "tool", content, tool_name, call_id)
-
-
-def message_record(message: AnyMessage) -> MessageRecord | None:
-    """A message of the thread for the history; None for what clients do not see."""
-    if message.additional_kwargs.get("hidden"):
-        return None
-    content = str(message.text)
-    assert message.id is not None, "every message of a thread has an id of ours"
-    if isinstance(message, ToolMessage):
-        return MessageRecord(message.id, "tool", content, message.name, message.tool_call_id)
-    if isinstance(message, AIMessage):
-        calls = [{"id": c["id"], "name": c["name"], "arguments": c["args"]} for c in message.tool_calls]
-        return MessageRecord(message.id, "assistant", content, message.name, tool_calls=calls or None)
-    return MessageRecord(message.id, "user", content)
 
 
 def missing_messages(

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from errors import BadRequest
 from json_text import storable
 
 SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -18,17 +17,7 @@ Text = Annotated[str, AfterValidator(storable)]
 SHOWN_CHARS = 200
 
 
-def check_session_id(session_id: str) -> str:
-    """Give `session_id` back, or raise BadRequest when it is not 1..64 of `A-Z a-z 0-9 _ . -`, or only dots."""
-    if not SESSION_ID.fullmatch(session_id) or not session_id.strip("."):
-        raise BadRequest("session_id must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not only dots")
-    return session_id
-
-
 def quoted(value: Any) -> str:
     """A value of the client's as a refusal shows it: text as it is, None by name, the rest as JSON, never endless."""
     text = value if isinstance(value, str) else "None" if value is None else json.dumps(value)
     return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
-
-
-# --- messages -------------------------------------------------------------------------------------------------------

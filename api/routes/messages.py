@@ -13,14 +13,14 @@ from sse_starlette import EventSourceResponse
 
 from api.auth import via_of
 from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, refusals
+from api.dependencies import OpenEngine, Owner, check_session_id, refusals
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable
 from runs.decision.view import Request
 from runs.requests import take
 from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage
-from wire.text import check_session_id, quoted
+from wire.text import quoted
 
 router = APIRouter(route_class=JsonRoute)
 

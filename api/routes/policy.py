@@ -8,13 +8,13 @@ from fastapi import APIRouter
 
 from agents.roster import ROSTER
 from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, refusals
+from api.dependencies import OpenEngine, Owner, check_session_id, refusals
 from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide
 from storage.tables import rules, sessions
 from wire.rest.policy import PolicyCheck, PolicyVerdict
-from wire.text import check_session_id, quoted
+from wire.text import quoted
 
 router = APIRouter(route_class=JsonRoute)
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
 from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import OpenEngine, Owner, SessionId, check_page, check_session_id, refusals
 from api.routes.conversation import stored_message
 from api.streaming import log, stream
 from errors import BadRequest, NotReady, SessionBusy, SessionExists, SessionUnknown
@@ -28,7 +28,6 @@ from wire.rest.sessions import (
     SessionList,
     SessionPatch,
 )
-from wire.text import check_session_id
 
 router = APIRouter(route_class=JsonRoute)
 

@@ -231,17 +231,12 @@ def _leave_out(payload: Json, key: str) -> None:
 class Negotiation:
     """What is changed in the requests of one call, because of refusals of this or of an earlier one."""
 
-    known: frozenset[str]
-    """What earlier calls have learnt."""
+    names: set[str]
+    """The changes of the next request; at first what earlier calls have learnt."""
     named: set[str] = field(default_factory=set)
     guessed: list[str] = field(default_factory=list)
     cause: Failure | None = None
     """The refusal that guessing began with; it is what the user is told when no guess helps."""
-
-    @property
-    def names(self) -> set[str]:
-        """The changes of the next request."""
-        return {*self.known, *self.named, *self.guessed}
 
     @property
     def learnt(self) -> set[str]:
@@ -259,10 +254,12 @@ class Negotiation:
         named = named_change(failure.refusal, failure.sent, self.names)
         if named is not None:
             self.named.add(named)
+            self.names.add(named)
             return named
         is_of_form = failure.error.details.get("status") in (400, 422)
         guess = guessed_change(failure.refusal, failure.sent, self.names) if is_of_form else None
         if guess is not None:
             self.guessed.append(guess)
+            self.names.add(guess)
             self.cause = self.cause or failure
         return guess

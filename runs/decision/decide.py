@@ -9,7 +9,7 @@ from runs.decision.call_decision import take_decision
 from runs.decision.effects import Effects
 from runs.decision.plan_decision import take_plan_decision
 from runs.decision.result import take_result
-from runs.decision.supersede import cancel, expire, overdue_calls
+from runs.decision.supersede import cancel, expire
 from runs.decision.turn import check_agent, choose_agent, enter, take_switch, take_user_message
 from runs.decision.view import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Expire, Request, Terms, View
 from storage.tables.sessions import Session
@@ -32,7 +32,7 @@ def decide(view: View, request: Request, terms: Terms, now: str) -> Effects:
         session, entered = _known_session(view, request), Effects()
     if isinstance(message, WAITS_FOR_A_RUN) and view.is_busy:
         return Effects(must_wait=True)
-    if not isinstance(message, Cancel) and overdue_calls(view, now):
+    if not isinstance(message, Cancel) and view.overdue_calls(now):
         # No decision counts after the deadline, even when no instance has expired the call yet (S27).
         return replace(expire(view, now), decide_again=True)
     return entered.then(_decided(replace(view, session=session), session, request, terms, now))

@@ -35,9 +35,8 @@ _PLAN_ENDS: dict[EndedBy, str] = {"message": "superseded", "cancel": "cancelled"
 
 def end_round(view: View, ended_by: EndedBy, now: str) -> Effects:
     """End the paused run: settle its open calls, write the tool message of every call of its round (S13)."""
-    assert view.session is not None
-    if view.run is None or view.run.status != "paused":
-        return Effects()
+    assert view.session is not None, "a run belongs to a session"
+    assert view.run is not None, "only a paused run has a round"
     round_now = tuple(_ended(record, ended_by, now) if record.is_open else record for record in view.round)
     changed = tuple(record for record in round_now if record not in view.round)
     entries = tuple(
@@ -96,14 +95,9 @@ def cancel(view: View, now: str) -> Effects:
     )
 
 
-def overdue_calls(view: View, now: str) -> tuple[CallRecord, ...]:
-    """The undecided calls of the session whose time is over."""
-    return tuple(record for record in view.open_calls if record.is_overdue(now))
-
-
 def expire(view: View, now: str) -> Effects:
     """Expire the overdue calls; when nothing else is open, the turn ends and no model is called (S27)."""
-    overdue = overdue_calls(view, now)
+    overdue = view.overdue_calls(now)
     if not overdue or view.run is None:
         return Effects()
     expired = tuple(_ended(record, "expiry", now) for record in overdue)

@@ -97,6 +97,11 @@ def too_many_switches(session: Session, terms: Terms) -> Error | None:
     return error_chunk("limit_reached", sentence, limit="max_switches")
 
 
+def _round_left(view: View, now: str) -> Effects:
+    """What becomes of the calls that wait when the user goes on without them (S13)."""
+    return end_round(view, "message", now) if view.run is not None else Effects()
+
+
 def take_switch(
     view: View, session: Session, request: Request, message: SwitchAgent, terms: Terms, now: str
 ) -> Effects:
@@ -108,7 +113,7 @@ def take_switch(
         return answered(request, [refused], "failed")
     wanted, reason = message.agent_type or "", message.reason or DEFAULT_REASON
     switch = switched(session.current_agent, wanted, reason, now, is_final=not has_content)
-    effects = end_round(view, "message", now).then(switch)
+    effects = _round_left(view, now).then(switch)
     if not has_content:
         return effects.then(answered(request, [], "completed"))
     chosen_by = "router" if wanted == "orchestrator" else "user"
@@ -130,7 +135,7 @@ def choose_agent(
         raise LimitReached(refused.error)
     reason = choice.reason or DEFAULT_REASON
     switch = switched(session.current_agent, wanted, reason, now, confidence=choice.confidence, is_final=True)
-    return end_round(view, "message", now).then(switch).then(answered(request, [], "completed"))
+    return _round_left(view, now).then(switch).then(answered(request, [], "completed"))
 
 
 def enter(view: View, request: Request, now: str) -> tuple[Session, Effects]:
@@ -183,7 +188,7 @@ def _answer(view: View, request: Request, waiting: CallRecord, content: str, now
 
 def _new_turn(view: View, session: Session, request: Request, message: UserMessage, terms: Terms, now: str) -> Effects:
     """Begin with the current agent, or with the one that the message names (S3)."""
-    left = end_round(view, "message", now)
+    left = _round_left(view, now)
     wanted = message.agent_type
     agent, chosen_by, previous = session.current_agent, session.agent_chosen_by, "orchestrator"
     if left.agent is not None:

@@ -96,6 +96,10 @@ class View:
         """The calls that wait for a decision, a result or an answer."""
         return tuple(record for record in self.round if record.is_open)
 
+    def overdue_calls(self, now: str) -> tuple[CallRecord, ...]:
+        """The undecided calls whose time is over."""
+        return tuple(record for record in self.open_calls if record.is_overdue(now))
+
     @property
     def is_busy(self) -> bool:
         """Whether a run of the session is running."""

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
@@ -20,13 +21,13 @@ import logs
 from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
-from runs import thread
 from runs.budget import RunBudget
 from runs.drive.close import close_run, hand_over, internal_error
 from runs.drive.close_cancelled import close_cancelled
 from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
 from runs.drive.recorder import Recorder
 from runs.engine import Engine, Known
+from runs.thread import missing_messages
 from storage import clock
 from storage.checkpoints import RunSaver
 from storage.database import patiently
@@ -292,12 +293,26 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
 async def new_turn_input(engine: Engine, run: Run) -> dict[str, Any]:
     """The input of a new turn; after a run that ended without its last checkpoint the thread is repaired by it."""
     if not run.input["repair"]:
-        return thread.turn_input(run)
+        return turn_input(run)
     graph = engine.graph.copy({"checkpointer": engine.checkpoints.saver()})
     snapshot = await graph.aget_state(thread_config(run))
     async with engine.database.autocommit() as tx:
         history = await messages.history(tx, run.session_id)
     earlier = [record for record in history if record.id != run.input["message_id"]]
     known = snapshot.values.get("messages", [])
-    missing = thread.missing_messages(known, earlier, engine.settings.max_tool_result_chars)
-    return thread.turn_input(run, missing)
+    missing = missing_messages(known, earlier, engine.settings.max_tool_result_chars)
+    return turn_input(run, missing)
+
+
+def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
+    """The graph's input for a new turn, from the run's journal; `missing` repairs the thread first."""
+    journal = run.input
+    request = HumanMessage(journal["content"], id=journal["message_id"])
+    found: dict[str, Any] = {
+        "messages": [*missing, request],
+        "agent": journal["agent"],
+        "chosen_by": journal["chosen_by"],
+        "previous_agent": journal["previous_agent"],
+        "turn": {},
+    }
+    return found | ({"round": []} if journal["repair"] else {})

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.utils.uuid import uuid7
 from langgraph.types import Overwrite
 
 from runs.engine import Engine
-from runs.thread import message_record
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
@@ -82,7 +81,7 @@ class Recorder:
         messages: Sequence[AnyMessage] | Overwrite = update.get("messages") or []
         if isinstance(messages, Overwrite):  # a shorter window of what the history has already
             messages = []
-        self.messages += [self._whole(record) for record in map(message_record, messages) if record is not None]
+        self.messages += [self._whole(record) for record in map(_message_record, messages) if record is not None]
         if "agent" in update:
             self.agent, self.chosen_by = update["agent"], update.get("chosen_by")
 
@@ -145,3 +144,17 @@ class Recorder:
             **{key: told.get(key) for key in figures},
             **{key: told[key] for key in ("purpose", "started_at", "duration_ms", "prompt_hash", "outcome")},
         }
+
+
+def _message_record(message: AnyMessage) -> MessageRecord | None:
+    """A message of the thread for the history; None for what clients do not see."""
+    if message.additional_kwargs.get("hidden"):
+        return None
+    content = str(message.text)
+    assert message.id is not None, "every message of a thread has an id of ours"
+    if isinstance(message, ToolMessage):
+        return MessageRecord(message.id, "tool", content, message.name, message.tool_call_id)
+    if isinstance(message, AIMessage):
+        calls = [{"id": c["id"], "name": c["name"], "arguments": c["args"]} for c in message.tool_calls]
+        return MessageRecord(message.id, "assistant", content, message.name, tool_calls=calls or None)
+    return MessageRecord(message.id, "user", content)

@@ -13,7 +13,7 @@ def own_figures(engine: Engine) -> list[Sample]:
         Sample("processes", {}, 1),
         Sample("active_runs", {}, len(engine.tasks)),
         Sample("draining", {}, int(engine.is_draining)),
-        Sample("waiting_requests", {}, engine.claims.waiting),
+        Sample("waiting_requests", {}, engine.waiting_requests),
     ]
     found += [
         Sample("breaker_open", {"model": models.name}, int(models.breaker.state != "closed"))

@@ -167,7 +167,7 @@ def test_so_many_requests_wait_for_a_session(stub: OpenAIStub, tmp_path: Path, r
         wait_for_runs(app.state.engine, 1)
         waiting = [pool.submit(say, client, "s") for _ in range(3)]
         for _ in range(600):
-            if app.state.engine.claims.waiting == 2:
+            if app.state.engine.waiting_requests == 2:
                 break
             threading.Event().wait(0.05)
         refused = say(client, "s")

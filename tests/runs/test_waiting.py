@@ -30,7 +30,7 @@ async def test_who_waited_long_enough_is_told_that_the_session_is_busy(db_url: s
 
 
 async def _is_queued(engine: Engine, count: int) -> bool:
-    return "s" in engine.claims._queues and engine.claims._queues["s"].requests == count
+    return "s" in engine.claims and engine.claims["s"].requests == count
 
 
 async def test_messages_are_answered_in_order_of_arrival(db_url: str) -> None:
