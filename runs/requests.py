@@ -197,7 +197,9 @@ async def has_ended(engine: Engine, taken: Taken) -> bool:
 
 
 def _count(engine: Engine, effects: Effects) -> None:
-    """Count what was decided and settled, and record the wait for the results that let a run go on."""
+    """Count what was ended, decided and settled, and record the wait for the results that let a run go on."""
+    if effects.ends_run is not None:
+        engine.meters.turn_ended(effects.ends_run.outcome)
     calls = {record.call_id: record for record in effects.calls}
     for entry in effects.audit:
         if entry.event in DECISIONS:

@@ -69,6 +69,11 @@ def test_a_session_is_counted_in_every_respect(db_url: str, stub: OpenAIStub) ->
         assert count("breaker_open", model="scripted") == 0
         assert not any("made_up" in str(key) for key in counted)
         page = client.get("/metrics").text
+        stub.script([{"tool": "read_file", "args": {"path": "b"}, "id": "r2"}])
+        ide.say("Read b")
+        client.post("/sessions/busy/cancel")
+        counted = figures(client.get("/metrics").text)
+        assert count("turns_total", outcome="cancelled") == 1
     shown = {family.name: family for family in text_string_to_metric_families(page)}
     for name, kind, labels in ROW.findall(PAGE):
         family = shown.get(name.removesuffix("_total"))
