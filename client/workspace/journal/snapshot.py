@@ -87,6 +87,7 @@ class Snapshot:
     def _rewritten(self, parts: Parts, old: os.stat_result, new: os.stat_result) -> Iterator[FileChange]:
         path = "/".join(parts)
         if stat.S_ISDIR(new.st_mode):
+            yield from _mode_changed(path, old, new)
             return
         if not stat.S_ISREG(new.st_mode):
             if _stamp(old) != _stamp(new):
@@ -96,6 +97,8 @@ class Snapshot:
         if kept.missing is not None:
             if _stamp(old)[:3] != _stamp(new)[:3]:
                 yield FileChange(path, unkept=f"changed by a command, not kept: {kept.missing}")
+            else:
+                yield from _mode_changed(path, old, new)
             return
         if kept.holds(new):
             return
@@ -104,6 +107,8 @@ class Snapshot:
             yield FileChange(path, unkept=f"changed by a command; now {after}")
         elif before != after:
             yield FileChange(path, before, after, mode=stat.S_IMODE(old.st_mode))
+        else:
+            yield from _mode_changed(path, old, new)
 
     def _removed(self, parts: Parts, old: os.stat_result) -> FileChange:
         path, mode = "/".join(parts), stat.S_IMODE(old.st_mode)
@@ -168,6 +173,12 @@ class Snapshot:
 def _stamp(facts: os.stat_result) -> tuple[int, ...]:
     """What tells two contents of a file apart; the last, the time of its inode, changes with its mode too."""
     return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def _mode_changed(path: str, old: os.stat_result, new: os.stat_result) -> Iterator[FileChange]:
+    was, now = stat.S_IMODE(old.st_mode), stat.S_IMODE(new.st_mode)
+    if was != now:
+        yield FileChange(path, unkept=f"a command changed its mode from {was:o} to {now:o}")
 
 
 def _gone(before: Listing, after: Listing) -> dict[Parts, None]:

@@ -138,6 +138,9 @@ def test_what_was_changed_since_the_command_is_left(bench: Bench) -> None:
         ("ln -sf /etc/passwd old-link", "old-link", "changed by a command; it is no regular file"),
         ("rm -r .git", ".git", "removed by a command; what such a folder holds is not kept"),
         ("mkfifo pipe", "pipe", "created by a command; it is no regular file"),
+        ("chmod 755 a.txt", "a.txt", "a command changed its mode from 644 to 755"),
+        ("chmod 600 big.txt", "big.txt", "a command changed its mode from 644 to 600"),
+        ("chmod 700 .git", ".git", "a command changed its mode from 755 to 700"),
     ],
 )
 def test_what_cannot_be_taken_back_is_listed(
@@ -148,6 +151,8 @@ def test_what_cannot_be_taken_back_is_listed(
     (bench.root / "binary").write_bytes(b"\0")
     (bench.root / "old-link").symlink_to("a.txt")
     (bench.root / ".git").mkdir()
+    for file, mode in (("a.txt", 0o644), ("big.txt", 0o644), (".git", 0o755)):
+        (bench.root / file).chmod(mode)
     run(bench, text)
     after = tree(bench.root)
     assert bench.undo().conflicts == {path: said}
