@@ -38,7 +38,7 @@ from api.routes import (
 from errors import ConfigurationError
 from graph.builder import build_graph
 from llm.breaker import Breaker
-from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
+from llm.chat_model import BUILT_IN_MODEL, Endpoint, ModelKeys, Models
 from policy.rules import load_rules
 from runs.budget import check_prices
 from runs.engine import Engine
@@ -84,8 +84,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         for caution in settings.cautions():
             _log.warning(caution, extra={"action": "caution"})
         try:
-            with keys.refreshed_by_signal(), drain_before_exit(worker, DRAIN_S):
-                yield
+            async with keys.refreshed():
+                with drain_before_exit(worker, DRAIN_S):
+                    yield
         finally:
             await worker.stop(DRAIN_S)
             await engine.log_writer.close()
@@ -141,7 +142,7 @@ def _models(settings: Settings, keys: Keys) -> Models:
     """Create the chat model client; the fallback has its own breaker and, when it has an address, its own key."""
     endpoint = Endpoint(
         proxy_url=settings.llm_proxy_url,
-        current_keys=keys.outgoing,
+        keys=keys.outgoing,
         headers=settings.llm_headers,
         extra_body=settings.llm_extra_body,
         temperature=settings.llm_temperature,
@@ -152,7 +153,7 @@ def _models(settings: Settings, keys: Keys) -> Models:
     other = endpoint
     if settings.llm_fallback_url is not None:
         key = settings.llm_fallback_api_key
-        other = replace(endpoint, proxy_url=settings.llm_fallback_url, api_key=key, current_keys=None, headers={})
+        other = replace(endpoint, proxy_url=settings.llm_fallback_url, keys=ModelKeys(key), headers={})
     elif settings.llm_fallback_api_key is not None:
         raise ConfigurationError(f"{PREFIX}LLM_FALLBACK_API_KEY needs {PREFIX}LLM_FALLBACK_URL.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -55,7 +56,7 @@ class Authentication:
             await JSONReply(problem, 400)(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        found = self._keys.find(_key(scope["path"], headers))
+        found = accepted_key(self._keys.accepted, _key(scope["path"], headers))
         if found is None:
             await JSONReply({"detail": "unauthorized"}, 401)(scope, receive, send)
             return
@@ -67,6 +68,15 @@ class Authentication:
         owner = f"{found[1]}/{end_user}" if end_user else found[1]
         scope.setdefault("state", {})["owner"] = owner
         await self._app(scope, receive, send)
+
+
+def accepted_key(accepted: Mapping[str, str], key: bytes) -> tuple[str, str] | None:
+    """Find a key and its principal among the accepted ones; every one is compared, in constant time."""
+    found = None
+    for pair in accepted.items():
+        if hmac.compare_digest(pair[0].encode(), key):
+            found = pair
+    return found
 
 
 def _repeated(names: Iterable[bytes]) -> str | None:

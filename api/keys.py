@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
 import os
 import secrets
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import logs
 from errors import ConfigurationError
+from llm.transport import ModelKeys
 from settings import DEFAULT_KEY, PREFIX, Settings, read_keys
 
 CHECK_EVERY_S = 1.0
-"""How often a request looks whether a key file has changed; SIGHUP looks at once."""
+"""How often the process looks whether a key file has changed; on SIGHUP it looks at once."""
 Content = TypeVar("Content")
 _log = logging.getLogger("api.keys")
 
@@ -72,10 +72,8 @@ class KeyFile(Generic[Content]):
 class Keys:
     """Which keys are accepted, and which go out to the model server."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._clock = clock
-        self._next_check = 0.0
         accepted, outgoing = settings.internal_api_key_file, settings.llm_api_key_file
         _refuse_both(settings.internal_api_key, accepted, "INTERNAL_API_KEY")
         _refuse_both(settings.llm_api_key, outgoing, "LLM_API_KEY")
@@ -83,39 +81,47 @@ class Keys:
             raise ConfigurationError(f"{PREFIX}WEBHOOK_URL needs {PREFIX}WEBHOOK_SECRET: webhooks are signed.")
         self._accepted = KeyFile(accepted, f"{PREFIX}INTERNAL_API_KEY_FILE", self._read_accepted) if accepted else None
         self._outgoing = KeyFile(outgoing, f"{PREFIX}LLM_API_KEY_FILE", _read_one) if outgoing else None
-        self._made = ""
         if self._accepted is None:
             self._check(settings.principals, "INTERNAL_API_KEY")
-            self._made = "" if settings.principals else _new_key()
-
-    @property
-    def accepted(self) -> dict[str, str]:
+        self.accepted: Mapping[str, str] = settings.principals
         """The keys that clients may send, and the principal of each."""
-        self._look()
-        if self._accepted is not None:
-            return self._accepted.content
-        return self._settings.principals or {self._made: ""}
-
-    def find(self, key: bytes) -> tuple[str, str] | None:
-        """Find an accepted key and its principal; every one is compared, in constant time."""
-        found = None
-        for accepted in self.accepted.items():
-            if hmac.compare_digest(accepted[0].encode(), key):
-                found = accepted
-        return found
-
-    def outgoing(self) -> tuple[str | None, str | None]:
-        """The key of the model server, and the internal key that goes out without one."""
-        self._look()
-        first = next(iter(self.accepted), None) if self._settings.principals or self._accepted else None
-        return (self._outgoing.content if self._outgoing else self._settings.llm_api_key), first
+        self.outgoing = ModelKeys(settings.llm_api_key, settings.first_key)
+        self._take()
+        if not self.accepted:
+            self.accepted = {_new_key(): ""}
 
     def refresh(self) -> None:
         """Read the key files that have changed."""
+        for file in (self._accepted, self._outgoing):
+            if file is not None:
+                file.refresh()
+        self._take()
+
+    def _take(self) -> None:
+        """Let what the files hold be valid."""
         if self._accepted is not None:
-            self._accepted.refresh()
+            self.accepted = self._accepted.content
+            self.outgoing.internal_key = next(iter(self.accepted))
         if self._outgoing is not None:
-            self._outgoing.refresh()
+            self.outgoing.api_key = self._outgoing.content
+
+    @asynccontextmanager
+    async def refreshed(self) -> AsyncIterator[None]:
+        """Look whether the key files have changed, every CHECK_EVERY_S and on SIGHUP."""
+        if not (self._accepted or self._outgoing):
+            yield
+            return
+        watching = asyncio.create_task(self._watch(), name="watch the key files")
+        try:
+            with self.refreshed_by_signal():
+                yield
+        finally:
+            watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            self.refresh()
 
     @contextmanager
     def refreshed_by_signal(self) -> Iterator[None]:
@@ -130,12 +136,6 @@ class Keys:
             yield
         finally:
             signal.signal(number, before)
-
-    def _look(self) -> None:
-        now = self._clock()
-        if now >= self._next_check:
-            self._next_check = now + CHECK_EVERY_S
-            self.refresh()
 
     def _read_accepted(self, text: str) -> dict[str, str]:
         name = "INTERNAL_API_KEY_FILE"

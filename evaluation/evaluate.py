@@ -15,7 +15,7 @@ from evaluation.report import Report, routing_figures, task_figures
 from evaluation.routing import route
 from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
-from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
+from llm.chat_model import BUILT_IN_MODEL, Endpoint, ModelKeys, Models
 from llm.prices import read_prices
 from prompts.size import ChosenSize
 
@@ -62,8 +62,7 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
     tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
     endpoint = Endpoint(
         proxy_url=options.url,
-        api_key=options.api_key,
-        internal_key=options.internal_key,
+        keys=ModelKeys(options.api_key, options.internal_key),
         timeout_s=options.timeout_s,
     )
     live = Models(model=options.model, endpoint=endpoint)

@@ -23,10 +23,20 @@ from llm.request.fields import Negotiation
 from llm.scripted import ScriptedModel
 from llm.streaming import StreamingModel
 from llm.tool_calls import WrittenCall
-from llm.transport import Endpoint, ModelServer, completions_url, is_loopback
+from llm.transport import Endpoint, ModelKeys, ModelServer, completions_url, is_loopback
 from tools.tool import Tool
 
-__all__ = ["ALLOW_REMOTE_MODELS", "BUILT_IN_MODEL", "Endpoint", "Models", "Reply", "Retry", "Usage", "WrittenCall"]
+__all__ = [
+    "ALLOW_REMOTE_MODELS",
+    "BUILT_IN_MODEL",
+    "Endpoint",
+    "ModelKeys",
+    "Models",
+    "Reply",
+    "Retry",
+    "Usage",
+    "WrittenCall",
+]
 
 ALLOW_REMOTE_MODELS = True
 """Tests set this to False: then a model on another machine is refused before any connection."""

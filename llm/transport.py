@@ -30,16 +30,21 @@ _MAX_STALE = 5
 _REST_S = 0.2
 
 
+@dataclass
+class ModelKeys:
+    """The keys of a model server; they may change while the process runs."""
+
+    api_key: str | None = None
+    internal_key: str | None = None
+    """Sent as `X-Internal-Auth` when there is no `api_key`."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where the model is and how it is asked (docs/settings.md)."""
 
     proxy_url: str = "http://localhost:8002"
-    internal_key: str | None = None
-    """Sent as `X-Internal-Auth` when there is no `api_key`."""
-    api_key: str | None = None
-    current_keys: Callable[[], tuple[str | None, str | None]] | None = None
-    """Returns `api_key` and `internal_key` for each request, where they may change while the process runs."""
+    keys: ModelKeys = field(default_factory=ModelKeys)
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent besides, and instead of ours where the names are equal."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
@@ -53,11 +58,10 @@ class Endpoint:
     def request_headers(self) -> dict[str, str]:
         """The headers that identify this server to the model's."""
         ours: dict[str, str] = {}
-        api_key, internal_key = self.current_keys() if self.current_keys else (self.api_key, self.internal_key)
-        if api_key:
-            ours["Authorization"] = f"Bearer {api_key}"
-        elif internal_key:
-            ours["X-Internal-Auth"] = internal_key
+        if self.keys.api_key:
+            ours["Authorization"] = f"Bearer {self.keys.api_key}"
+        elif self.keys.internal_key:
+            ours["X-Internal-Auth"] = self.keys.internal_key
         chosen = {name.lower() for name in self.headers}
         return {**{name: value for name, value in ours.items() if name.lower() not in chosen}, **self.headers}
 

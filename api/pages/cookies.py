@@ -47,14 +47,10 @@ def _is_page(path: str) -> bool:
     return path == PAGE or path.startswith(PAGE + "/")
 
 
-def new_login(keys: Keys, key: str, end_user: str) -> tuple[str, Login] | None:
-    """Make the token of a cookie and the row that remembers it; None for a wrong key."""
-    found = keys.find(key.encode())
-    if found is None:
-        return None
-    accepted, principal = found
+def new_login(key: str, principal: str, end_user: str) -> tuple[str, Login]:
+    """Make the token of a cookie that stands for an accepted key, and the row that remembers it."""
     token = secrets.token_urlsafe(32)
-    return token, Login(_hash(token), _hash(accepted), principal, end_user, stamp_in(LOGIN_HOURS))
+    return token, Login(_hash(token), _hash(key), principal, end_user, stamp_in(LOGIN_HOURS))
 
 
 def _token(header: str) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
+from api.auth import accepted_key
 from api.body import JsonRoute
 from api.dependencies import OpenEngine
 from api.pages.cookies import COOKIE, LOGIN_HOURS, new_login
@@ -59,10 +60,10 @@ async def static_file(request: Request, name: str) -> Response:
 @router.post("/login")
 async def log_in(request: Request, body: LoginRequest, engine: OpenEngine) -> Response:
     """Set the cookie that stands for a right key."""
-    made = new_login(request.app.state.keys, body.key, body.end_user)
-    if made is None or not _END_USER.fullmatch(body.end_user):
+    found = accepted_key(request.app.state.keys.accepted, body.key.encode())
+    if found is None or not _END_USER.fullmatch(body.end_user):
         return JSONReply({"detail": "unauthorized"}, 401)
-    token, login = made
+    token, login = new_login(*found, body.end_user)
     async with engine.database.transaction() as tx:
         await logins.add(tx, login)
     response = JSONReply(_state(request, login))

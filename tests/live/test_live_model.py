@@ -14,7 +14,7 @@ import pytest
 import llm.chat_model
 from evaluation.tasks import Task
 from evaluation.trial import run_trial
-from llm.chat_model import Endpoint, Models
+from llm.chat_model import Endpoint, ModelKeys, Models
 from tests.ide import Ide, final_kinds, only
 from tests.running import api_client, running_server
 
@@ -64,7 +64,7 @@ def test_a_turn_with_tools_ends_within_its_limits(ide: Ide) -> None:
 
 
 async def test_a_task_is_carried_out_or_ends_with_a_reason() -> None:
-    models = Models(model=MODEL, endpoint=Endpoint(URL, api_key=KEY))
+    models = Models(model=MODEL, endpoint=Endpoint(URL, keys=ModelKeys(KEY)))
     task = Task(
         name="create", agent="coder", text='Create a file a.txt with content "x"', tools=frozenset({"write_file"})
     )

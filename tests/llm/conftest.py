@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm import chat_model
-from llm.chat_model import Endpoint, Models
+from llm.chat_model import Endpoint, ModelKeys, Models
 from tests.openai_stub import OpenAIStub
 
 MakeModels = Callable[..., Models]
@@ -33,7 +33,8 @@ async def make_models(stub: OpenAIStub) -> AsyncIterator[MakeModels]:
 
     def make(**settings: Any) -> Models:
         own = {name: settings.pop(name) for name in ("model", "max_retries", "breaker", "fallback") if name in settings}
-        endpoint = Endpoint(**{"proxy_url": stub.url, "internal_key": "key", **settings})
+        keys = ModelKeys(settings.pop("api_key", None), settings.pop("internal_key", "key"))
+        endpoint = Endpoint(**{"proxy_url": stub.url, "keys": keys, **settings})
         made.append(Models(**{"model": "m", **own}, endpoint=endpoint))
         return made[-1]
 
