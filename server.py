@@ -14,10 +14,10 @@ from agents.roster import agents_of, check_roster
 from api import openapi, responses
 from api.access_log import AccessLog
 from api.auth import Authentication
-from api.body import BodyLimit, BodyParser
+from api.body import BodyParser
 from api.hosts import HostCheck
 from api.keys import Keys
-from api.limits import RateLimit
+from api.limits import BodyLimit, RateLimit
 from api.pages import offline_docs
 from api.routes import (
     agents,

@@ -1,10 +1,12 @@
-"""What the routes share: the engine of the process, ids as they stand in a path, and the refusals of each route."""
+"""What the routes share: the body as it was parsed, the engine, ids as they stand in a path, documented refusals."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
 from api.auth import owner_of
@@ -16,6 +18,27 @@ from wire.text import SESSION_ID, quoted
 
 MAX_PAGE = 1000
 MAX_OFFSET = 2**31 - 1
+
+
+class JsonRequest(Request):
+    """A request whose body `api.limits.BodyLimit` has parsed."""
+
+    async def json(self) -> Any:
+        """The body as a JSON value; it is not parsed again."""
+        return self.scope["state"]["json"]
+
+
+class JsonRoute(APIRoute):
+    """A route that takes the body as it was read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which receives the request with the body that was read."""
+        handle = super().get_route_handler()
+
+        async def handle_read(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handle_read
 
 
 async def engine_of(request: Request) -> Engine:

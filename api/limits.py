@@ -1,4 +1,7 @@
-"""The limits of requests per minute (docs/protocol.md, Transport)."""
+"""The limits of a request: the size and kind of its body, which is parsed once, and how many come in a minute.
+
+docs/protocol.md, Transport.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,91 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.body import BodyParser
 from api.responses import JSONReply
+from json_text import Unreadable, read_json
 from telemetry.meters import WITHOUT_USER, limit_of
 from wire.rest.problems import TooManyRequests
 from wire.text import SESSION_ID
 
+DRAINED_BODIES = 8
+"""So many times the limit is read of a body that is too large, so that its client sees the answer."""
+PARSED_HERE_BYTES = 131_072
+"""A larger body would hold up the other requests while it is parsed; a process of its own does it."""
 WINDOW_S = 60.0
 MAX_KEYS = 50_000
 FILES = ("/console/static/", "/docs/static/")
 """Files of our pages: not counted, a page has many."""
 _SESSION_PATH = re.compile(r"/(?:sessions|agents|events/metrics/session)/([^/]+)(?:/|$)")
+
+
+class BodyLimit:
+    """Reads the body once: 413 beyond the limit, 415 for another type than JSON, 422 for what is no JSON."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, parser: BodyParser) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._parser = parser
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with the parsed body in `scope["state"]["json"]`."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        body = await self._read(receive)
+        if body is None:
+            problem = {"detail": f"The body is larger than {self._max_bytes} bytes", "code": "bad_request"}
+            await JSONReply(problem, 413)(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if body and (kind != b"application/json" or b"content-encoding" in headers):
+            problem = {"detail": "Send the body as application/json without Content-Encoding", "code": "bad_request"}
+            await JSONReply(problem, 415)(scope, receive, send)
+            return
+        try:
+            scope.setdefault("state", {})["json"] = await self._value_of(body) if body else None
+        except Unreadable as error:
+            told = {"type": "json_invalid", "loc": ["body"], "msg": str(error), "input": None}
+            await JSONReply({"detail": [told]}, 422)(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _value_of(self, body: bytes) -> Any:
+        return read_json(body) if len(body) <= PARSED_HERE_BYTES else await self._parser.parse(body)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size <= self._max_bytes:
+                parts.append(part)
+            elif size > DRAINED_BODIES * self._max_bytes:
+                return None
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                # Read to its end even when too large: a client that is still sending would not see the answer.
+                return b"".join(parts) if size <= self._max_bytes else None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return the body again, then the following messages (a disconnect)."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from agents.roster import agents_of
-from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, SessionId, known_session_id, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, SessionId, known_session_id, refusals
 from errors import SessionUnknown
 from json_text import storable
 from runs.decision.view import ChooseAgent, Request

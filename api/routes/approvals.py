@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.auth import RestVia
-from api.body import JsonRoute
-from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import CallId, JsonRoute, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
 from runs.decision.view import Request
 from runs.engine import Engine

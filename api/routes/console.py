@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import accepted_key
-from api.body import JsonRoute
-from api.dependencies import OpenEngine
+from api.dependencies import JsonRoute, OpenEngine
 from api.pages.cookies import COOKIE, LOGIN_HOURS, new_login
 from api.pages.files import INDEX, send_file
 from api.responses import JSONReply

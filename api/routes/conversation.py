@@ -6,8 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import BadRequest
 from runs.fork import fork
 from runs.thread import openai_calls

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import via_of
-from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, check_session_id, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, refusals
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable

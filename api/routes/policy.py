@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from agents.roster import ROSTER
-from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, check_session_id, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, refusals
 from errors import AgentUnknown
 from json_text import storable
 from policy.decide import Call, Environment, Facts, decide

@@ -10,8 +10,7 @@ from datetime import datetime
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse
 
-from api.body import JsonRoute
-from api.dependencies import OpenEngine, Owner, SessionId, check_page, check_session_id, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, SessionId, check_page, check_session_id, refusals
 from api.routes.conversation import stored_message
 from api.streaming import log, stream
 from errors import BadRequest, NotReady, SessionBusy, SessionExists, SessionUnknown

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 import api.routes
 import server  # noqa: F401 loads every module of routes
-from api.body import JsonRoute
+from api.dependencies import JsonRoute
 from tests.ide import Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import talking

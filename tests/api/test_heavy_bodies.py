@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.body import PARSED_HERE_BYTES, BodyParser
+from api.body import BodyParser
+from api.limits import PARSED_HERE_BYTES
 from benchmarks.scale.bodies import SIZES, answer, escaped, numbers, objects, text
 from json_text import MAX_DEPTH, MAX_VALUES, UnfitJSON, Unreadable, check_weight
 from tests.ide import STREAM, request_body, user_message
