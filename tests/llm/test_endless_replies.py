@@ -6,13 +6,20 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 import pytest
 
+from errors import ModelBadReply
 from llm.failure import Failure
 from llm.reply.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, ReplyBody
+from llm.reply.incoming import MAX_REPLY_CHARS
 from llm.transport import ModelServer
+from tests.llm.asking import ASK, fails
+from tests.llm.conftest import MakeModels
+from tests.openai_stub import OpenAIStub
+from tools.catalog import TOOLS
 
 BLOCK_BYTES = 1024 * 1024
 BOMB = gzip.compress(b" " * (2 * MAX_BODY_BYTES), 9)
@@ -96,3 +103,25 @@ async def test_a_gzip_reply_is_read() -> None:
         server = ModelServer(httpx.URL(url), dict, idle_timeout_s=30)
         assert await read(server, []) == "Hello."
         await server.aclose()
+
+
+async def test_blanks_without_end_are_stopped_early(stub: OpenAIStub, make_models: MakeModels) -> None:
+    stub.words = False
+    stub.script([{"text": "\n" * 20_000, "hang": True}, {"text": "ok"}])
+    assert (await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=lambda _: None), 10)).text == "ok"
+
+
+@pytest.mark.parametrize("finish", [{"hang": True}, {"truncated": True}])
+async def test_blanks_behind_a_text_end_it(stub: OpenAIStub, make_models: MakeModels, finish: dict[str, Any]) -> None:
+    stub.words = False
+    stub.script([{"text": "I cannot do that." + "\n" * 3_000, **finish}])
+    shown: list[str] = []
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=shown.append), 10)
+    assert (reply.text, reply.calls, reply.finish_reason) == ("I cannot do that.\n", (), "stop")
+    assert "".join(shown) == reply.text
+
+
+async def test_text_without_end_is_bounded(stub: OpenAIStub, make_models: MakeModels) -> None:
+    stub.words = False
+    stub.script([{"text": "x" * (MAX_REPLY_CHARS + 1)}])
+    assert isinstance(await fails(make_models(max_retries=0)), ModelBadReply)
