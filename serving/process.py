@@ -52,8 +52,7 @@ def work(settings: Settings, bound: socket.socket, number: int, starting: Connec
 def _application(settings: Settings) -> FastAPI:
     application = create_app(settings)
     asyncio.run(migrate(settings.db_url, settings.db_listen_url))
-    gc.collect()
-    gc.freeze()  # what is loaded by now stays: later collections need not look at it
+    gc.freeze()  # what is loaded by now stays: later collections need not look at it, and none is made before
     gc.enable()
     return application
 

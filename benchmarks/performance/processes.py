@@ -23,6 +23,8 @@ from tests.databases import PostgresServer
 ROOT = Path(__file__).parents[2]
 KEY = "benchmark-key"
 START_S = 60.0
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Of the servers: a deployment has its bytecode cached."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _LOGGED = re.compile(r"^\d+ LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
 
@@ -48,7 +50,7 @@ class Server:
         self.name, self.url = name, f"http://127.0.0.1:{port}"
         began = time.monotonic()
         arguments = [sys.executable, *(part.format(port=port) for part in command)]
-        self._process = subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **environment})
+        self._process = subprocess.Popen(arguments, cwd=ROOT, env={**ENVIRONMENT, **environment})
         while True:
             assert self._process.poll() is None, f"{name} ended while it started"
             assert time.monotonic() - began < START_S, f"{name} did not start in {START_S} s"
