@@ -39,6 +39,7 @@ What was done to real server processes on a real PostgreSQL, several processes o
 comparing what clients saw with the tables, and a promise that was not kept is listed.
 Read with [durability.md](durability.md).
 """
+TAKE_OVER_S = 2.0
 Experiment = Callable[[Postgres, float, int], Coroutine[Any, Any, Report]]
 
 
@@ -86,7 +87,10 @@ async def _model(trouble: str, postgres: Postgres, share: float, seed: int) -> R
 
 
 async def _mixed(postgres: Postgres, share: float, seed: int) -> Report:
-    return await mix(postgres, _count(500, share), seed)
+    report = await mix(postgres, _count(500, share), seed)
+    if (took_s := report.figures["take-over p95 s"]) > TAKE_OVER_S:
+        report.violations.append(f"the take-over from a dead worker takes {took_s} s (p95)")
+    return report
 
 
 async def _readers(postgres: Postgres, share: float, seed: int) -> Report:

@@ -19,6 +19,8 @@ START_S = 10.0
 RECONNECT_S = 0.25
 HEARTBEAT_S = 0.3
 """How often the lease is renewed: on this connection, so that no statement and no full pool delays it."""
+GRACE_S = 1.5
+"""After an outage of the database the other workers have this long to renew their leases."""
 _log = logging.getLogger("runs.listener")
 
 
@@ -41,11 +43,12 @@ class Listener:
         except TimeoutError as error:
             raise ConfigurationError(f"PostgreSQL gave no connection to listen on in {START_S:.0f} s.") from error
 
-    def has_listened_for(self, grace_s: float) -> bool:
+    @property
+    def knows_the_leases(self) -> bool:
         """Whether the lock is held, and after a loss for long enough that the others have theirs again too."""
         if self._listening_since is None:
             return False
-        return not self._has_lost or time.monotonic() - self._listening_since >= grace_s
+        return not self._has_lost or time.monotonic() - self._listening_since >= GRACE_S
 
     async def listen(self) -> None:
         """Listen until cancelled, with a new connection whenever one is lost."""
@@ -78,6 +81,8 @@ class Listener:
             self._listening.set()
             self._engine.broadcast.invalidate_all()
             self._on_orphans()
+            if self._has_lost:
+                asyncio.get_running_loop().call_later(GRACE_S, self._on_orphans)
             # The pool reconnects only for a new request; those that wait already are served after it.
             async with self._database.autocommit():
                 pass

@@ -22,8 +22,6 @@ EXPIRY_S = 2.0
 WEBHOOKS_S = 1.0
 SWEEP_S = 3600.0
 FIGURES_S = 1.0
-GRACE_S = 1.5
-"""After an outage of the database the other workers have this long to renew their leases."""
 HALT_S = 5.0
 _log = logging.getLogger("runs.worker")
 
@@ -105,7 +103,7 @@ class Worker:
         if engine.is_draining:
             return
         await self._adopt({run_id for run_id in own if run_id not in engine.tasks})
-        if self._listener is None or self._listener.has_listened_for(GRACE_S):
+        if self._listener is None or self._listener.knows_the_leases:
             await take_over_orphans(engine)
 
     async def _check_lost(self, run_id: str) -> None:

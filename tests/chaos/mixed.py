@@ -37,6 +37,8 @@ SESSIONS = 4
 TURNS_A_SESSION = 6
 SETTLE_S = 3.0
 """What a fault leaves behind may be met so long after its end."""
+SLOWEST = 5
+"""So many take-overs are named with the fault before them."""
 FAULT_S = 300.0
 CHECK_S = 120.0
 SETTINGS: dict[str, Any] = {
@@ -174,6 +176,8 @@ def _report(world: World, tally: _Tally, seed: int) -> Report:
     tally.found += [Violation("model", told) for told in world.model.violations]
     kinds = Counter(fault.kind for fault in world.met)
     broken = Counter(violation.kind for violation in tally.found)
+    taken_after = [took_s for took_s, _ in world.taken_after]
+    slowest = sorted(world.taken_after, reverse=True)[:SLOWEST]
     figures: dict[str, Any] = {
         "faults": len(world.met),
         "kinds of faults": len(kinds),
@@ -192,9 +196,11 @@ def _report(world: World, tally: _Tally, seed: int) -> Report:
         "model calls repeated": sum(repeated),
         "turns with one repeated model call; with more": f"{repeated.count(1)}; {sum(n > 1 for n in repeated)}",
         "turns with more repeated calls than faults met": broken["model"],
-        "take-over p50 s": round(percentile(world.taken_after, 0.5), 2),
-        "take-over p95 s": round(percentile(world.taken_after, 0.95), 2),
-        "take-over max s": round(max(world.taken_after, default=0.0), 2),
+        "runs taken over from dead workers": len(taken_after),
+        "take-over p50 s": round(percentile(taken_after, 0.5), 2),
+        "take-over p95 s": round(percentile(taken_after, 0.95), 2),
+        "take-over max s": round(max(taken_after, default=0.0), 2),
+        "slowest take-overs s": "; ".join(f"{s:.2f} after {kind}" for s, kind in slowest),
         "load average of the machine": ", ".join(f"{load:.1f}" for load in os.getloadavg()),
         **{f"met: {kind}": met for kind, met in sorted(kinds.items())},
     }

@@ -20,7 +20,9 @@ async def kill(world: World) -> None:
         killed_at = time.monotonic()
         await victim.ended()
         starting = asyncio.create_task(victim.start())
-        world.taken_after += await until_taken_over(connection, await orphans_of_killed(connection), killed_at)
+        before = world.met[-1].kind if world.met else "no fault"
+        found = await orphans_of_killed(connection)
+        world.taken_after += [(took_s, before) for took_s in await until_taken_over(connection, found, killed_at)]
     await starting
 
 

@@ -50,8 +50,8 @@ class World:
     """Those that have a turn now."""
     excused: set[str] = field(default_factory=set)
     """What a session that begins now may be told besides: see `Witness.excused`."""
-    taken_after: list[float] = field(default_factory=list)
-    """How long after each kill its runs were taken over, in seconds."""
+    taken_after: list[tuple[float, str]] = field(default_factory=list)
+    """How long after each kill its runs were taken over, in seconds, with the fault before the kill."""
     met: list[Met] = field(default_factory=list)
 
     def instance(self) -> Instance:
