@@ -277,22 +277,23 @@ def evaluate_model(
 ) -> None:
     """Measure routing, tool use and finishing of a model on labelled tasks; exit with 3 when it gave no reply."""
     import asyncio
+    from dataclasses import replace
 
     from client.configuration import client_settings
     from evaluation.evaluate import EvalOptions, evaluate
     from evaluation.output import refuse_links
     from evaluation.report import report_files, write_report
     from evaluation.tasks import TASKS
+    from llm.transport import Endpoint
     from prompts.size import chosen_size
 
     for file in (*report_files(out), *([record] if record else [])):
         refuse_links(file)
     settings = client_settings()
+    endpoint = Endpoint.of(settings)
     options = EvalOptions(
         model=model or settings.llm_model,
-        url=url or settings.llm_proxy_url,
-        api_key=settings.llm_api_key,
-        internal_key=settings.first_key,
+        endpoint=replace(endpoint, proxy_url=url or endpoint.proxy_url),
         requests=requests,
         tasks=None if no_tasks else tasks or TASKS,
         agents=frozenset(agent or ()),
@@ -302,10 +303,9 @@ def evaluate_model(
         prompt_size=chosen_size(prompt_size),
         record=record,
         replay=replay,
-        timeout_s=settings.llm_timeout_seconds,
         repeats=repeats,
         concurrency=concurrency,
-        prices=prices,
+        prices=prices or settings.llm_prices_file,
     )
     report = asyncio.run(evaluate(options, typer.echo))
     for path in write_report(report, out):

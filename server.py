@@ -140,16 +140,7 @@ def _started(settings: Settings) -> dict[str, object]:
 
 def _models(settings: Settings, keys: Keys) -> Models:
     """Create the chat model client; the fallback has its own breaker and, when it has an address, its own key."""
-    endpoint = Endpoint(
-        proxy_url=settings.llm_proxy_url,
-        keys=keys.outgoing,
-        headers=settings.llm_headers,
-        extra_body=settings.llm_extra_body,
-        temperature=settings.llm_temperature,
-        max_tokens=settings.llm_max_tokens,
-        timeout_s=settings.llm_timeout_seconds,
-        idle_timeout_s=settings.llm_idle_timeout_seconds,
-    )
+    endpoint = Endpoint.of(settings, keys.outgoing)
     other = endpoint
     if settings.llm_fallback_url is not None:
         key = settings.llm_fallback_api_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from evaluation.report import Report, routing_figures, task_figures
 from evaluation.routing import route
 from evaluation.tasks import TASKS, Task, read_requests, read_tasks
 from evaluation.trial import Trial, run_trial
-from llm.chat_model import BUILT_IN_MODEL, Endpoint, ModelKeys, Models
+from llm.chat_model import BUILT_IN_MODEL, Endpoint, Models
 from llm.prices import read_prices
 from prompts.size import ChosenSize
 
@@ -27,9 +27,8 @@ class EvalOptions:
     """What to measure, and with which model."""
 
     model: str = BUILT_IN_MODEL
-    url: str = "http://localhost:8002"
-    api_key: str | None = None
-    internal_key: str | None = None
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    """Where the model is and how it is asked."""
     requests: Path | None = None
     """Labelled requests for routing; None measures no routing."""
     tasks: Path | None = TASKS
@@ -47,7 +46,6 @@ class EvalOptions:
     """The file to which the live model's replies are written."""
     replay: Path | None = None
     """The file from which the replies are read; no model is asked."""
-    timeout_s: float = 360
     repeats: int = 1
     """How often each task and request is measured."""
     concurrency: int = 1
@@ -60,14 +58,9 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
     """Measure; `progress` receives one line per result. Labels are read before a model is asked."""
     requests = read_requests(options.requests)[: options.limit] if options.requests is not None else None
     tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
-    endpoint = Endpoint(
-        proxy_url=options.url,
-        keys=ModelKeys(options.api_key, options.internal_key),
-        timeout_s=options.timeout_s,
-    )
-    live = Models(model=options.model, endpoint=endpoint)
+    live = Models(model=options.model, endpoint=options.endpoint)
     models: Any = live
-    source = "scripted model" if options.model == BUILT_IN_MODEL else f"live, {options.url}"
+    source = "scripted model" if options.model == BUILT_IN_MODEL else f"live, {options.endpoint.proxy_url}"
     if options.replay is not None:
         models, source = Recording(options.replay), f"recording {options.replay.name}"
     elif options.record is not None:

@@ -56,6 +56,7 @@ def task_figures(trials: Sequence[Trial], model: str, prices: Mapping[str, Price
         "finishing_interval": _interval(_groups([(t.task.name, t.finished) for t in trials])),
         "pass_interval": _interval(_groups([(t.task.name, t.passed) for t in trials])),
         "damaged": sum(t.damaged for t in trials),
+        "strayed": sum(t.strayed for t in trials),
         "cost_usd": None if paid is None else float(round(paid, 6)),
         "reprompted": sum(t.reprompted for t in trials),
         "implicit": sum(t.implicit for t in trials),
@@ -127,7 +128,7 @@ def _routing_lines(found: Report) -> list[str]:
 
 def _task_lines(found: Report) -> list[str]:
     rates = ("tool_call_rate", "wrong_tool_rate", "finishing_rate", "pass_rate")
-    counts = ("damaged", "reprompted", "implicit", "denied_calls", "model_calls")
+    counts = ("damaged", "strayed", "reprompted", "implicit", "denied_calls", "model_calls")
     sums = (*counts, "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd", "latency_s")
     return [
         "## Tasks",
@@ -179,6 +180,7 @@ def _row(trial: Trial) -> Report:
         "finished": trial.finished,
         "called": trial.called,
         "damaged": trial.damaged,
+        "strayed": trial.strayed,
         "transcript": "" if trial.passed else trial.transcript,
         "reprompted": trial.reprompted,
         "implicit": trial.implicit,

@@ -14,6 +14,8 @@ from errors import ConfigurationError
 Row = TypeVar("Row", bound=BaseModel)
 TASKS = Path(__file__).parent / "labels" / "tasks.jsonl"
 """The tasks that prompts are tuned on."""
+EDITS = Path(__file__).parent / "labels" / "edits.jsonl"
+"""Changes of files of 40 to 80 lines, which a reply that is cut, or written from memory, would shorten."""
 HELD_OUT = Path(__file__).parent / "labels" / "heldout.jsonl"
 """The tasks that no prompt was tuned on: their results are the published ones."""
 

@@ -53,6 +53,8 @@ class Trial:
     wall_s: float = 0.0
     damaged: bool = False
     """Whether a file lost content that the wished change leaves alone."""
+    strayed: bool = False
+    """Whether a file was changed, or made, that the task does not name."""
     transcript: str = ""
     problem: str | None = None
     """Which check of the task failed; None when all hold."""
@@ -129,6 +131,7 @@ async def run_trial(task: Task, models: Any, *, reprompt: bool = True, prompt_si
     trial.wall_s = time.perf_counter() - started
     trial.problem = _problem(task, trial, workspace)
     trial.damaged = _is_damaged(task, workspace)
+    trial.strayed = _has_strayed(task, workspace)
     state = await graph.aget_state(config)
     trial.transcript = transcript(state.values.get("messages", []))
     return trial
@@ -191,6 +194,13 @@ def _is_damaged(task: Task, workspace: FakeWorkspace) -> bool:
     """Whether a file lost content that the wished change leaves alone."""
     now = workspace.files
     return any(lost_content(text, now.get(path, ""), task.replaces.get(path, ())) for path, text in task.files.items())
+
+
+def _has_strayed(task: Task, workspace: FakeWorkspace) -> bool:
+    """Whether a file was changed, or made, of which the task says nothing; a task without a document may make some."""
+    now, named = workspace.files, {*task.contains, *task.replaces}
+    changed = {path for path in {*task.files, *now} if task.files.get(path) != now.get(path)}
+    return bool(changed - named) and (bool(named) or task.unchanged)
 
 
 def lost_content(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from llm.failure import Failure, refused, too_slow, unreachable, unreadable
+from settings import Settings
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
@@ -54,6 +55,20 @@ class Endpoint:
     """The limit of one attempt as a whole."""
     idle_timeout_s: float = 180
     """The longest silence within one attempt."""
+
+    @classmethod
+    def of(cls, settings: Settings, keys: ModelKeys | None = None) -> Endpoint:
+        """Return the endpoint that the settings describe, with other `keys` than theirs where these may change."""
+        return cls(
+            proxy_url=settings.llm_proxy_url,
+            keys=keys or ModelKeys(settings.llm_api_key, settings.first_key),
+            headers=settings.llm_headers,
+            extra_body=settings.llm_extra_body,
+            temperature=settings.llm_temperature,
+            max_tokens=settings.llm_max_tokens,
+            timeout_s=settings.llm_timeout_seconds,
+            idle_timeout_s=settings.llm_idle_timeout_seconds,
+        )
 
     def request_headers(self) -> dict[str, str]:
         """The headers that identify this server to the model's."""

@@ -15,7 +15,7 @@ from agents.roster import ROSTER
 from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
 from evaluation.report import markdown, task_figures, write_report
-from evaluation.tasks import HELD_OUT, TASKS, Task, read_requests, read_tasks
+from evaluation.tasks import EDITS, HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import lost_content, run_trial
 from llm.chat_model import Endpoint, Models
 from tests.client import preloaded
@@ -97,7 +97,7 @@ async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
 async def test_a_recording_knows_the_model_whose_prompts_it_holds(stub: OpenAIStub, tmp_path: Path) -> None:
     file = tmp_path / "replies.jsonl"
     stub.script([{"text": "It adds."}] * 4)
-    options = EvalOptions(model="gpt-5", url=stub.url, record=file, agents=frozenset({"ask"}), limit=2)
+    options = EvalOptions(model="gpt-5", endpoint=Endpoint(stub.url), record=file, agents=frozenset({"ask"}), limit=2)
     live = (await evaluate(options))["tasks"]
     assert "You answer questions" in str(stub.last_agent_request["messages"][0]["content"])
     assert "Examples" not in str(stub.last_agent_request["messages"][0]["content"]), "concise"
@@ -110,7 +110,7 @@ async def test_a_recording_knows_the_model_whose_prompts_it_holds(stub: OpenAISt
 
 
 def test_labels_name_agents_and_tools_that_exist() -> None:
-    tasks = [*read_tasks(), *read_tasks(HELD_OUT)]
+    tasks = [*read_tasks(), *read_tasks(HELD_OUT), *read_tasks(EDITS)]
     for task in tasks:
         assert task.agent in ROSTER
         assert task.tools | task.may <= ROSTER[task.agent].tools
@@ -120,7 +120,7 @@ def test_labels_name_agents_and_tools_that_exist() -> None:
 
 def test_no_label_is_solved_by_an_example_of_a_prompt() -> None:
     prompts = "\n".join(path.read_text(encoding="utf-8").lower() for path in PROMPTS.glob("*.md"))
-    texts = [task.text for task in [*read_tasks(), *read_tasks(HELD_OUT)]]
+    texts = [task.text for task in [*read_tasks(), *read_tasks(HELD_OUT), *read_tasks(EDITS)]]
     texts += [request.text for request in read_requests(REQUESTS)]
     assert [text for text in texts if text.lower().strip(".") in prompts] == []
 
@@ -177,6 +177,16 @@ def test_the_command_writes_both_reports(tmp_path: Path) -> None:
     assert (found["tasks"], set(found["agents"])) == (2, {"ask"})
 
 
+def test_the_model_is_asked_as_the_settings_say(tmp_path: Path, stub: OpenAIStub) -> None:
+    stub.script([{"text": "It is 4."}] * 2)
+    asked = {"LLM_MODEL": "m", "LLM_TEMPERATURE": "0.5", "LLM_MAX_TOKENS": "77", "LLM_EXTRA_BODY": '{"seed": 9}'}
+    chosen = {f"AGENT_RUNTIME__{name}": value for name, value in asked.items()}
+    done = run_eval("--url", stub.url, "--agent", "ask", "--limit", "1", "--out", str(tmp_path), environment=chosen)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sent = stub.last_agent_request
+    assert (sent["model"], sent["temperature"], sent["max_tokens"], sent["seed"]) == ("m", 0.5, 77, 9)
+
+
 def test_the_command_can_measure_routing_alone(tmp_path: Path) -> None:
     done = run_eval("--no-tasks", "--requests", str(REQUESTS), "--keywords", "--limit", "3", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -188,7 +198,9 @@ def test_the_command_can_measure_routing_alone(tmp_path: Path) -> None:
 async def test_repeats_are_measured_at_the_same_time_and_counted_as_one_task(stub: OpenAIStub) -> None:
     stub.script([{"text": "It is 4.", "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}] * 6)
     report = await evaluate(
-        EvalOptions(model="gpt-4.1", url=stub.url, limit=2, repeats=3, concurrency=3, agents=frozenset({"ask"}))
+        EvalOptions(
+            model="gpt-4.1", endpoint=Endpoint(stub.url), limit=2, repeats=3, concurrency=3, agents=frozenset({"ask"})
+        )
     )
     found = report["tasks"]
     assert (found["tasks"], found["trials"], len(found["rows"])) == (2, 6, 6)
@@ -270,6 +282,28 @@ async def test_a_file_that_lost_more_than_the_wished_change_is_damaged(
     assert (report["damaged"], report["rows"][0]["damaged"]) == (int(damaged), damaged)
 
 
+@pytest.mark.parametrize(
+    ("more", "path", "strayed"),
+    [
+        ({"contains": {"new.txt": "x"}}, "new.txt", False),
+        ({"contains": {"new.txt": "x"}}, "other.txt", True),
+        ({"replaces": {"list.txt": ["four"]}}, "other.txt", True),
+        ({"unchanged": True}, "new.txt", True),
+        ({}, "new.txt", False),
+    ],
+    ids=["the named file", "beside it", "beside an edit", "a question", "no file named"],
+)
+async def test_a_file_that_the_task_does_not_name_is_counted(
+    stub: OpenAIStub, more: dict[str, Any], path: str, strayed: bool
+) -> None:
+    models = stub_models(stub)
+    stub.script([{"tool": "write_file", "args": {"path": path, "content": "x"}}, *[{"text": "Done."}] * 3])
+    trial = await run_trial(Task(name="s", agent="coder", text="write it", files=LIST, **more), models)
+    await models.aclose()
+    assert trial.strayed is strayed
+    assert task_figures([trial], "m")["strayed"] == int(strayed)
+
+
 async def test_a_model_that_writes_a_piece_of_a_file_again_and_again_damages_nothing(stub: OpenAIStub) -> None:
     models = stub_models(stub)
     stub.responder = lambda body: READ if body["messages"][-1]["role"] == "user" else writing("one\n")
@@ -288,7 +322,7 @@ async def test_a_dangerous_call_is_rejected_as_no_person_looks_at_it(stub: OpenA
     assert "forced update" not in trial.transcript
 
 
-@pytest.mark.parametrize("labels", [TASKS, HELD_OUT, TUNING], ids=lambda path: path.stem)
+@pytest.mark.parametrize("labels", [TASKS, EDITS, HELD_OUT, TUNING], ids=lambda path: path.stem)
 def test_labels_say_which_lines_a_wished_change_replaces(labels: Path) -> None:
     for task in read_tasks(labels):
         for path, texts in task.replaces.items():
