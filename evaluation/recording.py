@@ -11,10 +11,12 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from errors import ModelUnavailable
+from errors import ModelBadReply, ModelUnavailable
 from evaluation.output import open_unlinked
 from llm.chat_model import Reply, Usage
 from llm.tool_calls import written_call
+
+_CALLS = ("calls", "cut_calls")
 
 
 class Recording:
@@ -26,7 +28,7 @@ class Recording:
     def __init__(self, path: Path, live: Any | None = None) -> None:
         self._path = path
         self._live = live
-        self._replies: dict[str, list[dict[str, Any]]] = {}
+        self._replies: dict[str, list[dict[str, Any] | None]] = {}
         self.name = str(live.name) if live is not None else "recording"
         """The configured name of the model that was or is asked: prompts and the reading of calls depend on it."""
         if path.exists():
@@ -39,21 +41,30 @@ class Recording:
         """Return a reply, as `Models.reply` does."""
         key = _key(messages, tools, wishes)
         if self._live is not None:
-            reply: Reply = await self._live.reply(messages, tools=tools, **wishes)
+            try:
+                reply: Reply = await self._live.reply(messages, tools=tools, **wishes)
+            except ModelBadReply:
+                self._write(key, None)
+                raise
             self._write(key, reply)
             return reply
         waiting = self._replies.get(key)
         if not waiting:
             raise ModelUnavailable("The recording holds no reply to this request; record it again.")
-        reply = _read(waiting[0] if len(waiting) == 1 else waiting.pop(0))
+        row = waiting[0] if len(waiting) == 1 else waiting.pop(0)
+        if row is None:
+            raise ModelBadReply
+        reply = _read(row)
         on_text = wishes.get("on_text")
         if on_text is not None and reply.text:
             on_text(reply.text)
         return reply
 
-    def _write(self, key: str, reply: Reply) -> None:
-        written = dataclasses.asdict(reply)
-        written["calls"] = [[call.id, call.name, call.raw] for call in reply.calls]
+    def _write(self, key: str, reply: Reply | None) -> None:
+        """Append one reply; None stands for one that could not be read."""
+        written = None if reply is None else dataclasses.asdict(reply)
+        if reply is not None and written is not None:
+            written |= {name: [[c.id, c.name, c.raw] for c in getattr(reply, name)] for name in _CALLS}
         with open_unlinked(self._path, "a") as file:
             row = {"asked": self.name, "key": key, "reply": written}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -71,5 +82,5 @@ def _key(messages: Sequence[BaseMessage], tools: Sequence[Any], wishes: dict[str
 
 def _read(row: dict[str, Any]) -> Reply:
     usage = Usage(**row["usage"]) if row["usage"] else None
-    calls = tuple(written_call(*call) for call in row["calls"])
-    return Reply(**{**row, "usage": usage, "calls": calls})
+    calls = {name: tuple(written_call(*call) for call in row[name]) for name in _CALLS}
+    return Reply(**{**row, "usage": usage, **calls})

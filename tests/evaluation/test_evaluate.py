@@ -14,6 +14,7 @@ import pytest
 from agents.roster import ROSTER
 from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
+from evaluation.recording import Recording
 from evaluation.report import markdown, task_figures, write_report
 from evaluation.tasks import EDITS, HELD_OUT, TASKS, Task, read_requests, read_tasks
 from evaluation.trial import lost_content, run_trial
@@ -92,6 +93,38 @@ async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
     assert [replayed["tasks"][name] for name in same] == [live["tasks"][name] for name in same]
     missing = await evaluate(EvalOptions(replay=tmp_path / "nothing.jsonl", limit=1))
     assert missing["tasks"]["rows"][0]["result"] == "llm_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("replies", "result"),
+    [
+        (
+            [
+                {"tool": "write_file", "args": '{"path": "a.txt", "content": "x', "truncated": True},
+                {"text": "y\n"},
+                {"text": "Done."},
+            ],
+            "passed",
+        ),
+        ([{"raw": {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}}] * 3, "llm_bad_reply"),
+    ],
+    ids=["cut", "unreadable"],
+)
+async def test_a_recording_plays_replies_that_were_cut_or_unreadable(
+    stub: OpenAIStub, tmp_path: Path, replies: list[dict[str, Any]], result: str
+) -> None:
+    stub.script(replies)
+    models, file = stub_models(stub), tmp_path / "replies.jsonl"
+    live = await run_trial(WRITE, Recording(file, models))
+    await models.aclose()
+    again = await run_trial(WRITE, Recording(file))
+    assert task_figures([live], "m")["rows"][0]["result"] == result
+    assert (again.calls, again.error, again.answer, again.problem) == (
+        live.calls,
+        live.error,
+        live.answer,
+        live.problem,
+    )
 
 
 async def test_a_recording_knows_the_model_whose_prompts_it_holds(stub: OpenAIStub, tmp_path: Path) -> None:
