@@ -230,7 +230,9 @@ def _drive(engine: Engine, effects: Effects, applied: Applied) -> None:
         )
 
     async def prepare() -> Start:
-        given = graph_input if graph_input is not None else await new_turn_input(engine, run)
+        given = graph_input
+        if given is None:
+            given = await new_turn_input(engine, run, is_first=applied.newest is None)
         return Start(given, applied.last_seq, applied.known, applied.newest)
 
     start_driving(engine, run, prepare, applied.last_seq - len(applied.events))

@@ -28,6 +28,11 @@ from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
 from storage.threads import Held, KeptThread, Threads
 
+SHORT_VERSION = 6
+"""The places of a channel's version in a new thread; LangGraph's savers take 32, in every entry of a checkpoint."""
+MAX_SHORT_VERSION = 10 ** (SHORT_VERSION - 1)
+"""From here on 32 places: shorter versions begin with a space, so that they compare as less."""
+
 
 class StrictSerializer(JsonPlusSerializer):
     """Deserialises plain data and messages only: no other class that a checkpoint names is instantiated."""
@@ -119,9 +124,13 @@ class RunSaver(BaseCheckpointSaver[Any]):
         self._held.append(("aput_writes", (config, list(writes), task_id, task_path)))
 
     def get_next_version(self, current: Any, channel: None) -> str:  # noqa: ARG002 the signature is the saver's
-        """Count on, in the form of LangGraph's savers without the fraction that tells writers apart: a run has one."""
-        count = 0 if current is None else int(str(current).split(".")[0])
-        return f"{count + 1:032}"
+        """Count on, without the fraction by which LangGraph's savers tell writers apart: a run has one.
+
+        A thread begins with versions of six places, filled with spaces: less than all that those savers count on to.
+        """
+        count = 1 if current is None else int(str(current).split(".")[0]) + 1
+        is_short = current is None or len(str(current)) <= SHORT_VERSION
+        return f"{count:{SHORT_VERSION}}" if is_short and count < MAX_SHORT_VERSION else f"{count:032}"
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> RunSaver:
         """Clone with another serialiser; the clone shares the buffer."""
@@ -204,6 +213,8 @@ class _Gathered:
         self.checkpoints: dict[Any, dict[str, Any]] = {}
         self.blobs: dict[Any, dict[str, Any]] = {}
         self.writes: dict[Any, dict[str, Any]] = {}
+        self.special_writes: dict[Any, dict[str, Any]] = {}
+        """Of channels with an index below 0: a later one replaces what is stored."""
 
     async def execute(self, query: str, row: Sequence[Any]) -> None:
         """Take one row: of a checkpoint the newest counts, of a version of a channel the first."""
@@ -217,7 +228,7 @@ class _Gathered:
             case AsyncPostgresSaver.INSERT_CHECKPOINT_WRITES_SQL:
                 self.writes.setdefault((*row[:4], row[5]), _in_base64(_WRITE, row))
             case AsyncPostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL:
-                self.writes[(*row[:4], row[5])] = _in_base64(_WRITE, row)
+                self.special_writes[(*row[:4], row[5])] = _in_base64(_WRITE, row)
             case _:
                 raise NotImplementedError(f"LangGraph's saver writes by another statement: {query}")
 
@@ -250,11 +261,15 @@ class _PostgresWriter(AsyncPostgresSaver):
 
     async def write(self, tx: Writer) -> None:
         """Write what was gathered."""
-        for name in ("checkpoints", "blobs", "writes"):
-            rows = [*getattr(self._gathered, name).values()]
+        gathered = self._gathered
+        for name, rows in (
+            ("insert_checkpoints", gathered.checkpoints),
+            ("insert_checkpoint_blobs", gathered.blobs),
+            ("insert_checkpoint_writes", gathered.writes),
+            ("put_checkpoint_writes", gathered.special_writes),
+        ):
             if rows:
-                table = "checkpoints" if name == "checkpoints" else f"checkpoint_{name}"
-                await tx.run(f"insert_{table}", rows=json.dumps(rows))
+                await tx.run(name, rows=json.dumps([*rows.values()]))
 
 
 class _WithoutCommit:

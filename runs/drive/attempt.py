@@ -16,6 +16,7 @@ from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
+from langgraph.types import Overwrite
 
 import logs
 from context import Context
@@ -290,10 +291,13 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
     )
 
 
-async def new_turn_input(engine: Engine, run: Run) -> dict[str, Any]:
-    """The input of a new turn; after a run that ended without its last checkpoint the thread is repaired by it."""
+async def new_turn_input(engine: Engine, run: Run, *, is_first: bool = False) -> dict[str, Any]:
+    """The input of a new turn; after a run that ended without its last checkpoint the thread is repaired by it.
+
+    `is_first` says that the session had no run before.
+    """
     if not run.input["repair"]:
-        return turn_input(run)
+        return turn_input(run, begins=is_first)
     graph = engine.graph.copy({"checkpointer": engine.checkpoints.saver()})
     snapshot = await graph.aget_state(thread_config(run))
     async with engine.database.autocommit() as tx:
@@ -304,12 +308,16 @@ async def new_turn_input(engine: Engine, run: Run) -> dict[str, Any]:
     return turn_input(run, missing)
 
 
-def turn_input(run: Run, missing: Sequence[AnyMessage] = ()) -> dict[str, Any]:
-    """The graph's input for a new turn, from the run's journal; `missing` repairs the thread first."""
+def turn_input(run: Run, missing: Sequence[AnyMessage] = (), *, begins: bool = False) -> dict[str, Any]:
+    """The graph's input for a new turn, from the run's journal; `missing` repairs the thread first.
+
+    `begins` says that the thread is new: its first checkpoint then holds the messages themselves, instead of an empty
+    checkpoint before it that the writes of both messages belong to.
+    """
     journal = run.input
     request = HumanMessage(journal["content"], id=journal["message_id"])
     found: dict[str, Any] = {
-        "messages": [*missing, request],
+        "messages": Overwrite([request]) if begins else [*missing, request],
         "agent": journal["agent"],
         "chosen_by": journal["chosen_by"],
         "previous_agent": journal["previous_agent"],

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from storage.checkpoints import StrictSerializer
+from storage.checkpoints import MAX_SHORT_VERSION, StrictSerializer
 from tests.runs.opened import opened
 
 _MODULES = re.compile(rb"[a-z_]+(?:\.[a-z_0-9]+)+")
@@ -97,3 +98,33 @@ def test_a_stored_class_name_makes_no_object() -> None:
     for form, content in (("json", json.dumps(named).encode()), ("pickle", pickle.dumps(Planted("x")))):
         with pytest.raises(ValueError, match=form):
             StrictSerializer().loads_typed((form, content))
+
+
+async def test_versions_grow_whichever_saver_counts_on(db_url: str) -> None:
+    """A thread may be continued by LangGraph's own saver or an earlier release, and then by this one again."""
+    async with opened(db_url) as (engine, _):
+        ours = engine.checkpoints.saver()
+    stock = InMemorySaver()
+    version = ours.get_next_version(None, None)
+    for counts in (ours, ours, stock, ours, stock, ours):
+        following = counts.get_next_version(version, None)
+        assert following > version, (version, following)
+        assert int(following.split(".")[0]) == int(version.split(".")[0]) + 1
+        version = following
+    ends = [ours.get_next_version(f"{count:6}", None) for count in range(MAX_SHORT_VERSION - 12, MAX_SHORT_VERSION + 2)]
+    assert ends == sorted(set(ends)), ends
+
+
+async def test_a_first_turn_is_one_checkpoint_and_the_next_ones_are_its_children(db_url: str) -> None:
+    async with opened(db_url) as (engine, client):
+        for said in ("One.", "Two.", "Three."):
+            await client.play([{"text": said}])
+        saver = engine.checkpoints._stock()
+        found = [tuple_ async for tuple_ in saver.alist({"configurable": {"thread_id": "s"}})]
+        graph = engine.graph.copy({"checkpointer": saver})
+        state = await graph.aget_state({"configurable": {"thread_id": "s"}})
+    parents = [each.parent_config["configurable"]["checkpoint_id"] if each.parent_config else None for each in found]
+    assert parents == [*(each.checkpoint["id"] for each in found[1:]), None]
+    assert len(found) == 3
+    said_by_agents = [message.content for message in state.values["messages"] if message.type == "ai"]
+    assert said_by_agents == ["One.", "Two.", "Three."]

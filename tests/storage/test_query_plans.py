@@ -41,6 +41,14 @@ insert into plans (plan_id, session_id, version, call_id, summary, status, creat
 select 'p' || n, 's' || n, 1, 'c', '{{}}', 'completed', '2026', '2026' from generate_series(1, {SESSIONS}) n;
 insert into audit_log (session_id, at, event, actor, details)
 select 's' || n, '2026', 'verdict', 'policy', '{{}}' from generate_series(1, {SESSIONS}) n, generate_series(1, 5) k;
+insert into llm_calls (id, session_id, run_id, request_id, agent, purpose, started_at, duration_ms, prompt_hash,
+                       outcome)
+select 'l' || n || '-' || k, 's' || n, 'r' || n || '-3', 'q', 'coder', 'agent', '2026', 1, '', 'ok'
+from generate_series(1, {SESSIONS}) n, generate_series(1, 3) k;
+insert into checkpoint_blobs (thread_id, channel, version, type)
+select 's' || n, 'turn', k, 'null' from generate_series(1, {SESSIONS}) n, generate_series(1, 3) k;
+insert into checkpoint_writes (thread_id, checkpoint_id, task_id, idx, channel, blob)
+select 's' || n, k, 't', 0, 'turn', '' from generate_series(1, {SESSIONS}) n, generate_series(1, 3) k;
 analyze;
 """
 SMALL = {"workers", "pg_database"}
@@ -85,7 +93,7 @@ GIVEN: dict[str, Any] = {
     "chosen_by": None,
     "switches": 0,
     "ahead": 0,
-    **{f"rows{number}": "[]" for number in range(11)},
+    **{f"rows{number}": "[]" for number in range(12)},
 }
 CLAIM = ("lock_session", "session_state", "calls_of_round", "find_call", "used_call_ids")
 SPEAK = ("append_events", "read_events", "events_of_run", "close_run_alone", "done_calls", "list_rules", "open_calls")
@@ -120,7 +128,7 @@ STEPS = {
 }
 PARTS = ("move_calls", "insert_calls", "insert_messages", "insert_llm_calls", "insert_audit", "insert_rules",
          "move_plans", "insert_webhooks", "insert_checkpoints", "insert_checkpoint_blobs",
-         "insert_checkpoint_writes")  # fmt: skip
+         "insert_checkpoint_writes", "put_checkpoint_writes")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*CLAIM, *SPEAK, *LISTS, *KEEP])

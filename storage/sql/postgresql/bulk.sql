@@ -1,3 +1,6 @@
+-- Rows with a key of their own are looked up before they are inserted: "on conflict" would write a WAL record more for
+-- each row. The lookup is a scalar subquery, so that no plan joins with the whole table.
+
 -- name: insert_calls(rows)!
 -- Calls as JSON rows; one that is there already stays as it is.
 insert into tool_calls ({{tool_calls}})
@@ -37,8 +40,8 @@ select session_id, {{audit_log}} from json_populate_recordset(cast(null as audit
 -- name: insert_llm_calls(rows)!
 -- Model calls as JSON rows.
 insert into llm_calls ({{llm_calls}})
-select {{llm_calls}} from json_populate_recordset(cast(null as llm_calls), cast(:rows as json))
-on conflict do nothing;
+select {{llm_calls}} from json_populate_recordset(cast(null as llm_calls), cast(:rows as json)) as r
+where (select 1 from llm_calls c where c.id = r.id) is null;
 
 -- name: insert_checkpoints(rows)!
 -- Checkpoints of LangGraph's saver as JSON rows, as its UPSERT_CHECKPOINTS_SQL writes them.
@@ -54,10 +57,24 @@ insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, 
 select thread_id, checkpoint_ns, channel, version, type, decode(blob, 'base64')
 from json_to_recordset(cast(:rows as json))
     as r (thread_id text, checkpoint_ns text, channel text, version text, type text, blob text)
-on conflict do nothing;
+where (select 1 from checkpoint_blobs b
+       where b.thread_id = r.thread_id and b.checkpoint_ns = r.checkpoint_ns and b.channel = r.channel
+         and b.version = r.version) is null;
 
 -- name: insert_checkpoint_writes(rows)!
--- Writes of tasks as JSON rows, each in base64; those of special channels, with an index below 0, replace earlier ones.
+-- Writes of tasks as JSON rows, each in base64; one that is there already stays as it is.
+insert into checkpoint_writes
+       (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+select thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, decode(blob, 'base64')
+from json_to_recordset(cast(:rows as json))
+    as r (thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text, idx integer,
+          channel text, type text, blob text)
+where (select 1 from checkpoint_writes w
+       where w.thread_id = r.thread_id and w.checkpoint_ns = r.checkpoint_ns and w.checkpoint_id = r.checkpoint_id
+         and w.task_id = r.task_id and w.idx = r.idx) is null;
+
+-- name: put_checkpoint_writes(rows)!
+-- The same for special channels, with an index below 0: a later one replaces what is there.
 insert into checkpoint_writes
        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
 select thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, decode(blob, 'base64')
@@ -65,7 +82,7 @@ from json_to_recordset(cast(:rows as json))
     as r (thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text, idx integer,
           channel text, type text, blob text)
 on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
-do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob where excluded.idx < 0;
+do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob;
 
 -- name: insert_rules(rows)!
 -- Grants as JSON rows.
