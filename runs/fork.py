@@ -9,8 +9,7 @@ from langchain_core.utils.uuid import uuid7
 
 from agents.roster import ROSTER
 from storage.batch import Batch, NewEvents, SessionChange
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.tables import messages, runs, sessions
 from storage.tables.messages import MessageRecord
 from storage.tables.sessions import Session

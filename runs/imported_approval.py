@@ -19,7 +19,7 @@ from runs.drive.attempt import thread_config
 from runs.thread import missing_messages
 from settings import Settings
 from storage.checkpoints import Checkpoints
-from storage.clock import stamp_in
+from storage.database import stamp_in
 from storage.legacy.transfer import Pause, Paused
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run

@@ -19,8 +19,7 @@ from runs.decision.view import WAITS_FOR_A_RUN, Request, View
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import ClaimQueue, Engine
 from runs.log.broadcast import Feed
-from storage.clock import now, stamp
-from storage.database import Transaction
+from storage.database import Transaction, now, stamp
 from storage.tables import runs
 from telemetry import tracing
 

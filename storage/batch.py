@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 
 _ROWS = "%(rows)s"
 _LOG_END = "(select last_seq from sessions where id = %(session_id)s)"

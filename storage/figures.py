@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from telemetry.meters import Sample
 
 _DECISIONS = {

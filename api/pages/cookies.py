@@ -13,7 +13,7 @@ from starlette.types import Scope
 from api.keys import Keys
 from api.responses import JSONReply
 from runs.engine import Engine
-from storage.clock import stamp_in
+from storage.database import stamp_in
 from storage.tables import logins
 from storage.tables.logins import Login
 

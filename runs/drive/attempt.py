@@ -29,9 +29,8 @@ from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
 from runs.drive.recorder import Recorder
 from runs.engine import Engine, Known
 from runs.thread import missing_messages
-from storage import clock
 from storage.checkpoints import RunSaver
-from storage.database import patiently
+from storage.database import now, patiently
 from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
 from storage.tables.states import NewestRun
@@ -245,8 +244,8 @@ async def _check_lease(engine: Engine, run: Run) -> None:
         async with engine.database.autocommit() as tx:
             return await runs.find(tx, run.id)
 
-    now = await patiently(read, engine.database)
-    if now is None or now.attempt != run.attempt:
+    found = await patiently(read, engine.database)
+    if found is None or found.attempt != run.attempt:
         raise RunLost
 
 
@@ -276,7 +275,7 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
         ),
         used_calls=used_calls,
         before_model_request=partial(_check_lease, engine, run),
-        clock=clock.now,
+        clock=now,
         budget=RunBudget(engine, run, known.owner) if engine.settings.budgets else None,
         environment=known.environment,
         multi_agent=settings.multi_agent_mode,

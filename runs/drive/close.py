@@ -17,8 +17,7 @@ from runs.engine import Engine
 from runs.log.writer import join_deltas
 from runs.thread import tool_record
 from storage.checkpoints import RunSaver
-from storage.clock import stamp, stamp_in
-from storage.database import Transaction
+from storage.database import Transaction, stamp, stamp_in
 from storage.tables import calls, sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord

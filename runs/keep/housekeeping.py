@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from runs.decision.view import Expire, Request
 from runs.engine import Engine
 from runs.requests import take
-from storage.clock import stamp_in
+from storage.database import stamp_in
 from storage.tables import calls, events, sessions, spending
 
 _log = logging.getLogger("runs.housekeeping")

@@ -13,7 +13,7 @@ from typing import Any
 
 from errors import ConfigurationError
 from storage.address import read_url
-from storage.clock import stamp
+from storage.database import stamp
 from storage.pooler import CONNECT_S
 
 Row = Mapping[str, Any]

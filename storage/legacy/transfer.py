@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from storage.checkpoints import Checkpoints, RunSaver
-from storage.clock import stamp
 from storage.connect import open_database
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.legacy.conversion import (
     Converted,
     Skipped,

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from storage.clock import now, stamp
-from storage.database import Transaction, Writer
+from storage.database import Transaction, Writer, now, stamp
 from storage.tables.columns import read, stored
 
 CallState = Literal[

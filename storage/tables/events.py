@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from errors import RunLost
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.tables.runs import Run
 
 MAX_READ_CHARS = 8_388_608

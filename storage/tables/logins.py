@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.tables.columns import read
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from storage.clock import stamp
-from storage.database import Transaction, Writer
+from storage.database import Transaction, Writer, stamp
 from storage.tables.columns import read, stored
 
 Role = Literal["user", "assistant", "tool"]

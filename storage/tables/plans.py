@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from storage.clock import stamp
-from storage.database import Transaction, Writer
+from storage.database import Transaction, Writer, stamp
 from storage.tables.columns import read
 
 

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from errors import RunLost
 from storage.batch import Step
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.tables.columns import read
 from storage.tables.messages import MessageRecord
 

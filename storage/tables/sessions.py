@@ -7,8 +7,7 @@ from typing import Any
 
 from errors import SessionUnknown
 from storage.checkpoints import delete_thread
-from storage.clock import stamp
-from storage.database import Transaction
+from storage.database import Transaction, stamp
 from storage.tables.columns import COMPUTED, read
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from storage.clock import now
-from storage.database import Transaction
+from storage.database import Transaction, now
 from storage.tables.runs import Run
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from storage.clock import now, stamp
-from storage.database import Transaction, Writer
+from storage.database import Transaction, Writer, now, stamp
 from storage.tables.columns import read, stored
 from storage.tables.runs import Run
 

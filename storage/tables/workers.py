@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from storage import clock
-from storage.database import ADVISORY_NAMESPACE, Transaction
+from storage.database import ADVISORY_NAMESPACE, Transaction, set_clock
 from storage.tables.columns import read
 from storage.tables.runs import Run
 
@@ -25,7 +24,7 @@ async def enter(tx: Transaction, worker: int) -> float:
 
 
 async def renew_lease(tx: Transaction, worker: int) -> float:
-    """Keep the lease of this worker, and with it all its runs; sets `storage.clock` by the clock of the database.
+    """Keep the lease of this worker, and with it all its runs; sets the time by the clock of the database.
 
     Returns when the lease is over, by the monotonic clock of this process.
 
@@ -33,7 +32,7 @@ async def renew_lease(tx: Transaction, worker: int) -> float:
     """
     asked_at = time.monotonic()
     told: float = await tx.value("renew_lease", worker=worker, lease_s=LEASE_S)
-    clock.follow(told, asked_at, time.monotonic())
+    set_clock(told, asked_at, time.monotonic())
     return asked_at + LEASE_S
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from storage.address import read_url
-from storage.clock import stamp
+from storage.database import stamp
 from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import talking

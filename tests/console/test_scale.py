@@ -17,7 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it ships no types
 from playwright.sync_api import Browser, Page, expect
 
-from storage.clock import stamp
+from storage.database import stamp
 from tests.console.conftest import log_in, needs_browser, user_of
 from tests.console.pictures import fill
 from tests.console.test_browser import open_session, write

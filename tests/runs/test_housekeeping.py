@@ -7,7 +7,7 @@ from typing import Any
 
 from runs.engine import Engine
 from runs.keep import housekeeping
-from storage.clock import stamp_in
+from storage.database import stamp_in
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until
 
