@@ -11,9 +11,9 @@ from runs import thread
 from runs.decision.effects import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
 from runs.decision.view import Request, View
 from runs.engine import Engine, Known
-from storage.batch import Batch, NewEvents, SessionChange, Step
 from storage.checkpoints import RunSaver
 from storage.database import Transaction
+from storage.session_state import Batch, NewEvents, SessionChange, Step
 from storage.tables import audit, calls, llm_calls, messages, plans, rules, runs, sessions, spending, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.events import Event

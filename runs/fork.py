@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from langchain_core.utils.uuid import uuid7
 
 from agents.roster import ROSTER
-from storage.batch import Batch, NewEvents, SessionChange
 from storage.database import Transaction, stamp
+from storage.session_state import Batch, NewEvents, SessionChange
 from storage.tables import messages, runs, sessions
 from storage.tables.messages import MessageRecord
 from storage.tables.sessions import Session

@@ -63,7 +63,7 @@ class Patience:
 
 
 class Writer(Protocol):
-    """What executes `!` statements: a transaction at once, a `storage.batch.Batch` together with others."""
+    """What executes `!` statements: a transaction at once, a `storage.session_state.Batch` together with others."""
 
     dialect: Dialect
     connection: Any

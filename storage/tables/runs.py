@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from errors import RunLost
-from storage.batch import Step
 from storage.database import Transaction, stamp
+from storage.session_state import Step
 from storage.tables.columns import read
 from storage.tables.messages import MessageRecord
 

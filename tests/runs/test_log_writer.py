@@ -11,9 +11,9 @@ import psycopg
 
 from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
-from storage.batch import Batch, NewEvents, SessionChange
 from storage.connect import open_database
 from storage.database import Database
+from storage.session_state import Batch, NewEvents, SessionChange
 from storage.tables import events, runs
 from storage.tables.events import Addition
 from storage.tables.runs import Run

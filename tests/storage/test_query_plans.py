@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from storage.batch import composed
+from storage.session_state import composed
 from storage.statements import statements
 from tests.databases import PostgresServer
 

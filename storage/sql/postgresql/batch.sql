@@ -1,4 +1,4 @@
--- The parts of one statement, put together by `storage.batch`: `held`, `ran` and `head` take effect in this order or not
+-- The parts of one statement, put together by `storage.session_state`: `held`, `ran` and `head` take effect in this order or not
 -- at all, and every row that is written reads `head`. The session is locked before the run, as everywhere.
 
 -- name: hold_session(session_id, seen)

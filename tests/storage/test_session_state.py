@@ -16,10 +16,10 @@ from langgraph.types import interrupt
 from psycopg.rows import dict_row
 
 from state import AgentState
-from storage.batch import Batch, NewEvents, SessionChange
 from storage.checkpoints import Checkpoints
 from storage.connect import open_database
 from storage.database import Database
+from storage.session_state import Batch, NewEvents, SessionChange
 from storage.tables import audit, events, messages, runs
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
