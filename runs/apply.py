@@ -12,13 +12,12 @@ from runs.decision.effects import CloseRun, Effects, ReleaseRun, ResumeRun, Star
 from runs.decision.view import Request, View
 from runs.engine import Engine, Known
 from storage.checkpoints import RunSaver
-from storage.database import Transaction
-from storage.session_state import Batch, NewEvents, SessionChange, Step
+from storage.database import Step, Transaction
+from storage.session_state import Batch, NewestRun, NewEvents, SessionChange, read_state
 from storage.tables import audit, calls, llm_calls, messages, plans, rules, runs, sessions, spending, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.events import Event
 from storage.tables.runs import Run
-from storage.tables.states import NewestRun, read_state
 from storage.tables.webhooks import Webhook
 from wire.chunks import PLAN_APPROVAL, pack
 from wire.protocol import HitlDecision, Outcome, PlanDecision, ToolResult

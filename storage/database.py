@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -71,6 +71,14 @@ class Writer(Protocol):
     async def run(self, name: str, **parameters: Any) -> int:
         """Execute a statement, now or later; returns the number of changed rows where it is known."""
         ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A statement that has to take effect, or nothing of the batch does."""
+
+    name: str
+    parameters: Mapping[str, Any]
 
 
 class Transaction:

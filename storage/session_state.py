@@ -1,7 +1,8 @@
-"""What one request or attempt writes to its session: on PostgreSQL one statement, on SQLite one after the other.
+"""The state of a session: read in one statement with all that a decision depends on, and written in one.
 
-Its statements read all that they write from their parameter `rows`. In the one statement that parameter is empty unless
-the session, and the run if one is changed, stand as the writer expects.
+On PostgreSQL; on SQLite the statements of a batch run one after the other. They read all that they write from their
+parameter `rows`. In the one statement that parameter is empty unless the session, and the run if one is changed, stand
+as the writer expects.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from storage.database import Transaction, stamp
+from storage.database import Step, Transaction, stamp
+from storage.tables.calls import CallRecord
+from storage.tables.columns import read, read_object, read_objects
+from storage.tables.plans import PlanRecord
+from storage.tables.runs import Run, RunStatus
+from storage.tables.sessions import Session
 
 _ROWS = "%(rows)s"
 _LOG_END = "(select last_seq from sessions where id = %(session_id)s)"
@@ -21,11 +27,52 @@ _NEW_LOG_END = "(select last_seq from head)"
 
 
 @dataclass(frozen=True)
-class Step:
-    """A statement that has to take effect, or nothing of the batch does."""
+class NewestRun:
+    """The run that the database took last, and how it stands."""
 
-    name: str
-    parameters: Mapping[str, Any]
+    id: str
+    attempt: int
+    status: RunStatus
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """One session as of one moment."""
+
+    session: Session
+    run: Run | None
+    """The run that is running or paused."""
+    round: tuple[CallRecord, ...]
+    """Every call of the newest pause of a paused run, oldest first."""
+    newest: NewestRun | None
+    rules: tuple[dict[str, Any], ...]
+    """What the session remembers to allow, oldest first."""
+    named: CallRecord | None
+    """The call that was asked for, or the one of the plan that was."""
+    plan: PlanRecord | None
+    """The plan that was asked for, else the one that waits or executes."""
+    seen: str | None
+    """The version of the session's row: a batch takes effect only while it is the same. None on SQLite."""
+
+
+async def read_state(
+    tx: Transaction, session_id: str, *, call_id: str | None = None, plan_id: str | None = None
+) -> SessionState | None:
+    """Read a session of any owner, deleted or not; None without one."""
+    row = await tx.row("session_state", session_id=session_id, call_id=call_id, plan_id=plan_id)
+    if row is None:
+        return None
+    run = read_object(Run, row.run)
+    return SessionState(
+        session=read(Session, row),
+        run=run,
+        round=read_objects(CallRecord, row.round) if run is not None and run.status == "paused" else (),
+        newest=NewestRun(**json.loads(row.newest)) if row.newest else None,
+        rules=tuple(json.loads(rule) for rule in json.loads(row.rules or "[]")),
+        named=read_object(CallRecord, row.named),
+        plan=read_object(PlanRecord, row.plan),
+        seen=row.seen,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from langchain_core.utils.uuid import uuid7
 from agents.roster import agents_of
 from policy.rules import Rules
 from settings import Settings
+from storage.session_state import NewestRun
 from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
 from storage.tables.runs import Run, RunStatus
 from storage.tables.sessions import Session
-from storage.tables.states import NewestRun
 from telemetry.tracing import traceparent
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 

@@ -31,9 +31,9 @@ from runs.engine import Engine, Known
 from runs.thread import missing_messages
 from storage.checkpoints import RunSaver
 from storage.database import now, patiently
+from storage.session_state import NewestRun
 from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
-from storage.tables.states import NewestRun
 from storage.threads import KeptThread
 from telemetry import tracing
 from wire.protocol import Chunk

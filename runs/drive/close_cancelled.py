@@ -14,11 +14,11 @@ from runs.engine import Engine
 from runs.log.writer import join_deltas
 from state import tool_message_id
 from storage.checkpoints import RunSaver
+from storage.session_state import SessionState, read_state
 from storage.tables import sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
-from storage.tables.states import SessionState, read_state
 from wire.chunks import assistant_message, done_chunk
 from wire.protocol import Chunk, error_chunk
 

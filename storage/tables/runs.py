@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from errors import RunLost
-from storage.database import Transaction, stamp
-from storage.session_state import Step
+from storage.database import Step, Transaction, stamp
 from storage.tables.columns import read
 from storage.tables.messages import MessageRecord
 

@@ -19,12 +19,11 @@ from state import AgentState
 from storage.checkpoints import Checkpoints
 from storage.connect import open_database
 from storage.database import Database
-from storage.session_state import Batch, NewEvents, SessionChange
+from storage.session_state import Batch, NewEvents, SessionChange, read_state
 from storage.tables import audit, events, messages, runs
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run
-from storage.tables.states import read_state
 from tests.databases import PostgresServer
 
 RUN = Run("run-1", "s", "r", {}, "running", 7, 1, 2, cancel_requested=False, error=None)
