@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.types import Send
 
 from context import Context
-from llm.reply.incoming import Reply, Usage
+from llm.streaming import Reply, Usage
 from settings import Scope, Unit
 from state import AgentState, Turn
 from tools.tool import Tool

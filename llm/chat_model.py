@@ -17,11 +17,10 @@ from langchain_core.messages import BaseMessage
 from errors import ConfigurationError
 from llm.breaker import Breaker
 from llm.failure import Failure, too_slow
-from llm.reply.incoming import Incoming, Reply, Usage
 from llm.reply.text import CLOSED_UNOPENED, ReplyText, Thoughts
 from llm.request.fields import Negotiation
 from llm.scripted import ScriptedModel
-from llm.streaming import StreamingModel
+from llm.streaming import Incoming, Reply, StreamingModel, Usage
 from llm.tool_calls import WrittenCall
 from llm.transport import Endpoint, ModelKeys, ModelServer, completions_url, is_loopback
 from tools.tool import Tool

@@ -14,7 +14,7 @@ import pytest
 from errors import ModelBadReply
 from llm.failure import Failure
 from llm.reply.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, ReplyBody
-from llm.reply.incoming import MAX_REPLY_CHARS
+from llm.streaming import MAX_REPLY_CHARS
 from llm.transport import ModelServer
 from tests.llm.asking import ASK, fails
 from tests.llm.conftest import MakeModels
