@@ -13,7 +13,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.types import Command, Overwrite
 
-from agents.model_call import Writer, call_model
+from agents.custom_events import Writer
+from agents.model_call import call_model
 from agents.roster import Agent
 from agents.thread.conversation import hidden_message, is_said_by_user, visible_from
 from agents.thread.plans import NOTE_PREFIX

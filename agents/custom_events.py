@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
 
 class Event(TypedDict, total=False):
-    """One event; `event` names its kind, the other keys belong to that kind."""
+    """One event; `event` names its kind, the other keys belong to that kind.
+
+    `text` is a piece of an assistant message, as the model writes it; `message` is one in full and ends the pieces of
+    its id. `context_cut`: the model's server read only a part of the request (docs/models.md). `whole_result`: a result
+    that the model reads cut, whole, for the history.
+    """
 
     event: Literal[
         "switched",
@@ -37,6 +43,10 @@ class Event(TypedDict, total=False):
     """Whether the text of a message went out in pieces before."""
 
 
+Writer = Callable[[Event], None]
+"""Takes the events of a node (`context.writer_of`)."""
+
+
 def switched(from_agent: str, to_agent: str, reason: str, confidence: str, method: str) -> Event:
     """Another agent is current (docs/protocol.md, Chunks)."""
     return {
@@ -50,26 +60,6 @@ def switched(from_agent: str, to_agent: str, reason: str, confidence: str, metho
             "classification_method": method,
         },
     }
-
-
-def text(message_id: str, delta: str) -> Event:
-    """A piece of an assistant message, as the model writes it."""
-    return {"event": "text", "message_id": message_id, "content": delta}
-
-
-def message(message_id: str, content: str, **metadata: Any) -> Event:
-    """An assistant message in full; it ends the deltas of its id."""
-    return {"event": "message", "message_id": message_id, "content": content, "metadata": metadata}
-
-
-def context_cut(agent: str, prompt_tokens: int) -> Event:
-    """The model's server read only a part of the request (docs/models.md)."""
-    return {"event": "context_cut", "agent": agent, "metadata": {"prompt_tokens": prompt_tokens}}
-
-
-def whole_result(call_id: str, content: str) -> Event:
-    """A result that the model reads cut, whole, for the history."""
-    return {"event": "whole_result", "call_id": call_id, "content": content}
 
 
 def failed(code: str, sentence: str, *, retryable: bool = False, **metadata: Any) -> Event:

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from langchain_core.messages import BaseMessage
 
 from agents.budget import estimated_usage
+from agents.custom_events import Writer
 from context import Context
 from errors import BudgetUsedUp, ModelError
 from llm.chat_model import Reply, Retry
 from telemetry import tracing
 from tools.tool import Tool
 
-Writer = Callable[[Any], None]
 Purpose = Literal["agent", "classifier", "summary"]
 Outcome = Literal["ok", "reprompted", "implicit"]
 """How a reply is counted: `reprompted` = it was text where a call was wanted, and the model was asked once more;

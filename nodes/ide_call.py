@@ -7,7 +7,6 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from agents import custom_events
 from agents.replies.compiled_edit import go_on_after
 from agents.replies.dispatch import send_to_client
 from agents.thread.tool_messages import Answer, as_result
@@ -45,7 +44,7 @@ def settled(call: DecidedCall, answer: Answer, runtime: Runtime[Context]) -> Com
     content = cap(whole, limit)
     message = answer_to(call, content)
     if len(whole) > limit:
-        writer_of(runtime)(custom_events.whole_result(message.tool_call_id, whole))
+        writer_of(runtime)({"event": "whole_result", "call_id": message.tool_call_id, "content": whole})
         refetch = BY_NAME[call["tool_name"]].refetch
         message.content = f"{content}\n[{refetch}]" if refetch else content
     if not answer.get("ended_by") and answer.get("decision") != "reject":

@@ -16,7 +16,8 @@ from agents import custom_events
 from agents.budget import ask_for_budget
 from agents.classification import CLASSIFICATION_SCHEMA, Classification, classify_by_keywords, read_classification
 from agents.classification_cache import ClassificationCache
-from agents.model_call import Writer, call_model
+from agents.custom_events import Writer
+from agents.model_call import call_model
 from agents.roster import ALONE, BY_LABEL, ROUTER
 from agents.thread.conversation import enter, last_request, spoken
 from context import Context, context_of, writer_of

@@ -87,12 +87,13 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
     sent_chars = prompt_chars + size_of(seen)
     if is_cut_by_server(sent_chars, said.prompt_tokens) and context.models.name != BUILT_IN_MODEL:
-        write(custom_events.context_cut(agent.name, said.prompt_tokens or 0))
+        write({"event": "context_cut", "agent": agent.name, "metadata": {"prompt_tokens": said.prompt_tokens or 0}})
     if said.is_nothing:
         said = replace(said, text=ENDED_SILENTLY, implicit=True)
     if said.text.strip():
-        about = {"before_tool_call": True} if said.calls else {"implicit": True} if said.implicit else {}
-        write(custom_events.message(message_id, said.text, **about))
+        about: dict[str, Any] = {"implicit": True} if said.implicit else {}
+        about = {"before_tool_call": True} if said.calls else about
+        write({"event": "message", "message_id": message_id, "content": said.text, "metadata": about})
     ids = await _unique_ids(said.calls, state, context)
     beside = {call_id: call.extras for call_id, call in zip(ids, said.calls, strict=True)}
     message = AIMessage(

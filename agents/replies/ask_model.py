@@ -10,8 +10,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from agents import custom_events
-from agents.model_call import Outcome, Writer, call_model
+from agents.custom_events import Writer
+from agents.model_call import Outcome, call_model
 from agents.replies.cut_reply import finish_calls, finish_text
 from agents.replies.reprompt import Missing, is_markup_of_call, missing_call
 from agents.replies.written_plan import plan_in_json, plan_in_text
@@ -116,7 +116,10 @@ async def ask(
             return "ok"
         return "reprompted" if may_reprompt and not (missing == "plan" and plan_in_json(reply.text)) else "implicit"
 
-    shown = _Shown(lambda delta: write(custom_events.text(message_id, delta)), holds_json=needs_plan)
+    def show(delta: str) -> None:
+        write({"event": "text", "message_id": message_id, "content": delta})
+
+    shown = _Shown(show, holds_json=needs_plan)
     fixed: dict[str, Any] = {"agent": agent.name, "purpose": "agent", "prompt_hash": prompt.hash, "tools": tools}
     fixed["message_id"] = message_id
     first = await call_model(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 from langgraph.types import Command, Send
 
+from agents.custom_events import Writer
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
 from agents.replies.lossy_write import asked_about, loss_of, refusal_of_loss
 from agents.replies.virtual_tools import take_effect
@@ -72,7 +73,7 @@ def judge(
     offered: frozenset[str],
     turn: Turn,
     context: Context,
-    write: Callable[[Any], None],
+    write: Writer,
     *,
     as_text: bool = False,
     thread: Sequence[AnyMessage] = (),
@@ -129,7 +130,7 @@ def _admit(
     offered: frozenset[str],
     turn: Turn,
     context: Context,
-    write: Callable[[Any], None],
+    write: Writer,
     thread: Sequence[AnyMessage],
 ) -> str | None:
     """Take a call into the round, or give the text of its refusal."""
@@ -198,7 +199,7 @@ def _next_of_client(calls: Sequence[DecidedCall]) -> list[DecidedCall]:
     return list(takewhile(lambda call: not is_read_of_edit(call), calls))
 
 
-def go_on(step: Step, state: AgentState, context: Context, write: Callable[[Any], None]) -> Step:
+def go_on(step: Step, state: AgentState, context: Context, write: Writer) -> Step:
     """Send the next stage of the round to its nodes; with nothing left the model is asked again."""
     round_ = list(step.round if step.round is not None else state.get("round") or [])
     local = [call for call in round_ if _stage(call["tool_name"]) == "local"]

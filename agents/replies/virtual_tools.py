@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.types import Send
 
 from agents import custom_events
+from agents.custom_events import Writer
 from agents.roster import ROSTER, ROUTER
 from agents.thread.plans import PlanInvalid, build_plan
 from context import Context
@@ -29,7 +29,7 @@ class Effect:
     goto: str | list[Send] = "specialist"
 
 
-def take_effect(call: DecidedCall, state: Any, context: Context, write: Callable[[Any], None]) -> Effect:
+def take_effect(call: DecidedCall, state: Any, context: Context, write: Writer) -> Effect:
     """Carry out a virtual call after the other calls of its reply are settled."""
     state = cast(AgentState, state)
     match BY_NAME[call["tool_name"]].effect:
@@ -44,9 +44,9 @@ def take_effect(call: DecidedCall, state: Any, context: Context, write: Callable
             return switch(call, state, context, write)
 
 
-def _complete(call: DecidedCall, write: Callable[[Any], None]) -> Effect:
-    result = call["arguments"]["result"]
-    write({**custom_events.message(f"completion:{call['call_id']}", result), "streamed": False})
+def _complete(call: DecidedCall, write: Writer) -> Effect:
+    result, message_id = call["arguments"]["result"], f"completion:{call['call_id']}"
+    write({"event": "message", "message_id": message_id, "content": result, "metadata": {}, "streamed": False})
     content = json.dumps({"status": "completed", "result": result}, ensure_ascii=False)
     return Effect([tool_message(call["call_id"], call["tool_name"], content)], goto="")
 
@@ -61,9 +61,7 @@ def _plan(call: DecidedCall, state: AgentState, context: Context) -> Effect:
     return Effect(goto=[Send("plan_review", reviewed)])
 
 
-def switch(
-    call: DecidedCall, state: AgentState, context: Context, write: Callable[[Any], None], *, agreed: bool = False
-) -> Effect:
+def switch(call: DecidedCall, state: AgentState, context: Context, write: Writer, *, agreed: bool = False) -> Effect:
     """Hand over to another agent, ask the user first where the setting wants it, or refuse (S15)."""
     call_id, name = call["call_id"], call["tool_name"]
     target = call["arguments"]["mode"]
