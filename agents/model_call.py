@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -25,8 +24,12 @@ Outcome = Literal["ok", "reprompted", "implicit"]
 
 def hash_of_tools(tools: Sequence[Tool]) -> str:
     """Return a short SHA-256 of what a model is told of its tools."""
-    told = json.dumps([tool.declaration for tool in tools], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    return hashlib.sha256(declared(tools).encode()).hexdigest()[:12]
+
+
+def declared(tools: Sequence[Tool]) -> str:
+    """What a model is told of its tools, as JSON."""
+    return f"[{', '.join(tool.declaration_text for tool in tools)}]"
 
 
 async def call_model(

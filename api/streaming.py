@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Message, Receive, Scope, Send
 
 from errors import SessionRefusal
 from json_text import to_json
@@ -21,39 +22,81 @@ from wire.protocol import Chunk, error_chunk
 KEEP_ALIVE_S = 15
 NOT_STORED = "The server could not store this answer. Please send the message again."
 _KEEP_ALIVE = ServerSentEvent(comment="keep-alive", sep="\n").encode()
-LAST_WORDS_S = 1.0
-"""For the end of a body when the process stops: less than `api.connection.CLOSING_S`, after which it is cut."""
 PIECE_BYTES = 16_384
 """Of a large event so much is sent at a time: what a reader that stops reading keeps in memory."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
+class FrameStream(EventSourceResponse):
+    """Sends ready frames in the task of the request; a second one notices a client that leaves, and breaks a silence.
+
+    Against `EventSourceResponse` as it is: no tasks for pings, for the end of the process and for each frame. A stream
+    ends with its frames, which end when the process stops.
+    """
+
+    def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(frames, headers=_HEADERS)
+        self._frames = frames
+        self._whole = asyncio.Lock()
+        """Held while a frame is being sent: no comment stands inside one."""
+        self._silent_since = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 the signature is ASGI's
+        """Send the frames until they end or the client leaves."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        self._silent_since = asyncio.get_running_loop().time()
+        async with aclosing(self._frames):
+            try:
+                async with asyncio.timeout(None) as connection:
+                    watching = asyncio.create_task(self._watch(receive, send, connection))
+                    try:
+                        await self._send_frames(send)
+                    finally:
+                        watching.cancel()
+            except TimeoutError:
+                if not connection.expired():
+                    raise
+                return
+        await send(_part(b"", is_last=True))
+
+    async def _send_frames(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        async for ready in self._frames:
+            async with self._whole:
+                for start in range(0, len(ready), PIECE_BYTES):
+                    await send(_part(ready[start : start + PIECE_BYTES]))
+            self._silent_since = loop.time()
+            del ready  # nothing is held while the next one is waited for
+
+    async def _watch(self, receive: Receive, send: Send, connection: asyncio.Timeout) -> None:
+        """End the stream when the client has left; send a comment after each KEEP_ALIVE_S of silence."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout_at(self._silent_since + KEEP_ALIVE_S):
+                    message = await receive()
+            except TimeoutError:
+                if loop.time() >= self._silent_since + KEEP_ALIVE_S:
+                    await self._break_silence(send)
+                continue
+            if message["type"] == "http.disconnect":
+                connection.reschedule(loop.time())
+                return
+
+    async def _break_silence(self, send: Send) -> None:
+        if not self._whole.locked():
+            async with self._whole:
+                await send(_part(_KEEP_ALIVE))
+        self._silent_since = asyncio.get_running_loop().time()
+
+
+def _part(body: bytes, *, is_last: bool = False) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": not is_last}
+
+
 def stream(frames: AsyncGenerator[bytes, None]) -> EventSourceResponse:
     """Send frames; a comment line keeps a silent stream open."""
-    return EventSourceResponse(_pieces(frames), headers=_HEADERS, ping=0, shutdown_grace_period=LAST_WORDS_S)
-
-
-async def _pieces(frames: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    upcoming = asyncio.ensure_future(anext(frames))
-    try:
-        while True:
-            await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_S)
-            if not upcoming.done():
-                yield _KEEP_ALIVE
-                continue
-            try:
-                frame = upcoming.result()
-            except StopAsyncIteration:
-                return
-            for start in range(0, len(frame), PIECE_BYTES):
-                yield frame[start : start + PIECE_BYTES]
-            del frame  # nothing is held while the reader waits
-            upcoming = asyncio.ensure_future(anext(frames))
-    finally:
-        upcoming.cancel()
-        with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
-            await upcoming
-        await frames.aclose()
+    return FrameStream(frames)
 
 
 async def answer(engine: Engine, taken: Taken) -> AsyncGenerator[bytes, None]:

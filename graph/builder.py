@@ -15,7 +15,7 @@ from nodes.local_call import run_locally
 from nodes.plan_review import wait_for_decision
 from nodes.plan_step import advance
 from nodes.question import wait_for_answer
-from nodes.router import route
+from nodes.router import first_node, route
 from nodes.specialist import work
 from state import AgentState
 
@@ -31,5 +31,5 @@ def build_graph(checkpointer: Checkpointer = None) -> CompiledStateGraph[Any, An
     builder.add_node("question", wait_for_answer)
     builder.add_node("plan_review", wait_for_decision)
     builder.add_node("plan_step", advance)
-    builder.add_edge(START, "router")
+    builder.add_conditional_edges(START, first_node)
     return builder.compile(checkpointer=checkpointer, name="agent")

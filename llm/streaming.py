@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManager, AsyncCallbackManagerForLLMRun, BaseCallbackManager
 from langchain_core.language_models.chat_models import BaseChatModel, agenerate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -67,7 +67,10 @@ def as_chunk(piece: Piece) -> AIMessageChunk:
 
 def has_callbacks() -> bool:
     """Whether callbacks, or LangChain's tracing, follow the model calls of the run around this call."""
-    return bool(AsyncCallbackManager.configure(ensure_config().get("callbacks")).handlers)
+    given = ensure_config().get("callbacks")
+    if isinstance(given, BaseCallbackManager):  # LangGraph's, which has asked for tracing already
+        return bool(given.handlers)
+    return bool(AsyncCallbackManager.configure(given).handlers)
 
 
 @dataclass(frozen=True)

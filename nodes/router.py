@@ -30,8 +30,17 @@ TURNS_SHOWN = 6
 CHARS_SHOWN = 2000
 
 
+async def first_node(state: AgentState) -> Literal["router", "specialist"]:
+    """Where a turn begins: at the specialist where one is current and the last turn has left nothing open."""
+    is_chosen = (state.get("agent") or ROUTER.name) != ROUTER.name
+    return "specialist" if is_chosen and not enter(state) else "router"
+
+
 async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist", "question"]]:
-    """Classify while the orchestrator is current; a specialist stays current until a switch (S2)."""
+    """Close what the last turn left open; classify while the orchestrator is current.
+
+    A specialist stays current until a switch (S2).
+    """
     context = context_of(runtime)
     update = enter(state)
     current = state.get("agent") or ROUTER.name

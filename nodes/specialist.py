@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from langgraph.types import Command
 from agents import custom_events
 from agents.budget import ENDED, ask_for_budget
 from agents.compaction import CHARS_PER_TOKEN, compact, is_cut_by_server, reading_of, recompact, size_of
+from agents.model_call import declared
 from agents.replies.ask_model import Said, ask
 from agents.replies.compiled_edit import ids_of
 from agents.replies.dispatch import Step, go_on, judge
@@ -58,7 +58,7 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     agent = current_agent(state)
     tools = _offered(agent, state, context)
     prompt = _prompt(agent, tools, state, context)
-    prompt_chars = len(prompt.text) + len(json.dumps([tool.declaration for tool in tools]))
+    prompt_chars = len(prompt.text) + len(declared(tools))
     shrunk = await compact(state, prompt_chars, agent, context, write)
     if shrunk is not None:
         return shrunk

@@ -121,7 +121,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     replace(folder, "runs/decision/turn.py", lambda text: text.replace("[:TITLE_CHARS]", "[:TITLE_CHARS].upper()"))
     node = '    builder.add_node("review", wait_for_answer)\n'
-    replace(folder, "graph/builder.py", inserted('    builder.add_edge(START, "router")', node))
+    replace(folder, "graph/builder.py", inserted("    builder.add_conditional_edges(START, first_node)", node))
     replace(folder, "wire/protocol.py", lambda text: text.replace("AnyChunk = Annotated[", CHUNK))
     replace(folder, "wire/protocol.py", inserted("    | Done,\n", "    | Reviewed\n"))
     reviewed = '        case "reviewed":\n            return [Reviewed(content=event["content"])]\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -153,6 +154,11 @@ class Tool:
                 "parameters": dict(self.parameters),
             },
         }
+
+    @cached_property
+    def declaration_text(self) -> str:
+        """The declaration as JSON with sorted keys."""
+        return json.dumps(self.declaration, sort_keys=True)
 
     def naming_agents(self, names: Sequence[str]) -> Tool:
         """Return the tool with `names` as the choices of its agent argument; a tool without one stays as it is."""

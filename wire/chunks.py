@@ -42,13 +42,11 @@ _ONLY_VERSION_2 = {"retrying", "context_cut", "denied", "restarted", "resync"}
 
 
 def chunks_of_event(event: Mapping[str, Any]) -> list[Chunk]:
-    """Translate one event of a node; events for the records only give no chunk."""
+    """Translate one event of a node; pieces of text become chunks in the log, events for the records none."""
     metadata = dict(event.get("metadata") or {})
     match event["event"]:
         case "switched":
             return [AgentSwitched(content=f"Switched to {event['agent']} agent", metadata=metadata)]
-        case "text":
-            return [AssistantMessage(token=event["content"])]
         case "message":
             return assistant_message(event["content"], streamed=event.get("streamed", True), **metadata)
         case "denied":

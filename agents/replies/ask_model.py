@@ -103,12 +103,20 @@ async def ask(
     offered = {tool.name for tool in tools}
     may_reprompt = context.reprompt and spare_calls > 0
 
+    judged: list[tuple[Reply, Missing | None]] = []
+
     def missing_in(reply: Reply) -> Missing | None:
-        if reply.calls or not reply.text.strip():
-            return None
-        return missing_call(
-            reply.text, agent, offered, called, needs_plan=needs_plan, request=request, text_calls=text_calls
-        )
+        """Asked for once to count the reply and once to go on: judged once."""
+        for known, missing in judged:
+            if known is reply:
+                return missing
+        missing = None
+        if not reply.calls and reply.text.strip():
+            missing = missing_call(
+                reply.text, agent, offered, called, needs_plan=needs_plan, request=request, text_calls=text_calls
+            )
+        judged.append((reply, missing))
+        return missing
 
     def outcome_of(reply: Reply) -> Outcome:
         missing = missing_in(reply)

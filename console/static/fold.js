@@ -52,7 +52,8 @@ function foldMessage(state, entry) {
   const { role, content, id, name, tool_calls: calls, tool_call_id: callId, local } = entry.message;
   if (role === "user") {
     const isAnswer = state.outcome === "awaiting_answer" || state.outcome === "awaiting_plan";
-    const begun = isAnswer ? state : { ...closeCalls(state, "passed over"), turn: state.turn + 1, path: enter(start(state.path), "router") };
+    const first = state.agent && state.agent !== "orchestrator" ? "specialist" : "router";
+    const begun = isAnswer ? state : { ...closeCalls(state, "passed over"), turn: state.turn + 1, path: enter(start(state.path), first) };
     return add({ ...begun, outcome: "running" }, entry.seq, "user", { text: content, id, key: `user-${id}` });
   }
   if (local) {

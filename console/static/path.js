@@ -2,7 +2,7 @@
 
 /** Every edge of the compiled graph; a test compares them with it. */
 export const EDGES = [
-  ["__start__", "router"], ["router", "specialist"], ["specialist", "router"], ["specialist", "specialist"],
+  ["__start__", "router"], ["__start__", "specialist"], ["router", "specialist"], ["specialist", "router"], ["specialist", "specialist"],
   ["specialist", "local_call"], ["local_call", "specialist"], ["specialist", "ide_call"], ["ide_call", "specialist"],
   ["specialist", "approval"], ["approval", "specialist"], ["specialist", "question"], ["question", "specialist"],
   ["question", "router"], ["router", "question"], ["specialist", "plan_review"], ["plan_review", "specialist"], ["plan_review", "plan_step"],

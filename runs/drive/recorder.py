@@ -97,6 +97,7 @@ class Recorder:
                     self._partial_id, self._partial = event["message_id"], []
                 self._partial.append(event["content"])
                 self._first_text = self._first_text or time.monotonic()
+                self.log.say(event["content"])
             case "message":
                 self._first_text = self._first_text or time.monotonic()
                 self._partial_id, self._partial = None, []

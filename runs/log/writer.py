@@ -26,6 +26,8 @@ BATCH_LIMIT_S = 0.5
 ALONE_AT_ONCE = 4
 """So many runs at a time are appended alone: the other connections of the pool stay free for requests."""
 _log = logging.getLogger("runs.log.writer")
+Said = Chunk | str
+"""A chunk, or a piece of a text as the model wrote it."""
 GATHER_S = 0.4
 """How long a piece of text waits at most for the pieces after it."""
 GATHER_PIECES = 5
@@ -170,7 +172,7 @@ class RunLog:
         self.broken: BaseException | None = None
         """Why nothing can be appended any more, such as RunLost."""
         self._written_to = 0
-        self._gathered: list[Chunk] = []
+        self._gathered: list[Said] = []
         self._is_amid_text = False
         """Whether the last chunk that was appended is a piece of text: what follows need not be appended at once."""
         self._appending: list[str] = []
@@ -187,9 +189,9 @@ class RunLog:
         self._written_to, self._driver = written_to, driver
         self._schedule()
 
-    def say(self, *chunks: Chunk) -> None:
-        """Put chunks behind those that gather."""
-        self._gathered.extend(chunks)
+    def say(self, *said: Said) -> None:
+        """Put chunks or pieces of a text behind those that gather."""
+        self._gathered.extend(said)
         self._schedule()
 
     async def close(self) -> list[Chunk]:
@@ -251,17 +253,21 @@ class RunLog:
             self._timer = None
 
 
-def join_deltas(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """Make one delta of consecutive ones: a client reads the same text in fewer pieces."""
+def join_deltas(said: Sequence[Said]) -> list[Chunk]:
+    """Make one delta of consecutive pieces of text: a client reads the same text in fewer pieces."""
     joined: list[Chunk] = []
-    for is_text, run in groupby(chunks, key=is_delta):
+    for is_text, run in groupby(said, key=is_delta):
         if is_text:
-            joined.append(AssistantMessage(token="".join(chunk.token or "" for chunk in run)))
+            joined.append(AssistantMessage(token="".join(map(_text_of, run))))
         else:
-            joined.extend(run)
+            joined += [one for one in run if not isinstance(one, str)]
     return joined
 
 
-def is_delta(chunk: Chunk) -> bool:
-    """Whether a chunk is a piece of a text that is still being written."""
-    return isinstance(chunk, AssistantMessage) and not chunk.is_final
+def is_delta(said: Said) -> bool:
+    """Whether it is a piece of a text that is still being written."""
+    return isinstance(said, str) or (isinstance(said, AssistantMessage) and not said.is_final)
+
+
+def _text_of(said: Said) -> str:
+    return said if isinstance(said, str) else said.token or ""

@@ -186,3 +186,4 @@ def test_the_graph_of_the_page_is_the_compiled_graph(browser: httpx.Client) -> N
     graph = json.loads(browser.get("/console/graph").text)
     assert "specialist" in graph["nodes"]
     assert ["__start__", "router"] in graph["edges"]
+    assert ["__start__", "specialist"] in graph["edges"]

@@ -113,6 +113,18 @@ def test_a_reader_that_stops_reading_is_closed_and_others_read_on(fresh_url: str
                 assert read_log(client) == size
 
 
+def test_a_client_that_leaves_ends_its_silent_stream(fresh_url: str) -> None:
+    with running_app(db_url=fresh_url) as (app, url), api_client(url) as client:
+        say(client, "Hello.")
+        with client.stream("GET", "/sessions/s/stream") as response:
+            assert any('"type":"done"' in line for line in response.iter_lines())
+            assert app.state.engine.broadcast.followers == 1
+        deadline = time.monotonic() + PATIENCE_S
+        while app.state.engine.broadcast.followers:
+            assert time.monotonic() < deadline, "a reader that has left is still served"
+            asyncio.run(asyncio.sleep(0.05))
+
+
 @pytest.mark.parametrize(
     "sent",
     [b"", b"GET /health HTTP/1.1\r\nX-Half: ", HALF_A_BODY.encode()],

@@ -65,6 +65,13 @@ const parts = {
     assert.equal(view.calls.a.state, "passed over");
     assert.equal(view.turn, 2);
   },
+  "a turn of the current agent does not lead through the router": () => {
+    const switched = (to_agent) => chunk("agent_switched", { metadata: { ...golden("agent_switched").metadata, to_agent } });
+    const events = numbered([switched("coder"), ...said("Yes."), done("completed"), ...said("No."), done("completed"), switched("orchestrator"), ...said("Why?"), done("completed")]);
+    const view = foldAll(merge(events, [user(1, null, "Go"), user(2, 4, "And?"), user(3, 8, "Then?")]));
+    assert.equal(view.path.total["__start__>specialist"], 1);
+    assert.equal(view.path.total["__start__>router"], 2);
+  },
   "an answer to a question belongs to the same turn": () => {
     const entries = merge(numbered([...said("Which?"), done("awaiting_answer"), ...said("Blue."), done("completed")]), [user(1, null, "Paint"), user(2, 3, "blue")]);
     const view = foldAll(entries);

@@ -51,6 +51,22 @@ async def test_each_agent_can_be_chosen(graph: Graph, agent: str) -> None:
     assert {m.name for m in values["messages"] if m.type == "ai"} == {agent}
 
 
+async def nodes_of_turn(graph: Graph, content: str, **values: Any) -> list[str]:
+    given = {"messages": [{"role": "user", "content": content}], **values}
+    return [name async for update in graph.astream(given, CONFIG, stream_mode="updates") for name in update]
+
+
+async def test_a_turn_begins_at_the_specialist_where_one_is_current(graph: Graph) -> None:
+    assert await nodes_of_turn(graph, "What is a closure?") == ["router", "specialist"]
+    assert await nodes_of_turn(graph, "And a monad?", turn={}) == ["specialist"]
+    assert await nodes_of_turn(graph, "And a functor?", turn={}, agent="orchestrator") == ["router", "specialist"]
+
+
+async def test_a_turn_after_an_open_call_begins_at_the_router(graph: Graph) -> None:
+    await nodes_of_turn(graph, CREATE, agent="coder")
+    assert await nodes_of_turn(graph, "What is a closure?", turn={}) == ["router", "specialist"]
+
+
 async def test_counters_start_at_zero_with_each_message(graph: Graph) -> None:
     for _ in range(3):
         values = await say(graph, "What is a closure?", agent="ask")
