@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import psycopg
 import pytest
 
 from benchmarks.performance.loads import CHAT, RESULT, TOOL
@@ -43,19 +42,12 @@ def of_turns(logged: list[str]) -> list[str]:
     return [line for line in logged if not line.startswith(background)]
 
 
-def settle(db_url: str) -> None:
-    """Let PostgreSQL write the images of pages that it writes once after each of its checkpoints."""
-    with psycopg.connect(db_url, autocommit=True) as connection:
-        connection.execute("vacuum")
-
-
 @pytest.mark.parametrize("kind", MOST)
 def test_a_turn_costs_no_more_than_this(kind: str) -> None:
     async def run(db_url: str, meter: Meter) -> tuple[Cost, list[str]]:
         async with opened(db_url) as (_, client):
             for number in range(3):
                 await PLAY[kind](client, f"warm-up-{number}")
-            settle(db_url)
             before, seen = meter.read(), len(meter.statements())
             for number in range(TURNS):
                 await PLAY[kind](client, f"s{number}")

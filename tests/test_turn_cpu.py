@@ -7,9 +7,10 @@ from contextlib import ExitStack
 
 from benchmarks.performance.bench import Bench
 from benchmarks.performance.processes import postgresql
+from benchmarks.performance.report import errors_of
 from benchmarks.performance.sizes import Size
 
-SHORT = Size(rounds=3, clients=(1,), turns=10, live=(), growth=0, long_run=0)
+SHORT = Size(rounds=3, clients=(1,), turns=10, warm_up=10)
 MOST = 3.0
 """CPU of server and PostgreSQL, ours by the floor's; docs/performance.md has what it is."""
 
@@ -20,6 +21,6 @@ def test_a_turn_takes_no_more_cpu_than_so_many_turns_of_a_bare_app() -> None:
         bench = Bench(postgres, meter, None, SHORT, stack)
         loads = asyncio.run(bench.turns())
     assert set(loads) == {"chat turns, 1 clients", "tool turns, 1 clients"}
-    assert all(load["ours"]["errors"] == load["floor"]["errors"] == 0 for load in loads.values())
+    assert errors_of(loads) == []
     ratios = {name: load["ratio"]["cpu"] for name, load in loads.items()}
     assert all(0 < ratio <= MOST for ratio in ratios.values()), ratios

@@ -2,6 +2,7 @@
 
 Every figure is the median over rounds; in each round the floor and this server play the same load, one after the other.
 `--minutes N` ends each part early, so that everything fits into so many minutes; `--quick` is for a short look.
+The exit status is 1 when a turn failed.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import asyncio
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.performance.bench import Bench, Figures, on_sqlite, several_processes
+from benchmarks.performance.bench import Bench, Figures, long_run, on_sqlite, profiles, several_processes
 from benchmarks.performance.processes import Meter, postgresql
-from benchmarks.performance.report import write_report
+from benchmarks.performance.report import errors_of, write_report
 from benchmarks.performance.sizes import FULL, QUICK, TIMED, Size
 from benchmarks.performance.starts import starts
 from benchmarks.performance.stub import model_server
@@ -28,41 +30,40 @@ from tests.road import trace_plain_answer, trace_tool_turn
 
 
 async def _measure(size: Size, postgres: PostgresServer, meter: Meter, stub_url: str) -> Figures:
-    found: Figures = {"machine": _machine(), "size": vars(size), "models": {}}
-    found["starts"] = starts(postgres, stub_url)
+    found: Figures = {"starts": starts(postgres, stub_url), "models": {}}
     _tell("starts")
     for model, url in (("in process", None), ("OpenAI-compatible stub", stub_url)):
         with ExitStack() as stack:
             bench = Bench(postgres, meter, url, size, stack)
-            figures: Figures = {"turns": await bench.turns()}
+            figures: Figures = {"warm-up": await bench.warm_up(), "turns": await bench.turns()}
             _tell(f"turns, model {model}")
-            # Through the stub the lesser number only: with more of them its own process is what is measured.
-            figures["live"] = await bench.live(size.live if url is None else size.live[:1])
+            figures["live"] = await bench.live()
             _tell(f"live answers, model {model}")
             if url is None:
                 figures["costs"] = await bench.costs(min(size.turns, 40))
                 figures["growth"] = await bench.growth()
                 _tell("costs and growth")
-                figures["long run"] = await bench.long_run()
-                _tell("long run")
             found["models"][model] = figures
+    found["profiles"] = await profiles(postgres, size)
     found["processes"] = await several_processes(postgres, meter, size)
     found["sqlite"] = await on_sqlite(size)
-    _tell("several processes, SQLite")
+    _tell("profiles, several processes, SQLite")
+    found["long run"] = await long_run(postgres, size)
+    _tell("long run")
     return found
 
 
 def measure(size: Size) -> Figures:
     """Run every load; the figures by kind of model and load."""
-    began = time.monotonic()
-    with postgresql() as (postgres, meter), model_server() as stub_url:
-        found = asyncio.run(_measure(size, postgres, meter, stub_url))
+    began, machine = time.monotonic(), _machine()
     with tempfile.TemporaryDirectory() as folder:
         road = {"chat": trace_plain_answer, "tool": trace_tool_turn}
         urls = {kind: f"sqlite:///{Path(folder, kind)}.db" for kind in road}
-        found["sqlite statements"] = {kind: trace(urls[kind]).statements for kind, trace in road.items()}
-    found["machine"] |= {"load_at_end": round(os.getloadavg()[0], 1), "took_s": round(time.monotonic() - began)}
-    return found
+        statements = {kind: trace(urls[kind]).statements for kind, trace in road.items()}
+    with postgresql() as (postgres, meter), model_server() as stub_url:
+        found = asyncio.run(_measure(size, postgres, meter, stub_url))
+    machine["took_s"] = round(time.monotonic() - began)
+    return {"machine": machine, "size": {**vars(size), "ends_at": None}, "sqlite statements": statements, **found}
 
 
 def _machine() -> Figures:
@@ -79,7 +80,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--quick", action="store_true", help="few turns and streams, about five minutes")
+    chosen.add_argument("--quick", action="store_true", help="few turns and streams, about six minutes")
     chosen.add_argument("--minutes", type=float, help="everything, within about so many minutes; from 12 on")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of performance.md, .json and images/")
     parser.add_argument("--report", type=Path, help="write the page again from this .json; measures nothing")
@@ -89,6 +90,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"written: {write_report(found, options.out)}")
+    wrong = errors_of(found)
+    print("\n".join(wrong) or "no turn failed")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

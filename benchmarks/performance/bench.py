@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.performance.loads import Client, Taken
-from benchmarks.performance.processes import Meter, Server, floor, ours
+from benchmarks.performance.processes import Meter, Server, floor, ours, stopped
+from benchmarks.performance.profile import sampled_shares
 from benchmarks.performance.sizes import Size
 from tests.databases import PostgresServer
 
 Figures = dict[str, Any]
+Play = Callable[[Client], Awaitable[Taken]]
+KINDS = ("chat", "tool")
+STARTS: dict[str, Callable[..., Server]] = {"floor": floor, "ours": ours}
 _SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 STEPS = 10
 """Into how many parts a growing session and a long run are divided."""
@@ -28,55 +33,74 @@ class Bench:
     def __init__(
         self, postgres: PostgresServer, meter: Meter, model_url: str | None, size: Size, stack: ExitStack
     ) -> None:
-        self._meter, self._size = meter, size
-        self._place = "through the stub" if model_url else "in process"
+        self._meter, self._size, self._is_inside = meter, size, model_url is None
+        self._place = "in process" if self._is_inside else "through the stub"
         self.servers: dict[str, Server] = {}
-        for name, start in (("floor", floor), ("ours", ours)):
+        for name, start in STARTS.items():
             url = stack.enter_context(postgres.database(empty=True))
             self.servers[name] = start(url, model_url)
             stack.callback(self.servers[name].stop)
 
+    async def warm_up(self) -> Figures:
+        """Let both servers play turns of each kind, until their connections and caches are warm."""
+        taken = Taken()
+        for server in self.servers.values():
+            for kind in KINDS:
+                taken.errors += (await _played(server, kind, max(self._size.clients), self._size.warm_up)).errors
+        return {"errors": taken.errors}
+
     async def turns(self) -> dict[str, Figures]:
         """CPU, turns per second and latencies of chat and tool turns, at several numbers of clients."""
         size, found = self._size, dict[str, Figures]()
-        limit_s = size.limit_s(f"turns {self._place}", 2 * len(size.clients))
-        for kind in ("chat", "tool"):
-            for clients in size.clients:
+        numbers = size.clients if self._is_inside else size.stub_clients
+        limit_s = size.limit_s(f"turns {self._place}", len(KINDS) * len(numbers))
+        for kind in KINDS:
+            for clients in numbers:
 
                 async def play(client: Client, kind: str = kind, clients: int = clients) -> Taken:
-                    return await client.many(getattr(client, kind), clients, max(size.turns, 2 * clients))
+                    return await client.many(kind, clients, max(size.turns, 2 * clients))
 
-                found[f"{kind} turns, {clients} clients"] = await self._compared(play, limit_s)
+                async def warm(client: Client, kind: str = kind, clients: int = clients) -> Taken:
+                    return await client.many(kind, clients, max(size.warm_up // 10, clients))
+
+                found[f"{kind} turns, {clients} clients"] = await self._compared(play, warm, limit_s)
         return found
 
-    async def live(self, streams: tuple[int, ...]) -> dict[str, Figures]:
-        """Live answers at once, and arriving over five seconds."""
+    async def live(self) -> dict[str, Figures]:
+        """Live answers at once, and arriving within some seconds."""
         found: dict[str, Figures] = {}
-        limit_s = self._size.limit_s(f"live {self._place}", 2 * len(streams))
-        for count in streams:
-            for over_s in (0.0, 5.0):
+        loads = self._size.live if self._is_inside else self._size.stub_live
+        limit_s = self._size.limit_s(f"live {self._place}", len(loads))
+        for count, over_s in loads:
 
-                async def play(client: Client, count: int = count, over_s: float = over_s) -> Taken:
-                    return await client.live(count, over_s)
+            async def play(client: Client, count: int = count, over_s: float = over_s) -> Taken:
+                return await client.live(count, over_s)
 
-                name = f"{count} live answers" + (f" over {over_s:.0f} s" if over_s else "")
-                found[name] = await self._compared(play, limit_s)
+            async def warm(client: Client) -> Taken:
+                return await client.many("chat", 16, max(16, self._size.warm_up // 10))
+
+            name = f"{count} live answers" + (f" over {over_s:.0f} s" if over_s else "")
+            # The first of them is told round by round: whether later ones are slower.
+            found[name] = await self._compared(play, warm, limit_s, least=2 if found else 3)
         return found
 
-    async def _compared(self, play: Callable[[Client], Any], limit_s: float) -> Figures:
+    async def _compared(self, play: Play, warm: Play, limit_s: float, least: int = 2) -> Figures:
         taken: dict[str, list[tuple[Taken, float]]] = {name: [] for name in self.servers}
-        for number in self._size.rounds_within(limit_s):
+        for number in self._size.rounds_within(limit_s, least):
             # The order changes: what the first load of a round leaves behind is the second one's in the next.
             for name in sorted(self.servers, reverse=bool(number % 2)):
-                client, before = Client(self.servers[name]), self._meter.cpu_s()
+                client = Client(self.servers[name])
+                warmed = await warm(client)
+                before = self._meter.cpu_s()
                 played = await play(client)
                 taken[name].append((played, self._meter.cpu_s() - before))
+                played.errors += warmed.errors
                 await client.close()
         figures = {name: _summed(of_server) for name, of_server in taken.items()}
         pairs = list(zip(taken["ours"], taken["floor"], strict=True))
         figures["ratio"] = {
             **_ratio("cpu", [(a.cpu_s + pg_a) / (b.cpu_s + pg_b) for (a, pg_a), (b, pg_b) in pairs]),
-            **_ratio("wall", [a.wall_s / b.wall_s for (a, _), (b, _) in pairs]),
+            **_ratio("turns_per_s", [b.wall_s / a.wall_s for (a, _), (b, _) in pairs]),
         }
         return figures
 
@@ -84,15 +108,15 @@ class Bench:
         """Statements, commits and WAL of a chat turn, a tool turn and a live answer, the idle ones taken off."""
         found: dict[str, Figures] = {"chat turn": {}, "tool turn": {}, "live answer": {}}
         self._meter.log_statements(on=True)
-        for kind, figures in found.items():
-            count, method = 2 if kind == "live answer" else turns, kind.replace(" ", "_")
+        for what, figures in found.items():
+            kind, count = what.split()[0], 2 if what == "live answer" else turns
             for name, server in self.servers.items():
                 client, taken = Client(server), Taken()
-                play = getattr(client, method)
-                await client.chat("costs-warm-up", taken)
+                for _ in range(3):
+                    await client.noted("chat", f"warm-up-{kind}", taken)
                 began, before = time.monotonic(), self._meter.read()
                 for number in range(count):
-                    await play(f"costs-{method}-{number // 10}", taken)
+                    await client.noted(kind, f"costs-{kind}-{number // 10}", taken)
                 spent, busy_s = self._meter.read() - before, time.monotonic() - began
                 idle_before = self._meter.read()
                 await asyncio.sleep(busy_s)
@@ -102,6 +126,7 @@ class Bench:
                     "statements": round(spent.statements / count, 1),
                     "commits": round(spent.commits / count, 1),
                     "wal_bytes": round(spent.wal_bytes / count),
+                    "errors": taken.errors,
                 }
         self._meter.log_statements(on=False)
         return found
@@ -113,36 +138,28 @@ class Bench:
         limit_s = self._size.limit_s("growth", len(self.servers))
         for name, server in self.servers.items():
             client, began, steps = Client(server), time.monotonic(), list[Figures]()
-            for step in range(STEPS):
+            while len(steps) < STEPS and (not steps or time.monotonic() - began < limit_s):
                 taken, cpu_s = Taken(), server.cpu_s + self._meter.cpu_s()
                 for _ in range(each):
-                    await client.chat("growth", taken)
+                    await client.noted("chat", "growth", taken)
                 spent_ms = 1000 * (server.cpu_s + self._meter.cpu_s() - cpu_s) / each
-                p50_ms = round(1000 * statistics.median(taken.turns_s), 1)
-                steps.append({"turn": (step + 1) * each, "p50_ms": p50_ms, "cpu_ms": round(spent_ms, 1)})
-                if time.monotonic() - began > limit_s:
-                    break
+                p50_ms = _quantiles(taken.turns_s)["p50_ms"]
+                step = {"turn": (len(steps) + 1) * each, "p50_ms": p50_ms, "cpu_ms": round(spent_ms, 1)}
+                steps.append({**step, "errors": taken.errors})
             await client.close()
             found[name] = steps
         return found
 
-    async def long_run(self) -> list[Figures]:
-        """Memory of this server, and the CPU of a turn, while many turns of 16 clients pass."""
-        server, client, began = self.servers["ours"], Client(self.servers["ours"]), time.monotonic()
-        steps: list[Figures] = [{"turns": 0, "mib": round(server.rss_mib, 1)}]
-        part = max(16, self._size.long_run // (4 * STEPS))
-        while steps[-1]["turns"] < self._size.long_run:
-            taken = await client.many(client.chat, 16, part)
-            turns, cpu_ms = steps[-1]["turns"] + part, 1000 * taken.cpu_s / part
-            steps.append({"turns": turns, "mib": round(server.rss_mib, 1), "cpu_ms": round(cpu_ms, 1)})
-            if time.monotonic() - began > self._size.limit_s("long run"):
-                break
-        await client.close()
-        return steps
+
+async def _played(server: Server, kind: str, clients: int, turns: int) -> Taken:
+    client = Client(server)
+    taken = await client.many(kind, clients, max(turns, clients))
+    await client.close()
+    return taken
 
 
 def _ratio(name: str, values: list[float]) -> Figures:
-    return {name: round(statistics.median(values), 2), f"{name}_range": [round(f(values), 2) for f in (min, max)]}
+    return {name: round(statistics.median(values), 2), f"{name}_by_round": [round(value, 2) for value in values]}
 
 
 def _quantiles(values: list[float]) -> Figures:
@@ -154,11 +171,9 @@ def _quantiles(values: list[float]) -> Figures:
 def _summed(of_server: list[tuple[Taken, float]]) -> Figures:
     turns = max([1, *(len(taken.turns_s) for taken, _ in of_server)])
     wall_s = statistics.median(taken.wall_s for taken, _ in of_server)
-    errors = [error for taken, _ in of_server for error in taken.errors]
     return {
         "turns": turns,
-        "errors": len(errors),
-        **({"first_errors": errors[:3]} if errors else {}),
+        "errors": [error for taken, _ in of_server for error in taken.errors],
         "wall_s": round(wall_s, 2),
         "walls_s": [round(taken.wall_s, 2) for taken, _ in of_server],
         "turns_per_s": round(turns / wall_s, 1),
@@ -170,45 +185,72 @@ def _summed(of_server: list[tuple[Taken, float]]) -> Figures:
     }
 
 
+async def long_run(postgres: PostgresServer, size: Size) -> list[Figures]:
+    """Memory of this server, and the CPU of a turn, while many turns of 16 clients pass in the time that is left."""
+    with postgres.database(empty=True) as url, stopped(ours(url, None)) as server:
+        steps: list[Figures] = [{"turns": 0, "mib": round(server.rss_mib, 1), "errors": []}]
+        part, ends_at = max(16, size.long_run // (4 * STEPS)), time.monotonic() + size.left_s
+        while steps[-1]["turns"] < size.long_run and time.monotonic() < ends_at:
+            taken = await _played(server, "chat", 16, part)
+            turns, cpu_ms = steps[-1]["turns"] + part, 1000 * taken.cpu_s / part
+            step = {"turns": turns, "mib": round(server.rss_mib, 1), "cpu_ms": round(cpu_ms, 1)}
+            steps.append({**step, "errors": taken.errors})
+    return steps
+
+
 async def several_processes(postgres: PostgresServer, meter: Meter, size: Size) -> dict[str, Figures]:
     """Several processes of this server on one database, the clients divided among them."""
     found: dict[str, Figures] = {}
     for count in size.processes:
         with ExitStack() as stack:
             url = stack.enter_context(postgres.database(empty=True))
-            servers = [ours(url, None) for _ in range(count)]
-            for server in servers:
-                stack.callback(server.stop)
-            clients, before = [Client(server) for server in servers], meter.cpu_s()
-            began = time.monotonic()
-            taken = await asyncio.gather(*(c.many(c.chat, 32 // count, 2 * size.turns // count) for c in clients))
+            servers = [stack.enter_context(stopped(ours(url, None))) for _ in range(count)]
+            each = 32 // count
+            warmed = await asyncio.gather(*(_played(server, "chat", each, size.warm_up) for server in servers))
+            began, before = time.monotonic(), meter.cpu_s()
+            taken = await asyncio.gather(*(_played(server, "chat", each, 2 * size.turns) for server in servers))
             wall_s, cpu_s = time.monotonic() - began, sum(of.cpu_s for of in taken) + meter.cpu_s() - before
             turns = max(1, sum(len(of.turns_s) for of in taken))
-            found[f"{count}"] = {"turns_per_s": round(turns / wall_s, 1), "cpu_ms": round(1000 * cpu_s / turns, 1)}
-            for client in clients:
-                await client.close()
+            errors = [error for of in (*warmed, *taken) for error in of.errors]
+            figures = {"turns_per_s": round(turns / wall_s, 1), "cpu_ms": round(1000 * cpu_s / turns, 1)}
+            found[f"{count}"] = {**figures, "turns": turns, "errors": errors}
     return found
 
 
 async def on_sqlite(size: Size) -> dict[str, Figures]:
     """This server on the embedded default: turns per second, CPU, and the bytes that it writes."""
     found: dict[str, Figures] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        server = ours(f"sqlite:///{Path(folder, 'runtime.db')}", None)
-        try:
-            for kind in ("chat", "tool"):
-                for clients in size.clients:
-                    client, before = Client(server), server.written_bytes
-                    taken = await client.many(getattr(client, kind), clients, max(size.turns, 2 * clients))
-                    await client.close()
-                    turns = max(1, len(taken.turns_s))
-                    found[f"{kind} turns, {clients} clients"] = {
-                        "errors": len(taken.errors),
-                        "turns_per_s": round(turns / taken.wall_s, 1),
-                        "server_cpu_ms": round(1000 * taken.cpu_s / turns, 2),
-                        "written_bytes": round((server.written_bytes - before) / turns),
-                        "turn": _quantiles(taken.turns_s),
-                    }
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as folder, stopped(ours(f"sqlite:///{folder}/runtime.db", None)) as server:
+        for kind in KINDS:
+            for clients in size.clients:
+                warmed = await _played(server, kind, clients, size.warm_up // 10)
+                before = server.written_bytes
+                taken = await _played(server, kind, clients, max(size.turns, 2 * clients))
+                turns = max(1, len(taken.turns_s))
+                found[f"{kind} turns, {clients} clients"] = {
+                    "turns": turns,
+                    "errors": warmed.errors + taken.errors,
+                    "turns_per_s": round(turns / taken.wall_s, 1),
+                    "server_cpu_ms": round(1000 * taken.cpu_s / turns, 2),
+                    "written_bytes": round((server.written_bytes - before) / turns),
+                    "turn": _quantiles(taken.turns_s),
+                }
+    return found
+
+
+async def profiles(postgres: PostgresServer, size: Size) -> dict[str, Figures]:
+    """Of both servers with the model in process: how the CPU of a turn divides among its parts."""
+    found: dict[str, Figures] = {kind: {} for kind in KINDS}
+    for kind, of_kind in found.items():
+        for name, start in STARTS.items():
+            with tempfile.TemporaryDirectory() as folder, postgres.database(empty=True) as url:
+                file = Path(folder, "samples.json")
+                with stopped(start(url, None, ("-m", "benchmarks.performance.profile", str(file)))) as server:
+                    warmed = await _played(server, kind, 4, size.warm_up)
+                    server.signal(signal.SIGUSR1)
+                    taken = await _played(server, kind, 4, 2 * size.turns)
+                    told = sampled_shares(server, file)
+                turns = max(1, len(taken.turns_s))
+                figures = {"cpu_ms": round(1000 * taken.cpu_s / turns, 2), "shares": told}
+                of_kind[name] = {**figures, "turns": turns, "errors": warmed.errors + taken.errors}
     return found

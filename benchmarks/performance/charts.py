@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def draw(found: Mapping[str, Any], folder: Path) -> None:
     mpl.use("svg")
     folder.mkdir(parents=True, exist_ok=True)
     _draw_cpu(found["models"], folder / "performance.svg")
-    _draw_growth(found["models"]["in process"], folder / "growth.svg")
+    _draw_growth(found["models"]["in process"]["growth"], found["long run"], folder / "growth.svg")
 
 
 def _draw_cpu(models: Mapping[str, Any], file: Path) -> None:
@@ -41,19 +41,18 @@ def _draw_cpu(models: Mapping[str, Any], file: Path) -> None:
     figure.savefig(file)
 
 
-def _draw_growth(figures: Mapping[str, Any], file: Path) -> None:
+def _draw_growth(growth: Mapping[str, Any], run: Sequence[Mapping[str, Any]], file: Path) -> None:
     """CPU of a turn while a session grows, and memory over a long run."""
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4))
-    for server, steps in figures["growth"].items():
+    for server, steps in growth.items():
         left.plot([s["turn"] for s in steps], [s["cpu_ms"] for s in steps], color=COLOURS[server], label=server)
     left.set_title("one session that grows")
     left.set_xlabel("turn")
     left.set_ylabel("CPU ms a turn, PostgreSQL included")
     left.set_ylim(bottom=0)
     left.legend()
-    run = figures["long run"]
     right.plot([step["turns"] for step in run], [step["mib"] for step in run], color=COLOURS["ours"])
     right.set_title("memory over a long run")
     right.set_xlabel("turns")

@@ -40,6 +40,10 @@ def goals(found: Figures) -> Iterator[Goal]:
         share = on_sqlite / on_postgresql
         what = f"{kind} turns/s on SQLite beside PostgreSQL, 1 client"
         yield Goal(what, "", f"{on_sqlite} / {on_postgresql} = {share:.2f} ×", "≥ 0.8 ×", share >= 0.8)
+    several = [load for name, load in found["sqlite"].items() if name.endswith(" 64 clients")]
+    if several:
+        count = sum(len(load["errors"]) for load in several)
+        yield Goal("errors of 64 clients on SQLite", "", f"{count}", "0", count == 0)
 
 
 def _cpu(turns: Figures, model: str, kind: str, most: float) -> Iterator[Goal]:
@@ -57,7 +61,8 @@ def _cpu(turns: Figures, model: str, kind: str, most: float) -> Iterator[Goal]:
 
 def _costs(costs: Figures) -> Iterator[Goal]:
     for kind, most in (("chat turn", (8, 3, 6000)), ("tool turn", (16, 5, 12_000)), ("live answer", (20, None, None))):
-        a, b = (list(costs[kind][server].values()) for server in ("floor", "ours"))
+        names = ("statements", "commits", "wal_bytes")
+        a, b = ([costs[kind][server][name] for name in names] for server in ("floor", "ours"))
         is_reached = all(limit is None or value <= limit for value, limit in zip(b, most, strict=True))
         told = " / ".join(str(limit) for limit in most if limit is not None)
         what = f"statements / commits / WAL bytes of a {kind}"

@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -109,14 +109,16 @@ class Client:
         assert text.split() == TEXT.split(), text
         taken.turns_s.append(time.monotonic() - began)
 
-    chat_turn, tool_turn = chat, tool
+    async def noted(self, kind: str, session_id: str, taken: Taken) -> None:
+        """Play a turn: `chat`, `tool`, or `live`, an answer of five seconds; what goes wrong in it is an error."""
+        plays = {"chat": self.chat, "tool": self.tool, "live": partial(self.chat, content=LIVE)}
+        try:
+            await plays[kind](session_id, taken)
+        except (AssertionError, httpx.HTTPError) as error:
+            taken.errors.append(f"{kind} turn of {self.server.name}: {type(error).__name__}: {error}"[:200])
 
-    async def live_answer(self, session_id: str, taken: Taken) -> None:
-        """Ask for an answer that takes five seconds, and read it."""
-        await self.chat(session_id, taken, LIVE)
-
-    async def many(self, play: Callable[[str, Taken], Awaitable[None]], clients: int, turns: int) -> Taken:
-        """Let so many clients play their turns at once, each in sessions of ten turns."""
+    async def many(self, kind: str, clients: int, turns: int) -> Taken:
+        """Let so many clients play turns of one kind at once, each in sessions of ten turns."""
         taken = Taken()
         left = iter(range(turns))
 
@@ -125,7 +127,7 @@ class Client:
             for number, _ in enumerate(left):
                 if number % 10 == 0:
                     session_id = uuid.uuid4().hex
-                await _noted(play(session_id, taken), taken)
+                await self.noted(kind, session_id, taken)
 
         began, cpu = time.monotonic(), self.server.cpu_s
         async with asyncio.TaskGroup() as group:
@@ -140,7 +142,7 @@ class Client:
 
         async def one(number: int) -> None:
             await asyncio.sleep(over_s * number / streams)
-            await _noted(self.chat(uuid.uuid4().hex, taken, LIVE), taken)
+            await self.noted("live", uuid.uuid4().hex, taken)
 
         began, cpu = time.monotonic(), self.server.cpu_s
         async with asyncio.TaskGroup() as group:
@@ -148,11 +150,3 @@ class Client:
                 group.create_task(one(number))
         taken.wall_s, taken.cpu_s = time.monotonic() - began, self.server.cpu_s - cpu
         return taken
-
-
-async def _noted(turn: Awaitable[None], taken: Taken) -> None:
-    """Play a turn; what goes wrong in it is a figure of the load."""
-    try:
-        await turn
-    except (AssertionError, httpx.HTTPError) as error:
-        taken.errors.append(f"{type(error).__name__}: {error}"[:200])

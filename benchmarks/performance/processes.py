@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,20 @@ START_S = 60.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Of the servers: a deployment has its bytecode cached."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_CPU_CLOCK = 2
+"""The kind of clock that counts the CPU of a process, all its threads: CPUCLOCK_SCHED of Linux."""
 _LOGGED = re.compile(r"^\d+ LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
 
 
-def cpu_s(pid: int, *, waited: bool = False) -> float:
-    """CPU of a process so far, in seconds; `waited` adds that of its ended children."""
+def cpu_s(pid: int) -> float:
+    """CPU of a process so far, in seconds; raises OSError when it has ended."""
+    return time.clock_gettime(~pid << 3 | _CPU_CLOCK)  # what clock_getcpuclockid(3) makes of a process
+
+
+def waited_cpu_s(pid: int) -> float:
+    """CPU of the ended children of a process, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(map(int, fields[11 : 15 if waited else 13])) * _TICK_S
+    return sum(map(int, fields[13:15])) * _TICK_S
 
 
 def rss_mib(pid: int) -> float:
@@ -77,20 +84,33 @@ class Server:
         text = Path(f"/proc/{self._process.pid}/io").read_text()
         return int(text.split("\nwrite_bytes:")[1].split()[0])
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
         self._process.wait(30)
 
 
-def floor(db_url: str, model_url: str | None) -> Server:
-    """Start the bare app."""
+@contextlib.contextmanager
+def stopped(server: Server) -> Iterator[Server]:
+    """Stop a server at the end."""
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def floor(db_url: str, model_url: str | None, before: Sequence[str] = ()) -> Server:
+    """Start the bare app; `before` are arguments of Python that run its module."""
     given = [model_url] if model_url else []
-    return Server("floor", ["-m", "benchmarks.performance.floor", "{port}", db_url, *given])
+    return Server("floor", [*(before or ["-m"]), "benchmarks.performance.floor", "{port}", db_url, *given])
 
 
-def ours(db_url: str, model_url: str | None) -> Server:
-    """Start this server, with everything on that a deployment has on."""
+def ours(db_url: str, model_url: str | None, before: Sequence[str] = ()) -> Server:
+    """Start this server, with everything on that a deployment has on; `before` as for the bare app."""
     model = {"AGENT_RUNTIME__LLM_MODEL": "stub", "AGENT_RUNTIME__LLM_PROXY_URL": model_url} if model_url else {}
     given = {
         "AGENT_RUNTIME__DB_URL": db_url,
@@ -100,7 +120,7 @@ def ours(db_url: str, model_url: str | None) -> Server:
         "AGENT_RUNTIME__LOG_LEVEL": "WARNING",
         **model,
     }
-    return Server("ours", ["agent_runtime.py", "serve", "--port", "{port}"], **given)
+    return Server("ours", [*(before or ["-m"]), "agent_runtime", "serve", "--port", "{port}"], **given)
 
 
 @dataclass(frozen=True)
@@ -120,21 +140,28 @@ class Cost:
 
 
 class Meter:
-    """Reads from one PostgreSQL server what it did: its log of statements, its WAL, the CPU of its processes."""
+    """Reads from one PostgreSQL server what it did: its log of statements, its WAL, the CPU of its processes.
+
+    The server writes no images of whole pages, which it otherwise does once a page after each of its checkpoints:
+    what WAL a turn costs then does not depend on when the last checkpoint was.
+    """
 
     def __init__(self, admin_url: str, log: Path) -> None:
         self._admin_url, self._log = admin_url, log
         with psycopg.connect(admin_url, autocommit=True) as connection:
             connection.execute("alter system set log_line_prefix = '%p '")
+            connection.execute("alter system set full_page_writes = off")
             connection.execute("select pg_reload_conf()")
+            connection.execute("checkpoint")  # its process reads the settings first
             row = connection.execute("show data_directory").fetchone()
         assert row is not None, "show gives a row"
         self._postmaster = int(Path(row[0], "postmaster.pid").read_text().split()[0])
 
     def log_statements(self, *, on: bool) -> None:
-        """Log every statement, for counting; not while CPU is measured."""
+        """Log every statement and let autovacuum write no WAL, for counting; not while CPU is measured."""
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
             connection.execute(f"alter system set log_statement = '{'all' if on else 'none'}'".encode())
+            connection.execute(f"alter system set autovacuum = {'off' if on else 'on'}".encode())
             connection.execute("select pg_reload_conf()")
         time.sleep(0.5)
 
@@ -153,9 +180,9 @@ class Meter:
     def cpu_s(self) -> float:
         """CPU of the server and its processes so far, in seconds."""
         children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split()
-        spent = cpu_s(self._postmaster, waited=True)
+        spent = cpu_s(self._postmaster) + waited_cpu_s(self._postmaster)
         for pid in map(int, children):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(OSError):  # it has ended meanwhile
                 spent += cpu_s(pid)
         return spent
 

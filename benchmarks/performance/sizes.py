@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 SHARES: Mapping[str, float] = {
-    "turns in process": 0.16,
-    "live in process": 0.26,
-    "growth": 0.10,
-    "long run": 0.16,
-    "turns through the stub": 0.12,
-    "live through the stub": 0.10,
+    "turns in process": 0.22,
+    "live in process": 0.22,
+    "growth": 0.08,
+    "turns through the stub": 0.14,
+    "live through the stub": 0.06,
 }
-"""The part of the time that each part of the benchmark may take; the rest is for what has no limit."""
+"""The part of the time that each part of the benchmark may take; the long run, the last one, takes the rest."""
+LONG_RUN_S = 60.0
+"""The least that a long run takes, however late it is."""
 
 
 @dataclass(frozen=True)
@@ -24,30 +25,66 @@ class Size:
     rounds: int
     clients: tuple[int, ...]
     turns: int
-    live: tuple[int, ...]
-    growth: int
-    long_run: int
-    processes: tuple[int, ...] = (1, 2, 4)
+    """In each round; twice the number of clients at least."""
+    warm_up: int
+    """Turns of each kind that both servers play before anything is measured, and a tenth of them before each round."""
+    live: tuple[tuple[int, float], ...] = ()
+    """Live answers: how many, and within how many seconds they begin."""
+    stub_clients: tuple[int, ...] = ()
+    stub_live: tuple[tuple[int, float], ...] = ()
+    growth: int = 0
+    long_run: int = 0
+    processes: tuple[int, ...] = ()
     limits_s: Mapping[str, float] = field(default_factory=dict)
+    ends_at: float = float("inf")
+    """When the time is up, by the monotonic clock."""
 
     def within(self, minutes: float) -> Size:
-        """The same within so many minutes: parts end early, with fewer rounds or turns."""
-        return replace(self, limits_s={part: share * minutes * 60 for part, share in SHARES.items()})
+        """The same within so many minutes from now: parts end early, with fewer rounds or turns."""
+        limits_s = {part: share * minutes * 60 for part, share in SHARES.items()}
+        return replace(self, limits_s=limits_s, ends_at=time.monotonic() + minutes * 60)
 
     def limit_s(self, part: str, loads: int = 1) -> float:
         """How long one of the loads of a part may take."""
         return self.limits_s.get(part, float("inf")) / loads
 
-    def rounds_within(self, limit_s: float) -> Iterator[int]:
-        """Count the rounds of a load: two, where they fit, and more while another one fits."""
+    @property
+    def left_s(self) -> float:
+        """How long the long run may take."""
+        return max(LONG_RUN_S, self.ends_at - time.monotonic())
+
+    def rounds_within(self, limit_s: float, least: int = 2) -> Iterator[int]:
+        """Count the rounds of a load: so many at least, and more while another one fits."""
         began = time.monotonic()
         for number in range(self.rounds):
             spent_s = time.monotonic() - began
-            if number and spent_s * (number + 1) / number > limit_s and (number > 1 or spent_s > limit_s):
+            if number >= least and spent_s * (number + 1) / number > limit_s:
                 return
             yield number
 
 
-FULL = Size(rounds=5, clients=(1, 16, 64), turns=200, live=(100, 500), growth=1000, long_run=20_000)
-TIMED = replace(FULL, rounds=3, turns=96)
-QUICK = Size(rounds=2, clients=(1, 16), turns=24, live=(50,), growth=40, long_run=100, processes=(1, 2))
+FULL = Size(
+    rounds=5,
+    clients=(1, 16, 64),
+    turns=200,
+    warm_up=200,
+    live=((100, 0.0), (500, 0.0), (500, 5.0)),
+    stub_clients=(1, 16, 64),
+    stub_live=((100, 0.0),),
+    growth=1000,
+    long_run=20_000,
+    processes=(1, 2, 4),
+)
+TIMED = replace(FULL, turns=96, stub_clients=(1, 16))
+QUICK = Size(
+    rounds=2,
+    clients=(1, 16),
+    turns=40,
+    warm_up=60,
+    live=((50, 0.0), (50, 5.0)),
+    stub_clients=(1, 16),
+    stub_live=((50, 0.0),),
+    growth=40,
+    long_run=100,
+    processes=(1, 2),
+)
