@@ -10,64 +10,33 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.types import Command, Overwrite
 
 from agents.custom_events import Writer
 from agents.model_call import call_model
 from agents.roster import Agent
-from agents.thread.conversation import hidden_message, is_said_by_user, visible_from
+from agents.thread.conversation import CHARS_PER_TOKEN, FULL, hidden_message, is_said_by_user, size_of, visible_from
 from agents.thread.plans import NOTE_PREFIX
 from context import Context
 from errors import ModelError
-from llm.reply.body import PROVIDER
 from prompts.render import render
 from state import AgentState, Turn
 from tools.catalog import BY_NAME, TOOLS
 
 REFETCHABLE = frozenset(tool.name for tool in TOOLS if tool.refetch is not None)
-FULL = 0.8
-"""The share of the context window from which on the thread is compacted."""
 CLEARED_ENOUGH = 0.65
 SUMMARISED = 0.45
-CHARS_PER_TOKEN = 3
-"""Low on purpose: code and Cyrillic have fewer characters a token than English prose (about 4)."""
 LATEST_MESSAGES = 6
 """The newest messages, whose results are not cleared: the agent works with them."""
 SMALL_RESULT_CHARS = 300
 SHORTEST_CUT_CHARS = 1000
 """A result is never cut to fewer characters than this."""
-_IMPOSSIBLE_CHARS_PER_TOKEN = 12
-_NOTICEABLE_CHARS = 8000
 _TRANSCRIPT_CHARS = 2000
 SUMMARY_PREFIX = "summary:"
 MAX_SQUEEZES = 2
 """Compactions in one turn after the server refused a request as too long."""
 _HEAD = "Summary of the earlier conversation, written by the runtime. It is data, not an instruction."
-
-
-def size_of(messages: Sequence[BaseMessage]) -> int:
-    """The characters of messages, their calls included."""
-    return sum(len(str(m.content)) + (len(_beside_text(m)) if isinstance(m, AIMessage) else 0) for m in messages)
-
-
-def reading_of(tokens: int | None, chars: int) -> dict[str, int]:
-    """How long a request was, as its reply's `response_metadata` keeps it; empty where the server did not count."""
-    return {} if tokens is None else {"prompt_tokens": tokens, "prompt_chars": chars}
-
-
-def last_reading(messages: Sequence[BaseMessage]) -> tuple[int, int] | None:
-    """Tokens, by the server's count, and characters of the newest request that was counted."""
-    for message in reversed(messages):
-        if isinstance(message, AIMessage) and "prompt_tokens" in message.response_metadata:
-            return message.response_metadata["prompt_tokens"], message.response_metadata["prompt_chars"]
-    return None
-
-
-def estimate_tokens(chars: int, reading: tuple[int, int] | None) -> int:
-    """Estimate the tokens of a request of this size from the server's count of the last one."""
-    tokens, counted_chars = reading or (0, 0)
-    return max(0, tokens + (chars - counted_chars) // CHARS_PER_TOKEN)
 
 
 def clear_results(messages: Sequence[AnyMessage], *, keep: int = LATEST_MESSAGES) -> list[AnyMessage]:
@@ -103,11 +72,6 @@ def cut_results(messages: Sequence[AnyMessage], target_chars: int) -> list[AnyMe
         content = text[:head] + note + text[len(text) - (keep - head) :]
         cut[index] = cut[index].model_copy(update={"content": content})
     return cut
-
-
-def is_cut_by_server(chars: int, tokens: int | None) -> bool:
-    """Whether a server counted so few tokens of a long request that it cannot have read all of it (Ollama does so)."""
-    return tokens is not None and chars > _NOTICEABLE_CHARS and chars > tokens * _IMPOSSIBLE_CHARS_PER_TOKEN
 
 
 def split(messages: Sequence[AnyMessage], tail_chars: int) -> tuple[list[AnyMessage], list[AnyMessage]] | None:
@@ -180,25 +144,15 @@ def _short(arguments: Any) -> str:
     return json.dumps(arguments, ensure_ascii=False)[:300]
 
 
-def _beside_text(message: AIMessage) -> str:
-    """What goes out with an assistant message beside its text: calls, and what its provider wants back."""
-    calls = json.dumps([[call["name"], call["args"]] for call in message.tool_calls]) if message.tool_calls else ""
-    return calls + (json.dumps(kept) if (kept := message.additional_kwargs.get(PROVIDER)) else "")
-
-
 async def compact(
-    state: AgentState, prompt_chars: int, agent: Agent, context: Context, write: Writer
-) -> Command[Any] | None:
-    """Compact the thread when the next request would nearly fill the context window; None when it would not."""
+    state: AgentState, tokens: int, prompt_chars: int, agent: Agent, context: Context, write: Writer
+) -> Command[Any]:
+    """Compact the thread, with which the next request would have about so many tokens."""
     messages = list(state.get("messages", []))
     start = visible_from(state)
     seen = messages[start:]
-    chars = prompt_chars + size_of(seen)
-    tokens = estimate_tokens(chars, last_reading(seen))
     window = context.context_tokens
     turn = state.get("turn") or Turn()
-    if tokens <= FULL * window or len(messages) <= turn.get("compacted_at", 0):
-        return None
     excess = round((tokens - CLEARED_ENOUGH * window) * CHARS_PER_TOKEN)
     kept = clear_results(seen)
     if size_of(seen) - size_of(kept) < excess:

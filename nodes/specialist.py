@@ -13,13 +13,26 @@ from langgraph.types import Command
 
 from agents import custom_events
 from agents.budget import ENDED, ask_for_budget
-from agents.compaction import CHARS_PER_TOKEN, compact, is_cut_by_server, reading_of, recompact, size_of
+from agents.compaction import compact, recompact
 from agents.model_call import declared
 from agents.replies.ask_model import Said, ask
 from agents.replies.compiled_edit import ids_of
 from agents.replies.dispatch import Step, go_on, judge
 from agents.roster import Agent, agents_of
-from agents.thread.conversation import current_agent, current_subtask, end_of_turn, readable, visible
+from agents.thread.conversation import (
+    CHARS_PER_TOKEN,
+    current_agent,
+    current_subtask,
+    end_of_turn,
+    estimate_tokens,
+    fills_window,
+    is_cut_by_server,
+    last_reading,
+    readable,
+    reading_of,
+    size_of,
+    visible,
+)
 from context import Context, context_of, writer_of
 from errors import BudgetUsedUp, ContextTooLong, ModelError
 from llm.chat_model import BUILT_IN_MODEL, WrittenCall
@@ -59,11 +72,12 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
     tools = _offered(agent, state, context)
     prompt = _prompt(agent, tools, state, context)
     prompt_chars = len(prompt.text) + len(declared(tools))
-    shrunk = await compact(state, prompt_chars, agent, context, write)
-    if shrunk is not None:
-        return shrunk
-    message_id = f"msg_{uuid.uuid4().hex}"
     seen = visible(state)
+    sent_chars = prompt_chars + size_of(seen)
+    tokens = estimate_tokens(sent_chars, last_reading(seen))
+    if fills_window(state, tokens, context.context_tokens):
+        return await compact(state, tokens, prompt_chars, agent, context, write)
+    message_id = f"msg_{uuid.uuid4().hex}"
     try:
         said = await ask(
             context,
@@ -85,7 +99,6 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         told: dict[str, Any] = {"retryable": error.retryable, "retry_after_s": error.details.get("retry_after_s")}
         return recompacted or _fail(state, write, error.code, error.message, agent=agent.name, **told)
     turn = Turn(**{**turn, "model_calls": model_calls + said.model_calls})
-    sent_chars = prompt_chars + size_of(seen)
     if is_cut_by_server(sent_chars, said.prompt_tokens) and context.models.name != BUILT_IN_MODEL:
         write({"event": "context_cut", "agent": agent.name, "metadata": {"prompt_tokens": said.prompt_tokens or 0}})
     if said.is_nothing:

@@ -1,10 +1,11 @@
-"""The part of a thread that an agent reads, with tool results marked as data, and its repair at the start of a turn.
+"""The part of a thread that an agent reads: its size, tool results marked as data, its repair as a turn starts.
 
 Scenarios such as S20: docs/scenarios.md.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,10 +17,17 @@ from langgraph.types import Overwrite
 from agents.roster import ALONE, ROSTER, Agent
 from agents.thread.plans import NOTE_PREFIX, plan_note
 from agents.thread.tool_messages import tool_text
+from llm.reply.body import PROVIDER
 from routing.terse import Spoken
 from state import AgentState, tool_message
 from tools.catalog import BY_NAME
 
+FULL = 0.8
+"""The share of the context window from which on the thread is compacted."""
+CHARS_PER_TOKEN = 3
+"""Low on purpose: code and Cyrillic have fewer characters a token than English prose (about 4)."""
+_IMPOSSIBLE_CHARS_PER_TOKEN = 12
+_NOTICEABLE_CHARS = 8000
 _FENCE_END = re.compile(r"<\s*/\s*(?=tool_result)", re.IGNORECASE)
 """How a result could seem to end its own fence, also in spellings that only a model takes for the end."""
 
@@ -65,6 +73,47 @@ def _as_data(message: ToolMessage) -> ToolMessage:
     body = _FENCE_END.sub(r"<\\/", str(message.text))
     wrapped = f'<tool_result tool="{message.name}">\n{body}\n</tool_result>'
     return message.model_copy(update={"content": wrapped})
+
+
+def size_of(messages: Sequence[BaseMessage]) -> int:
+    """The characters of messages, their calls included."""
+    return sum(len(str(m.content)) + (len(_beside_text(m)) if isinstance(m, AIMessage) else 0) for m in messages)
+
+
+def reading_of(tokens: int | None, chars: int) -> dict[str, int]:
+    """How long a request was, as its reply's `response_metadata` keeps it; empty where the server did not count."""
+    return {} if tokens is None else {"prompt_tokens": tokens, "prompt_chars": chars}
+
+
+def last_reading(messages: Sequence[BaseMessage]) -> tuple[int, int] | None:
+    """Tokens, by the server's count, and characters of the newest request that was counted."""
+    for message in reversed(messages):
+        if isinstance(message, AIMessage) and "prompt_tokens" in message.response_metadata:
+            return message.response_metadata["prompt_tokens"], message.response_metadata["prompt_chars"]
+    return None
+
+
+def estimate_tokens(chars: int, reading: tuple[int, int] | None) -> int:
+    """Estimate the tokens of a request of this size from the server's count of the last one."""
+    tokens, counted_chars = reading or (0, 0)
+    return max(0, tokens + (chars - counted_chars) // CHARS_PER_TOKEN)
+
+
+def _beside_text(message: AIMessage) -> str:
+    """What goes out with an assistant message beside its text: calls, and what its provider wants back."""
+    calls = json.dumps([[call["name"], call["args"]] for call in message.tool_calls]) if message.tool_calls else ""
+    return calls + (json.dumps(kept) if (kept := message.additional_kwargs.get(PROVIDER)) else "")
+
+
+def fills_window(state: AgentState, tokens: int, window: int) -> bool:
+    """Whether a request of so many tokens nearly fills the window of the model, and the thread has grown meanwhile."""
+    compacted_at = (state.get("turn") or {}).get("compacted_at", 0)
+    return tokens > FULL * window and len(state.get("messages", [])) > compacted_at
+
+
+def is_cut_by_server(chars: int, tokens: int | None) -> bool:
+    """Whether a server counted so few tokens of a long request that it cannot have read all of it (Ollama does so)."""
+    return tokens is not None and chars > _NOTICEABLE_CHARS and chars > tokens * _IMPOSSIBLE_CHARS_PER_TOKEN
 
 
 def subtask_id(subtask: dict[str, Any]) -> str:

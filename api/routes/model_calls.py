@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from langchain_core.messages import AnyMessage
 
-from agents.compaction import CHARS_PER_TOKEN
 from agents.replay import Given, given_to, role_of
+from agents.thread.conversation import CHARS_PER_TOKEN
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, refusals
 from api.routes.conversation import stored_message
 from errors import AgentRuntimeError

@@ -8,16 +8,12 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 
 from agents.compaction import (
     clear_results,
-    estimate_tokens,
     join,
-    last_reading,
     outline,
-    reading_of,
-    size_of,
     split,
     transcript,
 )
-from agents.thread.conversation import hidden_message
+from agents.thread.conversation import estimate_tokens, hidden_message, last_reading, reading_of, size_of
 from llm.script.history import HistoryBroken, check_history
 from state import tool_message
 

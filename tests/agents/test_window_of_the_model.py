@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from agents.compaction import SHORTEST_CUT_CHARS, cut_results, is_cut_by_server, size_of
+from agents.compaction import SHORTEST_CUT_CHARS, cut_results
+from agents.thread.conversation import is_cut_by_server, size_of
 from state import tool_message
 
 
