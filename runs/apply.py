@@ -9,11 +9,11 @@ from typing import Any
 from errors import RunLost
 from runs import thread
 from runs.decision.effects import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
-from runs.decision.view import Request, View
+from runs.decision.view import Request
 from runs.engine import Engine, Known
 from storage.checkpoints import RunSaver
 from storage.database import Step, Transaction
-from storage.session_state import Batch, NewestRun, NewEvents, SessionChange, read_state
+from storage.session_state import Batch, NewestRun, NewEvents, SessionChange, SessionState, read_state
 from storage.tables import audit, calls, llm_calls, messages, plans, rules, runs, sessions, spending, webhooks
 from storage.tables.audit import AuditEntry
 from storage.tables.events import Event
@@ -39,7 +39,7 @@ class Applied:
     """The run of the session before, or the same one before it was resumed."""
 
 
-async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View:
+async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> SessionState:
     """Read what a decision about this request needs, in one statement.
 
     `is_held` holds the session until the transaction ends; otherwise `apply` takes effect only if it is still as read.
@@ -55,22 +55,12 @@ async def read_view(tx: Transaction, request: Request, *, is_held: bool) -> View
         case ToolResult(call_id=str(given)) | HitlDecision(call_id=str(given)):
             call_id = given
     state = await read_state(tx, request.session_id, call_id=call_id, plan_id=plan_id)
-    if state is None:
-        return View(None)
-    return View(
-        state.session,
-        state.run,
-        state.round,
-        state.named,
-        state.plan,
-        last_status=state.newest.status if state.run is None and state.newest is not None else None,
-        newest=state.newest,
-        rules=state.rules,
-        seen=None if is_held else state.seen,
-    )
+    return replace(state, seen=None) if is_held else state
 
 
-async def apply(engine: Engine, tx: Transaction, view: View, request: Request, effects: Effects) -> Applied | None:
+async def apply(
+    engine: Engine, tx: Transaction, view: SessionState, request: Request, effects: Effects
+) -> Applied | None:
     """Write what was decided on this view; None, and nothing is written, when the session is not as it was read."""
     known = view.session.last_seq if view.session is not None else 0
     if effects.cancels_run and view.run is not None:
@@ -198,7 +188,7 @@ async def _write(
     return [Event(first + number, effects.request_id, chunk) for number, chunk in enumerate(packed)]
 
 
-def _known(view: View, request: Request, effects: Effects) -> Known:
+def _known(view: SessionState, request: Request, effects: Effects) -> Known:
     session = view.session
     declared = effects.activity.environment if effects.activity is not None else None
     switches = effects.agent.switches if effects.agent is not None else 0
@@ -217,7 +207,7 @@ def _with_origin(entry: AuditEntry, request: Request) -> AuditEntry:
     return replace(entry, details={**entry.details, "via": request.via})
 
 
-def _claimed(view: View, request: Request, effects: Effects, worker: int) -> tuple[Run | None, Any]:
+def _claimed(view: SessionState, request: Request, effects: Effects, worker: int) -> tuple[Run | None, Any]:
     """The run that the effects claim, as it stands then, with the input that resumes it."""
     match effects.claims:
         case StartRun(journal):

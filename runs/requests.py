@@ -15,11 +15,12 @@ from errors import AgentRuntimeError, NotReady, QueueFull, SessionBusy
 from runs.apply import Applied, apply, read_view
 from runs.decision.decide import decide
 from runs.decision.effects import Effects, ResumeRun, StartRun
-from runs.decision.view import WAITS_FOR_A_RUN, Request, View
+from runs.decision.view import WAITS_FOR_A_RUN, Request
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import ClaimQueue, Engine
 from runs.log.broadcast import Feed
 from storage.database import Transaction, now, stamp
+from storage.session_state import SessionState
 from storage.tables import runs
 from telemetry import tracing
 
@@ -36,7 +37,7 @@ class Taken:
     """A request that was decided and stored."""
 
     request: Request
-    view: View
+    view: SessionState
     effects: Effects
 
     @property
@@ -102,7 +103,7 @@ async def _turn(engine: Engine, session_id: str) -> AsyncIterator[float]:
 class _Decided:
     """Decisions that are written, in order; without any the request has to wait for a running run."""
 
-    view: View
+    view: SessionState
     """What the last decision was made on."""
     done: list[tuple[Effects, Applied]]
     refusal: AgentRuntimeError | None = None

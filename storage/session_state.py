@@ -37,31 +37,47 @@ class NewestRun:
 
 @dataclass(frozen=True)
 class SessionState:
-    """One session as of one moment."""
+    """A session and what is open in it: what is decided on it is written only while it stands so."""
 
-    session: Session
-    run: Run | None
+    session: Session | None
+    """Of any owner, deleted or not; None where there is none."""
+    run: Run | None = None
     """The run that is running or paused."""
-    round: tuple[CallRecord, ...]
-    """Every call of the newest pause of a paused run, oldest first."""
-    newest: NewestRun | None
-    rules: tuple[dict[str, Any], ...]
-    """What the session remembers to allow, oldest first."""
-    named: CallRecord | None
-    """The call that was asked for, or the one of the plan that was."""
-    plan: PlanRecord | None
+    round: tuple[CallRecord, ...] = ()
+    """Every call of the newest pause of a paused run, oldest first: open calls are always among them."""
+    named: CallRecord | None = None
+    """The call that was asked for, whatever its state, or the one of the plan that was."""
+    plan: PlanRecord | None = None
     """The plan that was asked for, else the one that waits or executes."""
-    seen: str | None
+    newest: NewestRun | None = None
+    """The run that the database took last, whatever its status; None in a session without runs."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """What the session remembers to allow, oldest first."""
+    seen: str | None = None
     """The version of the session's row: a batch takes effect only while it is the same. None on SQLite."""
+
+    @property
+    def open_calls(self) -> tuple[CallRecord, ...]:
+        """The calls that wait for a decision, a result or an answer."""
+        return tuple(record for record in self.round if record.is_open)
+
+    def overdue_calls(self, now: str) -> tuple[CallRecord, ...]:
+        """The undecided calls whose time is over."""
+        return tuple(record for record in self.open_calls if record.is_overdue(now))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run of the session is running."""
+        return self.run is not None and self.run.status == "running"
 
 
 async def read_state(
     tx: Transaction, session_id: str, *, call_id: str | None = None, plan_id: str | None = None
-) -> SessionState | None:
-    """Read a session of any owner, deleted or not; None without one."""
+) -> SessionState:
+    """Read a session of any owner, deleted or not, and what is open in it."""
     row = await tx.row("session_state", session_id=session_id, call_id=call_id, plan_id=plan_id)
     if row is None:
-        return None
+        return SessionState(None)
     run = read_object(Run, row.run)
     return SessionState(
         session=read(Session, row),

@@ -26,7 +26,7 @@ from llm.chat_model import Models
 from policy.decide import Call, Facts, decide
 from policy.rules import load_rules
 from prompts.render import agent_prompt, classifier_prompt
-from runs.decision.view import View
+from storage.session_state import SessionState
 from tests.runs.views import decided
 from tools.catalog import BY_NAME
 from wire.protocol import ToolCall, UserMessage
@@ -81,7 +81,7 @@ def facts() -> dict[str, Any]:
     classified = read_classification(json.dumps({"agent": agent, "confidence": "high", "reasoning": "asked"}))
     switch = {"tool": "switch_mode", "args": {"mode": agent}, "id": "s1"}
     delete = {"tool": tool, "args": {"path": "a.py"}, "id": "d1"}
-    started = decided(View(None), UserMessage(content="Read\nit"))
+    started = decided(SessionState(None), UserMessage(content="Read\nit"))
     return {
         "ordinary": judged(tool, {"path": "lib/a.py"}),
         "git": judged(tool, {"path": ".git/config"}),

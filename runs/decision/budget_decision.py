@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from agents.thread.decision_words import decision_word
 from runs.decision.effects import Effects, resumed, round_with
-from runs.decision.view import Request, View
+from runs.decision.view import Request
 from settings import NANO
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.spending import Allowance
 
 
-def decide_budget(view: View, request: Request, asked: CallRecord, content: str, now: str) -> Effects | None:
+def decide_budget(view: SessionState, request: Request, asked: CallRecord, content: str, now: str) -> Effects | None:
     """Let the turn go on, or end it; None for a message that is neither word."""
     word = decision_word(content)
     if word is None:

@@ -10,7 +10,8 @@ from errors import ApprovalNotRequired, CallSettled, CallUnknown, DecisionInvali
 from json_text import storable
 from policy.decide import Environment, Facts
 from runs.decision.effects import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
-from runs.decision.view import Request, Terms, View
+from runs.decision.view import Request, Terms
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord, CallState
 from storage.tables.rules import SessionRule
@@ -27,7 +28,7 @@ _SENTENCES = {
 
 
 def take_decision(
-    view: View, session: Session, request: Request, message: HitlDecision, terms: Terms, now: str
+    view: SessionState, session: Session, request: Request, message: HitlDecision, terms: Terms, now: str
 ) -> Effects:
     """Take a decision on a pending call; a rejection that settles the round lets the agent go on (S8)."""
     record = view.named
@@ -82,7 +83,7 @@ def settled_error(record: CallRecord) -> CallSettled:
     return CallSettled(f"{who} decided '{record.decision}' on this call at {when}", state=record.state)
 
 
-def _repeated(view: View, request: Request, record: CallRecord, message: HitlDecision) -> Effects:
+def _repeated(view: SessionState, request: Request, record: CallRecord, message: HitlDecision) -> Effects:
     """The same decision again gets the same answer; anything else is a conflict (S10)."""
     decision = message.decision or ""
     is_same = decision != "edit" or storable(message.modified_arguments) == record.edited_arguments

@@ -11,12 +11,13 @@ from runs.decision.plan_decision import take_plan_decision
 from runs.decision.result import take_result
 from runs.decision.supersede import cancel, expire
 from runs.decision.turn import check_agent, choose_agent, enter, take_switch, take_user_message
-from runs.decision.view import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Expire, Request, Terms, View
+from runs.decision.view import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Expire, Request, Terms
+from storage.session_state import SessionState
 from storage.tables.sessions import Session
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 
 
-def decide(view: View, request: Request, terms: Terms, now: str) -> Effects:
+def decide(view: SessionState, request: Request, terms: Terms, now: str) -> Effects:
     """Decide what a request does to its session; `now` is the time as the tables write it.
 
     Raises the refusals for which nothing at all is written (docs/protocol.md, Error codes).
@@ -38,14 +39,14 @@ def decide(view: View, request: Request, terms: Terms, now: str) -> Effects:
     return entered.then(_decided(replace(view, session=session), session, request, terms, now))
 
 
-def _known_session(view: View, request: Request) -> Session:
+def _known_session(view: SessionState, request: Request) -> Session:
     session = view.session
     if session is None or session.owner != request.owner or session.deleted_at is not None:
         raise SessionUnknown.named(request.session_id)
     return session
 
 
-def _decided(view: View, session: Session, request: Request, terms: Terms, now: str) -> Effects:
+def _decided(view: SessionState, session: Session, request: Request, terms: Terms, now: str) -> Effects:
     match request.message:
         case UserMessage() as message:
             return take_user_message(view, session, request, message, terms, now)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from errors import AgentRuntimeError
-from runs.decision.view import Request, View
+from runs.decision.view import Request
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry, AuditEvent
 from storage.tables.calls import QUESTIONS, CallRecord
 from storage.tables.messages import MessageRecord
@@ -180,7 +181,7 @@ def resumed(request: Request, round_now: Sequence[CallRecord], chunks: Sequence[
     return Effects(claims=ResumeRun(tuple(round_now)), chunks=tuple(chunks), request_id=request.request_id)
 
 
-def round_with(view: View, changed: CallRecord) -> tuple[CallRecord, ...]:
+def round_with(view: SessionState, changed: CallRecord) -> tuple[CallRecord, ...]:
     """The round of the paused run with one call as it stands now."""
     return tuple(changed if record.call_id == changed.call_id else record for record in view.round)
 

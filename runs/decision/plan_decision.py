@@ -8,7 +8,8 @@ from typing import Literal
 from errors import ApprovalUnknown
 from runs.decision.call_decision import settled_error
 from runs.decision.effects import Confirmation, Effects, answered, resumed, round_with, waits_for
-from runs.decision.view import Request, View
+from runs.decision.view import Request
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from wire.chunks import plan_approval_id
@@ -24,7 +25,7 @@ _SENTENCES = {
 }
 
 
-def take_plan_decision(view: View, request: Request, message: PlanDecision, now: str) -> Effects:
+def take_plan_decision(view: SessionState, request: Request, message: PlanDecision, now: str) -> Effects:
     """Take a decision on a pending plan; the same one again is confirmed, another one is a conflict."""
     record = view.named
     if record is None or record.plan_id is None:
@@ -42,7 +43,7 @@ def take_plan_decision(view: View, request: Request, message: PlanDecision, now:
 
 
 def decide_plan(
-    view: View,
+    view: SessionState,
     request: Request,
     record: CallRecord,
     decision: str,

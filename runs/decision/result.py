@@ -7,7 +7,8 @@ from typing import Any
 
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
 from runs.decision.effects import Effects, answered, audited, resumed, round_with, waits_for
-from runs.decision.view import Request, Terms, View
+from runs.decision.view import Request, Terms
+from storage.session_state import SessionState
 from storage.tables.calls import QUESTIONS, CallRecord
 from wire.chunks import PLAN_APPROVAL
 from wire.protocol import Status, ToolResult
@@ -16,7 +17,7 @@ REJECTIONS = ("операция отклонена", "user rejected")
 """How the errors begin with which the original's IDE says that its user rejected a call (docs/scenarios.md S6)."""
 
 
-def take_result(view: View, request: Request, message: ToolResult, terms: Terms, now: str) -> Effects:
+def take_result(view: SessionState, request: Request, message: ToolResult, terms: Terms, now: str) -> Effects:
     """Accept the result of an open call; anything else only confirms how things stand."""
     record = _named(view, message.call_id or "")
     if record.kind == "plan_review" and record.state == "pending":
@@ -28,7 +29,7 @@ def take_result(view: View, request: Request, message: ToolResult, terms: Terms,
     return _accepted(view, request, record, message, now)
 
 
-def _named(view: View, call_id: str) -> CallRecord:
+def _named(view: SessionState, call_id: str) -> CallRecord:
     if view.named is not None and view.named.kind not in QUESTIONS:
         return view.named
     if call_id.startswith(PLAN_APPROVAL):
@@ -36,7 +37,7 @@ def _named(view: View, call_id: str) -> CallRecord:
     raise CallUnknown(f"Call {call_id} not found in this session")
 
 
-def _accepted(view: View, request: Request, record: CallRecord, message: ToolResult, now: str) -> Effects:
+def _accepted(view: SessionState, request: Request, record: CallRecord, message: ToolResult, now: str) -> Effects:
     error = message.error or None
     settled = replace(record, state="failed" if error else "done", result=message.result, error=error, settled_at=now)
     noted = Effects(calls=(settled,))
@@ -64,7 +65,7 @@ def _accepted(view: View, request: Request, record: CallRecord, message: ToolRes
     return noted.then(answered(request, [recorded], waits_for(round_now)))
 
 
-def _late(view: View, request: Request, record: CallRecord, now: str) -> Effects:
+def _late(view: SessionState, request: Request, record: CallRecord, now: str) -> Effects:
     """A result for a settled call changes nothing (S11)."""
     sentence = f"This call is {record.state} already; nothing was changed."
     told = _status("already_settled", record, sentence, state=record.state)

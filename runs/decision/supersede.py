@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runs.decision.effects import NO_USAGE, AgentChange, Effects, RunEnd
-from runs.decision.view import View
 from runs.thread import tool_record
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord, CallState, EndedBy
 from storage.tables.plans import PlanRecord
@@ -33,7 +33,7 @@ _RUN_ENDS: dict[EndedBy, RunEnd] = {
 _PLAN_ENDS: dict[EndedBy, str] = {"message": "superseded", "cancel": "cancelled", "expiry": "superseded"}
 
 
-def end_round(view: View, ended_by: EndedBy, now: str) -> Effects:
+def end_round(view: SessionState, ended_by: EndedBy, now: str) -> Effects:
     """End the paused run: settle its open calls, write the tool message of every call of its round (S13)."""
     assert view.session is not None, "a run belongs to a session"
     assert view.run is not None, "only a paused run has a round"
@@ -80,7 +80,7 @@ def end_plan(session: Session, plan: PlanRecord | None, status: str) -> tuple[Pl
     return replace(plan, status=final, summary={**plan.summary, "subtasks": subtasks}), agent
 
 
-def cancel(view: View, now: str) -> Effects:
+def cancel(view: SessionState, now: str) -> Effects:
     """Stop what the session does or waits for (S26); a running run is stopped by its worker."""
     if view.run is None:
         return Effects()
@@ -95,7 +95,7 @@ def cancel(view: View, now: str) -> Effects:
     )
 
 
-def expire(view: View, now: str) -> Effects:
+def expire(view: SessionState, now: str) -> Effects:
     """Expire the overdue calls; when nothing else is open, the turn ends and no model is called (S27)."""
     overdue = view.overdue_calls(now)
     if not overdue or view.run is None:

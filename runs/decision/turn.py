@@ -14,8 +14,9 @@ from runs.decision.budget_decision import decide_budget
 from runs.decision.effects import Activity, AgentChange, Effects, StartRun, answered, resumed, round_with
 from runs.decision.plan_decision import decide_plan
 from runs.decision.supersede import end_round
-from runs.decision.view import ChooseAgent, Request, Terms, View
+from runs.decision.view import ChooseAgent, Request, Terms
 from runs.thread import tool_record
+from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord
 from storage.tables.messages import MessageRecord
@@ -28,7 +29,7 @@ DEFAULT_REASON = "User requested agent switch"
 
 
 def start_turn(
-    view: View,
+    view: SessionState,
     request: Request,
     content: str,
     *,
@@ -45,7 +46,7 @@ def start_turn(
         "chosen_by": chosen_by,
         "previous_agent": previous_agent,
         # A run that ended without its last checkpoint leaves a thread that lacks messages of the history.
-        "repair": view.run is not None or view.last_status not in (None, "completed"),
+        "repair": view.run is not None or (view.newest is not None and view.newest.status != "completed"),
         **({"trace": request.trace} if request.trace else {}),
     }
     said = MessageRecord(request.message_id, "user", content, run_id=request.run_id)
@@ -97,13 +98,13 @@ def too_many_switches(session: Session, terms: Terms) -> Error | None:
     return error_chunk("limit_reached", sentence, limit="max_switches")
 
 
-def _round_left(view: View, now: str) -> Effects:
+def _round_left(view: SessionState, now: str) -> Effects:
     """What becomes of the calls that wait when the user goes on without them (S13)."""
     return end_round(view, "message", now) if view.run is not None else Effects()
 
 
 def take_switch(
-    view: View, session: Session, request: Request, message: SwitchAgent, terms: Terms, now: str
+    view: SessionState, session: Session, request: Request, message: SwitchAgent, terms: Terms, now: str
 ) -> Effects:
     """Switch, and let the new agent answer when the message says something (S14)."""
     content = message.content or ""
@@ -122,7 +123,7 @@ def take_switch(
 
 
 def choose_agent(
-    view: View, session: Session, request: Request, choice: ChooseAgent, terms: Terms, now: str
+    view: SessionState, session: Session, request: Request, choice: ChooseAgent, terms: Terms, now: str
 ) -> Effects:
     """Switch without a message (docs/protocol.md, Endpoints); what a message would be told in a chunk is refused."""
     wanted = choice.agent
@@ -138,7 +139,7 @@ def choose_agent(
     return _round_left(view, now).then(switch).then(answered(request, [], "completed"))
 
 
-def enter(view: View, request: Request, now: str) -> tuple[Session, Effects]:
+def enter(view: SessionState, request: Request, now: str) -> tuple[Session, Effects]:
     """Find the session, a swept one too, or create an unknown one (docs/protocol.md, Messages and Limits)."""
     session = view.session
     if session is None:
@@ -151,7 +152,7 @@ def enter(view: View, request: Request, now: str) -> tuple[Session, Effects]:
 
 
 def take_user_message(
-    view: View, session: Session, request: Request, message: UserMessage, terms: Terms, now: str
+    view: SessionState, session: Session, request: Request, message: UserMessage, terms: Terms, now: str
 ) -> Effects:
     """Take the message as an answer where exactly one is waited for, else as the start of a turn."""
     content = message.content or ""
@@ -167,7 +168,7 @@ def take_user_message(
     return used.then(_new_turn(view, session, request, message, terms, now))
 
 
-def _answer(view: View, request: Request, waiting: CallRecord, content: str, now: str) -> Effects | None:
+def _answer(view: SessionState, request: Request, waiting: CallRecord, content: str, now: str) -> Effects | None:
     """The message as the answer to a question, or by one word to a plan; None when it is neither."""
     assert view.run is not None, "an open call belongs to a paused run"
     said = MessageRecord(request.message_id, "user", content, run_id=view.run.id)
@@ -186,7 +187,9 @@ def _answer(view: View, request: Request, waiting: CallRecord, content: str, now
     return Effects(messages=(said,)).then(decide_plan(view, request, waiting, word, None, now, via="message"))
 
 
-def _new_turn(view: View, session: Session, request: Request, message: UserMessage, terms: Terms, now: str) -> Effects:
+def _new_turn(
+    view: SessionState, session: Session, request: Request, message: UserMessage, terms: Terms, now: str
+) -> Effects:
     """Begin with the current agent, or with the one that the message names (S3)."""
     left = _round_left(view, now)
     wanted = message.agent_type

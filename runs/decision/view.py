@@ -6,18 +6,12 @@ Scenarios such as S26: docs/scenarios.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from langchain_core.utils.uuid import uuid7
 
 from agents.roster import agents_of
 from policy.rules import Rules
 from settings import Settings
-from storage.session_state import NewestRun
-from storage.tables.calls import CallRecord
-from storage.tables.plans import PlanRecord
-from storage.tables.runs import Run, RunStatus
-from storage.tables.sessions import Session
 from telemetry.tracing import traceparent
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage
 
@@ -67,43 +61,6 @@ class Request:
     """The span that the run belongs to, over all its attempts and processes."""
     message_id: str = field(default_factory=lambda: f"user_{uuid7().hex}")
     rule_id: str = field(default_factory=lambda: uuid7().hex)
-
-
-@dataclass(frozen=True)
-class View:
-    """A session and what is open in it: what is decided on it is written only while it stands so."""
-
-    session: Session | None
-    run: Run | None = None
-    """The run that is running or paused."""
-    round: tuple[CallRecord, ...] = ()
-    """Every call of the newest pause of a paused run, oldest first: open calls are always among them."""
-    named: CallRecord | None = None
-    """The call that the request names, whatever its state."""
-    plan: PlanRecord | None = None
-    """The plan that the request names, else the one that waits or executes."""
-    newest: NewestRun | None = None
-    """The run that the database took last, whatever its status; None in a session without runs."""
-    last_status: RunStatus | None = None
-    """How the newest run stands; None in a session without runs."""
-    rules: tuple[dict[str, Any], ...] = ()
-    """What the session remembers to allow, oldest first."""
-    seen: str | None = None
-    """The version of the session's row, where the session was read without being held."""
-
-    @property
-    def open_calls(self) -> tuple[CallRecord, ...]:
-        """The calls that wait for a decision, a result or an answer."""
-        return tuple(record for record in self.round if record.is_open)
-
-    def overdue_calls(self, now: str) -> tuple[CallRecord, ...]:
-        """The undecided calls whose time is over."""
-        return tuple(record for record in self.open_calls if record.is_overdue(now))
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a run of the session is running."""
-        return self.run is not None and self.run.status == "running"
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from runs.engine import Engine
 from runs.log.writer import join_deltas
 from state import tool_message_id
 from storage.checkpoints import RunSaver
-from storage.session_state import SessionState, read_state
+from storage.session_state import read_state
 from storage.tables import sessions
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
+from storage.tables.plans import PlanRecord
 from storage.tables.runs import Run
+from storage.tables.sessions import Session
 from wire.chunks import assistant_message, done_chunk
 from wire.protocol import Chunk, error_chunk
 
@@ -40,7 +42,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
     async with engine.database.transaction(long=True) as tx:
         await sessions.find_any(tx, run.session_id, lock=True)
         state = await read_state(tx, run.session_id)
-        if state is None:
+        if state.session is None:
             raise RunLost
         settled = await settled_messages(tx, run)
         effects = replace(
@@ -52,7 +54,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
             messages=(*settled, *left.messages, *_not_started(recorder), *([partial] if partial else [])),
             audit=(*left.audit, AuditEntry("cancelled", actor="user", run_id=run.id)),
         )
-        stored = await close(engine, tx, run, _with_plan_ended(effects, state, recorder))
+        stored = await close(engine, tx, run, _with_plan_ended(effects, state.session, state.plan, recorder))
     engine.broadcast.publish(run.session_id, stored)
     recorder.count("cancelled")
 
@@ -68,9 +70,8 @@ def _not_started(recorder: Recorder) -> list[MessageRecord]:
     ]
 
 
-def _with_plan_ended(effects: Effects, state: SessionState, recorder: Recorder) -> Effects:
+def _with_plan_ended(effects: Effects, session: Session, plan: PlanRecord | None, recorder: Recorder) -> Effects:
     """End the plan that executes, as far as the attempt has come with it."""
-    session, plan = state.session, state.plan
     if effects.agent is not None:
         session = replace(session, current_agent=effects.agent.agent, agent_chosen_by=effects.agent.chosen_by)
     if plan is not None and recorder.plan is not None:

@@ -17,7 +17,8 @@ from errors import (
     DigestMismatch,
 )
 from runs.decision.effects import Effects, ResumeRun
-from runs.decision.view import SessionMessage, View
+from runs.decision.view import SessionMessage
+from storage.session_state import SessionState
 from storage.tables.calls import CallRecord
 from tests.runs.views import (
     NOW,
@@ -27,6 +28,7 @@ from tests.runs.views import (
     asked_call,
     decided,
     idle,
+    newest,
     paused,
     plan,
     plan_review,
@@ -56,9 +58,9 @@ def only_call(effects: Effects) -> CallRecord:
     return call
 
 
-def named(record: CallRecord) -> View:
+def named(record: CallRecord) -> SessionState:
     """A session without open calls, in which a settled call is named."""
-    return View(SESSION, named=record, last_status="completed")
+    return SessionState(SESSION, named=record, newest=newest())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_in_strict_mode_a_result_without_a_decision_is_refused_and_audited() -> 
 
 @pytest.mark.parametrize("state", ["done", "failed", "rejected", "expired", "superseded", "cancelled"])
 def test_a_result_for_a_settled_call_changes_nothing_even_while_a_run_is_running(state: Any) -> None:
-    view = View(SESSION, RUNNING, named=read_call(state=state, settled_at=NOW))
+    view = SessionState(SESSION, RUNNING, named=read_call(state=state, settled_at=NOW))
     effects = decided(view, result(result="x"))
     assert told(effects) == [("status", "already_settled"), ("done", "completed")]
     assert effects.chunks[0].metadata is not None
@@ -197,7 +199,7 @@ def test_the_same_decision_again_gets_the_same_answer(state: Any, verb: str, edi
     assert (again.calls, again.audit, again.claims) == ((), (), None)
 
 
-REFUSED: list[tuple[View, SessionMessage, type[AgentRuntimeError]]] = [
+REFUSED: list[tuple[SessionState, SessionMessage, type[AgentRuntimeError]]] = [
     (idle(), result(), CallUnknown),
     (idle(), decision("approve"), CallUnknown),
     (paused(question()), result(), CallUnknown),
@@ -227,7 +229,7 @@ REFUSED: list[tuple[View, SessionMessage, type[AgentRuntimeError]]] = [
 
 @pytest.mark.parametrize(("view", "message", "error"), REFUSED)
 def test_conflicts_are_refused_and_write_nothing(
-    view: View, message: SessionMessage, error: type[AgentRuntimeError]
+    view: SessionState, message: SessionMessage, error: type[AgentRuntimeError]
 ) -> None:
     with pytest.raises(error):
         decided(view, message)

@@ -11,7 +11,8 @@ import pytest
 from errors import AgentRuntimeError, AgentUnknown, BadRequest, LimitReached, SessionUnknown
 from runs.decision.decide import decide
 from runs.decision.effects import Effects, ResumeRun, RunEnd, StartRun
-from runs.decision.view import Cancel, ChooseAgent, Expire, Request, SessionMessage, View
+from runs.decision.view import Cancel, ChooseAgent, Expire, Request, SessionMessage
+from storage.session_state import SessionState
 from tests.runs.views import (
     BEFORE,
     NOW,
@@ -22,6 +23,7 @@ from tests.runs.views import (
     asked_call,
     decided,
     idle,
+    newest,
     paused,
     plan,
     plan_review,
@@ -42,7 +44,7 @@ def journal(effects: Effects) -> dict[str, Any]:
 
 
 def test_the_first_message_creates_its_session_and_starts_with_the_router() -> None:
-    effects = decided(View(None), say("Read\nit"))
+    effects = decided(SessionState(None), say("Read\nit"))
     assert effects.creates_session
     assert told(effects) == [("session_info", None)]
     assert effects.activity is not None
@@ -54,7 +56,7 @@ def test_the_first_message_creates_its_session_and_starts_with_the_router() -> N
 
 
 def test_the_first_message_with_an_agent_starts_there_without_a_switch() -> None:
-    effects = decided(View(None), say(agent_type="debug"))
+    effects = decided(SessionState(None), say(agent_type="debug"))
     assert told(effects) == [("session_info", None)]
     assert effects.agent is not None
     assert (effects.agent.agent, effects.agent.chosen_by, effects.agent.switches) == ("debug", "user", 0)
@@ -75,7 +77,8 @@ def test_the_next_message_stays_with_the_current_agent() -> None:
     ("last", "repair"), [(None, False), ("completed", False), ("failed", True), ("cancelled", True)]
 )
 def test_the_thread_is_repaired_after_a_run_that_did_not_complete(last: Any, repair: bool) -> None:
-    assert journal(decided(idle(last_status=last), say()))["repair"] is repair
+    found = None if last is None else newest(last)
+    assert journal(decided(idle(newest=found), say()))["repair"] is repair
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_a_message_for_the_router_is_routed_afresh_without_a_switch() -> None:
 
 @pytest.mark.parametrize("message", [say(), SwitchAgent(agent_type="ask"), ChooseAgent("ask", None, "high")])
 def test_what_would_start_a_run_waits_for_the_running_one(message: SessionMessage) -> None:
-    assert decided(View(SESSION, RUNNING), message) == Effects(must_wait=True)
+    assert decided(SessionState(SESSION, RUNNING), message) == Effects(must_wait=True)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_other_words_leave_a_budget_as_it_is_and_begin_a_turn() -> None:
     [paused(question(), read_call("c2")), paused(question(), session=replace(SESSION, current_agent="ask"))],
     ids=["beside another call", "for another agent"],
 )
-def test_a_message_that_is_no_answer_closes_the_question(view: View) -> None:
+def test_a_message_that_is_no_answer_closes_the_question(view: SessionState) -> None:
     effects = decided(view, say("Something else", agent_type="coder"))
     assert effects.calls[0].ended_by == "message"
     assert isinstance(effects.claims, StartRun)
@@ -221,24 +224,25 @@ def test_a_switch_beyond_the_limit_settles_nothing(message: SessionMessage) -> N
     assert (effects.calls, effects.ends_run, effects.claims) == ((), None, None)
 
 
-REFUSED: list[tuple[View, SessionMessage, type[AgentRuntimeError], str]] = [
+SWEPT = replace(SESSION, deleted_at=BEFORE, swept_at=BEFORE)
+REFUSED: list[tuple[SessionState, SessionMessage, type[AgentRuntimeError], str]] = [
     (idle(), say(agent_type="universal"), AgentUnknown, "Invalid agent_type: universal"),
     (idle(), SwitchAgent(agent_type="nobody"), AgentUnknown, "Invalid agent_type: nobody"),
     (idle(), ChooseAgent("nobody", None, "high"), AgentUnknown, "Invalid agent type: 'nobody'. Allowed"),
     (idle(), ChooseAgent("coder", None, "high"), BadRequest, "agent is already active"),
-    (View(None), ToolResult(call_id="c1"), SessionUnknown, "Session s not found"),
-    (View(None), SwitchAgent(agent_type="ask"), SessionUnknown, "Session s not found"),
-    (View(None), Cancel(), SessionUnknown, "Session s not found"),
-    (View(replace(SESSION, owner="you")), say(), SessionUnknown, "Session s not found"),
-    (View(replace(SESSION, owner="you")), Cancel(), SessionUnknown, "Session s not found"),
-    (View(replace(SESSION, deleted_at=BEFORE)), say(), SessionUnknown, "Session s not found"),
-    (View(replace(SESSION, deleted_at=BEFORE, swept_at=BEFORE)), Cancel(), SessionUnknown, "Session s not found"),
+    (SessionState(None), ToolResult(call_id="c1"), SessionUnknown, "Session s not found"),
+    (SessionState(None), SwitchAgent(agent_type="ask"), SessionUnknown, "Session s not found"),
+    (SessionState(None), Cancel(), SessionUnknown, "Session s not found"),
+    (SessionState(replace(SESSION, owner="you")), say(), SessionUnknown, "Session s not found"),
+    (SessionState(replace(SESSION, owner="you")), Cancel(), SessionUnknown, "Session s not found"),
+    (SessionState(replace(SESSION, deleted_at=BEFORE)), say(), SessionUnknown, "Session s not found"),
+    (SessionState(SWEPT), Cancel(), SessionUnknown, "Session s not found"),
 ]
 
 
 @pytest.mark.parametrize(("view", "message", "error", "sentence"), REFUSED)
 def test_refusals_write_nothing(
-    view: View, message: SessionMessage, error: type[AgentRuntimeError], sentence: str
+    view: SessionState, message: SessionMessage, error: type[AgentRuntimeError], sentence: str
 ) -> None:
     with pytest.raises(error, match=sentence):
         decided(view, message)
@@ -250,7 +254,7 @@ def test_a_switch_by_rest_beyond_the_limit_is_refused() -> None:
 
 
 def test_a_message_brings_a_swept_session_back() -> None:
-    effects = decided(View(replace(SESSION, deleted_at=BEFORE, swept_at=BEFORE)), say())
+    effects = decided(SessionState(SWEPT), say())
     assert effects.activity is not None
     assert not effects.creates_session
     assert told(effects) == []
@@ -267,7 +271,7 @@ def test_cancel_settles_what_is_open_and_ends_the_paused_run() -> None:
 
 
 def test_cancel_asks_the_worker_of_a_running_run_and_does_nothing_without_one() -> None:
-    assert decided(View(SESSION, RUNNING), Cancel()) == Effects(cancels_run=True)
+    assert decided(SessionState(SESSION, RUNNING), Cancel()) == Effects(cancels_run=True)
     assert decided(idle(), Cancel()) == Effects()
 
 
@@ -289,7 +293,7 @@ def test_an_expired_approval_waits_for_the_other_calls_of_its_round() -> None:
 
 def test_expiry_does_nothing_before_its_time_or_to_a_session_that_is_gone() -> None:
     assert decided(paused(asked_call()), Expire()) == Effects()
-    assert decided(View(None), Expire()) == Effects()
+    assert decided(SessionState(None), Expire()) == Effects()
     assert decided(paused(question(expires_at=None)), Expire()) == Effects()
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from policy.rules import load_rules
 from runs.decision.decide import decide
 from runs.decision.effects import Effects
-from runs.decision.view import Request, SessionMessage, Terms, View
+from runs.decision.view import Request, SessionMessage, Terms
+from storage.session_state import NewestRun, SessionState
 from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
-from storage.tables.runs import Run
+from storage.tables.runs import Run, RunStatus
 from storage.tables.sessions import Session
 
 BEFORE = "2026-02-04T11:00:00.000000+00:00"
@@ -129,18 +130,23 @@ def plan(status: str = "draft") -> PlanRecord:
     return PlanRecord("p1", "c1", {"plan_id": "p1", "title": "Login", "subtasks": subtasks}, status, None, BEFORE)
 
 
-def paused(*calls: CallRecord, session: Session = SESSION, named: str | None = "c1", **parts: Any) -> View:
+def paused(*calls: CallRecord, session: Session = SESSION, named: str | None = "c1", **parts: Any) -> SessionState:
     """A session whose paused run waits for these calls; the request names one of them."""
     found = next((record for record in calls if record.call_id == named), None)
-    return View(session, PAUSED, calls, found, **parts)
+    return SessionState(session, PAUSED, calls, found, **parts)
 
 
-def idle(**parts: Any) -> View:
+def newest(status: RunStatus = "completed") -> NewestRun:
+    """The run before, as it stands."""
+    return NewestRun("r0", 1, status)
+
+
+def idle(**parts: Any) -> SessionState:
     """A session in which nothing runs or waits."""
-    return View(SESSION, **{"last_status": "completed", **parts})
+    return SessionState(SESSION, **{"newest": newest(), **parts})
 
 
-def decided(view: View, message: SessionMessage, *, terms: Terms = TERMS, owner: str = "me") -> Effects:
+def decided(view: SessionState, message: SessionMessage, *, terms: Terms = TERMS, owner: str = "me") -> Effects:
     """What a message does to that session."""
     return decide(view, Request("s", message, owner), terms, NOW)
 

@@ -74,7 +74,7 @@ async def test_all_of_a_batch_is_written_at_its_place(db_url: str) -> None:
             placed = await messages.page(tx, "s", 10, 0)
             log = await events.read(tx, "s", 0)
             entries = await audit.listing(tx, "s", 10, 0)
-    assert state is not None
+    assert state.session is not None
     assert (state.session.title, state.session.current_agent, state.session.switch_count) == ("Hello", "coder", 1)
     assert state.run is None
     assert state.newest is not None
@@ -111,7 +111,6 @@ async def _write_on_an_old_version(db_url: str) -> None:
     async with with_run(db_url) as database, await psycopg.AsyncConnection.connect(db_url) as other:
         async with database.autocommit() as tx:
             state = await read_state(tx, "s")
-        assert state is not None
         # The other transaction holds the row while the batch begins, and commits while it waits.
         await other.execute("update sessions set title = 'Other' where id = 's'")
         writing = asyncio.create_task(leave(database, RUN, state.seen))
@@ -127,7 +126,6 @@ async def _write_on_an_old_version(db_url: str) -> None:
         assert await written(database) == before
         async with database.autocommit() as tx:
             state = await read_state(tx, "s")
-        assert state is not None
         assert await leave(database, RUN, state.seen) == 3
 
 
