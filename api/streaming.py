@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from errors import SessionRefusal
 from json_text import to_json
-from runs.decision.effects import NO_USAGE
+from runs.decision.contract import NO_USAGE
 from runs.engine import Engine
 from runs.requests import Taken, has_ended
 from storage.tables.events import Event

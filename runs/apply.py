@@ -8,7 +8,7 @@ from typing import Any
 
 from errors import RunLost
 from runs import thread
-from runs.decision.effects import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
+from runs.decision.contract import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
 from runs.decision.view import Request
 from runs.engine import Engine, Known
 from storage.checkpoints import RunSaver

@@ -9,7 +9,7 @@ from agents.replies.edited_call import refusal_of_edit
 from errors import ApprovalNotRequired, CallSettled, CallUnknown, DecisionInvalid, DigestMismatch
 from json_text import storable
 from policy.decide import Environment, Facts
-from runs.decision.effects import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
+from runs.decision.contract import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from errors import SessionUnknown
 from runs.decision.call_decision import take_decision
-from runs.decision.effects import Effects
+from runs.decision.contract import Effects
 from runs.decision.plan_decision import take_plan_decision
 from runs.decision.result import take_result
 from runs.decision.supersede import cancel, expire

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
-from runs.decision.effects import Effects, answered, audited, resumed, round_with, waits_for
+from runs.decision.contract import Effects, answered, audited, resumed, round_with, waits_for
 from runs.decision.view import Request, Terms
 from storage.session_state import SessionState
 from storage.tables.calls import QUESTIONS, CallRecord

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runs.decision.effects import NO_USAGE, AgentChange, Effects, RunEnd
+from runs.decision.contract import NO_USAGE, AgentChange, Effects, RunEnd
 from runs.thread import tool_record
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry

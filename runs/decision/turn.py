@@ -11,7 +11,7 @@ from dataclasses import replace
 from agents.thread.decision_words import decision_word
 from errors import AgentUnknown, BadRequest, LimitReached, SessionUnknown
 from runs.decision.budget_decision import decide_budget
-from runs.decision.effects import Activity, AgentChange, Effects, StartRun, answered, resumed, round_with
+from runs.decision.contract import Activity, AgentChange, Effects, StartRun, answered, resumed, round_with
 from runs.decision.plan_decision import decide_plan
 from runs.decision.supersede import end_round
 from runs.decision.view import ChooseAgent, Request, Terms

@@ -10,7 +10,7 @@ from langgraph.types import Interrupt
 
 from errors import RunLost
 from runs.apply import close
-from runs.decision.effects import AgentChange, CloseRun, Effects, NewPlan, PlanProgress, ReleaseRun, outcome_of
+from runs.decision.contract import AgentChange, CloseRun, Effects, NewPlan, PlanProgress, ReleaseRun, outcome_of
 from runs.drive.precondition import precondition_of
 from runs.drive.recorder import Recorder
 from runs.engine import Engine

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from errors import RunLost
 from runs.apply import close
-from runs.decision.effects import CloseRun, Effects
+from runs.decision.contract import CloseRun, Effects
 from runs.decision.supersede import CANCELLED, end_plan
 from runs.drive.close import left_by, settled_messages
 from runs.drive.recorder import Recorder

@@ -8,7 +8,7 @@ from functools import partial
 
 from errors import RunLost
 from runs.apply import close, close_alone
-from runs.decision.effects import NO_USAGE, CloseRun, Effects
+from runs.decision.contract import NO_USAGE, CloseRun, Effects
 from runs.decision.supersede import CANCELLED
 from runs.drive.close import internal_error, settled_messages
 from runs.engine import Engine

@@ -16,7 +16,7 @@ from errors import (
     CallUnknown,
     DigestMismatch,
 )
-from runs.decision.effects import Effects, ResumeRun
+from runs.decision.contract import Effects, ResumeRun
 from runs.decision.view import SessionMessage
 from storage.session_state import SessionState
 from storage.tables.calls import CallRecord

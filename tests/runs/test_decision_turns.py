@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from errors import AgentRuntimeError, AgentUnknown, BadRequest, LimitReached, SessionUnknown
+from runs.decision.contract import Effects, ResumeRun, RunEnd, StartRun
 from runs.decision.decide import decide
-from runs.decision.effects import Effects, ResumeRun, RunEnd, StartRun
 from runs.decision.view import Cancel, ChooseAgent, Expire, Request, SessionMessage
 from storage.session_state import SessionState
 from tests.runs.views import (

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from policy.rules import load_rules
+from runs.decision.contract import Effects
 from runs.decision.decide import decide
-from runs.decision.effects import Effects
 from runs.decision.view import Request, SessionMessage, Terms
 from storage.session_state import NewestRun, SessionState
 from storage.tables.calls import CallRecord
