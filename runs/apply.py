@@ -8,8 +8,7 @@ from typing import Any
 
 from errors import RunLost
 from runs import thread
-from runs.decision.contract import CloseRun, Effects, ReleaseRun, ResumeRun, StartRun
-from runs.decision.view import Request
+from runs.decision.contract import CloseRun, Effects, ReleaseRun, Request, ResumeRun, StartRun
 from runs.engine import Engine, Known
 from storage.checkpoints import RunSaver
 from storage.database import Step, Transaction

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 
 from errors import SessionBusy
-from runs.decision.view import Cancel, Request
+from runs.decision.contract import Cancel, Request
 from runs.engine import Engine
 from runs.requests import take
 from storage.tables import runs

@@ -15,7 +15,7 @@ from langgraph.runtime import RunControl
 from agents.classification_cache import ClassificationCache
 from llm.chat_model import Models
 from policy.rules import Rules
-from runs.decision.view import Terms
+from runs.decision.contract import Terms
 from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
 from runs.unwritable import Unwritable

@@ -13,9 +13,8 @@ from datetime import datetime
 
 from errors import AgentRuntimeError, NotReady, QueueFull, SessionBusy
 from runs.apply import Applied, apply, read_view
-from runs.decision.contract import Effects, ResumeRun, StartRun
+from runs.decision.contract import WAITS_FOR_A_RUN, Effects, Request, ResumeRun, StartRun
 from runs.decision.decide import decide
-from runs.decision.view import WAITS_FOR_A_RUN, Request
 from runs.drive.attempt import Start, new_turn_input, start_driving
 from runs.engine import ClaimQueue, Engine
 from runs.log.broadcast import Feed

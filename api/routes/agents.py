@@ -10,7 +10,7 @@ from agents.roster import agents_of
 from api.dependencies import JsonRoute, OpenEngine, Owner, SessionId, known_session_id, refusals
 from errors import SessionUnknown
 from json_text import storable
-from runs.decision.view import ChooseAgent, Request
+from runs.decision.contract import ChooseAgent, Request
 from runs.requests import take
 from storage.database import Transaction
 from storage.tables import audit, sessions

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from api.auth import RestVia
 from api.dependencies import CallId, JsonRoute, OpenEngine, Owner, SessionId, check_page, refusals
 from errors import AgentRuntimeError
-from runs.decision.view import Request
+from runs.decision.contract import Request
 from runs.engine import Engine
 from runs.requests import take
 from storage.tables import audit, rules, sessions

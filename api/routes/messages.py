@@ -16,7 +16,7 @@ from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, ref
 from api.streaming import answer, refused, stream
 from errors import BadRequest, SessionRefusal
 from json_text import storable
-from runs.decision.view import Request
+from runs.decision.contract import Request
 from runs.requests import take
 from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage
 from wire.text import quoted

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.thread.decision_words import decision_word
-from runs.decision.contract import Effects, resumed, round_with
-from runs.decision.view import Request
+from runs.decision.contract import Effects, Request, resumed, round_with
 from settings import NANO
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry

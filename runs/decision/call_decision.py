@@ -9,8 +9,17 @@ from agents.replies.edited_call import refusal_of_edit
 from errors import ApprovalNotRequired, CallSettled, CallUnknown, DecisionInvalid, DigestMismatch
 from json_text import storable
 from policy.decide import Environment, Facts
-from runs.decision.contract import Confirmation, Effects, answered, audited, resumed, round_with, waits_for
-from runs.decision.view import Request, Terms
+from runs.decision.contract import (
+    Confirmation,
+    Effects,
+    Request,
+    Terms,
+    answered,
+    audited,
+    resumed,
+    round_with,
+    waits_for,
+)
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord, CallState

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from errors import SessionUnknown
 from runs.decision.call_decision import take_decision
-from runs.decision.contract import Effects
+from runs.decision.contract import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Effects, Expire, Request, Terms
 from runs.decision.plan_decision import take_plan_decision
 from runs.decision.result import take_result
 from runs.decision.supersede import cancel, expire
 from runs.decision.turn import check_agent, choose_agent, enter, take_switch, take_user_message
-from runs.decision.view import WAITS_FOR_A_RUN, Cancel, ChooseAgent, Expire, Request, Terms
 from storage.session_state import SessionState
 from storage.tables.sessions import Session
 from wire.protocol import HitlDecision, PlanDecision, SwitchAgent, ToolResult, UserMessage

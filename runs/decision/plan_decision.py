@@ -7,8 +7,7 @@ from typing import Literal
 
 from errors import ApprovalUnknown
 from runs.decision.call_decision import settled_error
-from runs.decision.contract import Confirmation, Effects, answered, resumed, round_with, waits_for
-from runs.decision.view import Request
+from runs.decision.contract import Confirmation, Effects, Request, answered, resumed, round_with, waits_for
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry
 from storage.tables.calls import CallRecord

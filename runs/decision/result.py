@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from errors import ApprovalRequired, ApprovalUnknown, CallUnknown
-from runs.decision.contract import Effects, answered, audited, resumed, round_with, waits_for
-from runs.decision.view import Request, Terms
+from runs.decision.contract import Effects, Request, Terms, answered, audited, resumed, round_with, waits_for
 from storage.session_state import SessionState
 from storage.tables.calls import QUESTIONS, CallRecord
 from wire.chunks import PLAN_APPROVAL

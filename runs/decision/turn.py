@@ -11,10 +11,20 @@ from dataclasses import replace
 from agents.thread.decision_words import decision_word
 from errors import AgentUnknown, BadRequest, LimitReached, SessionUnknown
 from runs.decision.budget_decision import decide_budget
-from runs.decision.contract import Activity, AgentChange, Effects, StartRun, answered, resumed, round_with
+from runs.decision.contract import (
+    Activity,
+    AgentChange,
+    ChooseAgent,
+    Effects,
+    Request,
+    StartRun,
+    Terms,
+    answered,
+    resumed,
+    round_with,
+)
 from runs.decision.plan_decision import decide_plan
 from runs.decision.supersede import end_round
-from runs.decision.view import ChooseAgent, Request, Terms
 from runs.thread import tool_record
 from storage.session_state import SessionState
 from storage.tables.audit import AuditEntry

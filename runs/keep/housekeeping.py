@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 
-from runs.decision.view import Expire, Request
+from runs.decision.contract import Expire, Request
 from runs.engine import Engine
 from runs.requests import take
 from storage.database import stamp_in

@@ -16,8 +16,7 @@ from errors import (
     CallUnknown,
     DigestMismatch,
 )
-from runs.decision.contract import Effects, ResumeRun
-from runs.decision.view import SessionMessage
+from runs.decision.contract import Effects, ResumeRun, SessionMessage
 from storage.session_state import SessionState
 from storage.tables.calls import CallRecord
 from tests.runs.views import (

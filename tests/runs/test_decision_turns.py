@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from errors import AgentRuntimeError, AgentUnknown, BadRequest, LimitReached, SessionUnknown
-from runs.decision.contract import Effects, ResumeRun, RunEnd, StartRun
+from runs.decision.contract import (
+    Cancel,
+    ChooseAgent,
+    Effects,
+    Expire,
+    Request,
+    ResumeRun,
+    RunEnd,
+    SessionMessage,
+    StartRun,
+)
 from runs.decision.decide import decide
-from runs.decision.view import Cancel, ChooseAgent, Expire, Request, SessionMessage
 from storage.session_state import SessionState
 from tests.runs.views import (
     BEFORE,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from errors import RunLost
-from runs.decision.view import Request
+from runs.decision.contract import Request
 from runs.drive.close import close_run, hand_over
 from runs.drive.ending import broken, end_run
 from runs.drive.recorder import Recorder

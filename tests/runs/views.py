@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from policy.rules import load_rules
-from runs.decision.contract import Effects
+from runs.decision.contract import Effects, Request, SessionMessage, Terms
 from runs.decision.decide import decide
-from runs.decision.view import Request, SessionMessage, Terms
 from storage.session_state import NewestRun, SessionState
 from storage.tables.calls import CallRecord
 from storage.tables.plans import PlanRecord
