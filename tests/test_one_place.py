@@ -118,7 +118,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     replace(
         folder, "settings.py", lambda text: re.sub(r"(\n    port: )", r'\n    colour: str = "blue"\1', text, count=1)
     )
-    replace(folder, "runs/decision/turn.py", lambda text: text.replace("[:TITLE_CHARS]", "[:TITLE_CHARS].upper()"))
+    replace(folder, "runs/decision/decide.py", lambda text: text.replace("[:TITLE_CHARS]", "[:TITLE_CHARS].upper()"))
     node = '    builder.add_node("review", wait_for_answer)\n'
     replace(folder, "graph/builder.py", inserted("    builder.add_conditional_edges(START, first_node)", node))
     replace(folder, "wire/protocol.py", lambda text: text.replace("AnyChunk = Annotated[", CHUNK))
