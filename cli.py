@@ -284,7 +284,7 @@ def evaluate_model(
     from evaluation.output import refuse_links
     from evaluation.report import report_files, write_report
     from evaluation.tasks import TASKS
-    from llm.transport import Endpoint
+    from llm.chat_model import Endpoint
     from prompts.size import chosen_size
 
     for file in (*report_files(out), *([record] if record else [])):

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
 from agents.roster import agents_of, check_roster
-from api import openapi, responses
+from api import responses
 from api.access_log import AccessLog
 from api.auth import Authentication
 from api.body import BodyParser
 from api.hosts import HostCheck
 from api.keys import Keys
 from api.limits import BodyLimit, RateLimit
-from api.pages import offline_docs
-from api.routes import (
-    agents,
-    approvals,
-    calls,
-    console,
-    conversation,
-    health,
-    messages,
-    metric_views,
-    metrics,
-    model_calls,
-    pending,
-    policy,
-    runs,
-    sessions,
-)
+from api.routes import health, metrics
 from errors import ConfigurationError
-from graph.builder import build_graph
 from llm.breaker import Breaker
 from llm.chat_model import BUILT_IN_MODEL, Endpoint, ModelKeys, Models
+from llm.prices import check_prices
 from policy.rules import load_rules
-from runs.budget import check_prices
-from runs.engine import Engine
+from runs.engine import Engine, LoadedGraph
 from runs.keep.shutdown import drain_before_exit
 from runs.keep.worker import Worker
 from runs.log.broadcast import Broadcast
 from settings import PREFIX, Settings
-from storage.checkpoints import Checkpoints
 from storage.connect import open_database
+from storage.database import Database
 from storage.schema import migrate
 from telemetry import tracing
 from telemetry.tracing import otlp_provider
@@ -70,13 +57,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await migrate(settings.db_url, settings.db_listen_url)
         database = await open_database(settings.db_url, settings.db_listen_url)
-        checkpoints = Checkpoints(database)
-        await checkpoints.open()
         models = _models(settings, keys)
         traces = otlp_provider(settings.otel_endpoint, settings.version) if settings.otel_endpoint else None
         if traces is not None:
             tracing.enable(traces)
-        engine = Engine(settings, database, checkpoints, build_graph(), models, rules, Broadcast(database))
+
+        async def load_graph() -> LoadedGraph:
+            loaded = await asyncio.to_thread(_import_graph, database)
+            await loaded.checkpoints.open()
+            _mount_late_routes(app)
+            return loaded
+
+        engine = Engine(settings, database, load_graph, models, rules, Broadcast(database))
         app.state.engine = engine
         worker = Worker(engine)
         await worker.start()
@@ -95,15 +87,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             if traces is not None:
                 tracing.enable(None)
                 traces.shutdown()
-            await checkpoints.close()
+            await engine.close_graph()
             await database.close()
 
     app = FastAPI(
         title="CodeLab agent runtime",
         version=settings.version,
         lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # its route comes with the others
         default_response_class=responses.JSONReply,
         middleware=[
             Middleware(AccessLog),
@@ -114,13 +105,48 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     responses.install(app)
-    of_sessions = (messages, sessions, conversation, pending, approvals, calls, model_calls)
-    for module in (*of_sessions, runs, agents, policy, metric_views, metrics, health, console):
+    for module in (health, metrics):
         app.include_router(module.router)
+    app.router.default = _load_and_route
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign] # FastAPI's documented way
     app.state.keys = keys
-    openapi.install(app)
-    offline_docs.install(app)
     return app
+
+
+async def _load_and_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Route a request again that found no route, when all routes are mounted."""
+    app: FastAPI = scope["app"]
+    await app.state.engine.load_graph()
+    await app.router(scope, receive, send)
+
+
+def _mount_late_routes(app: FastAPI) -> None:
+    from api.late_routes import mount
+
+    mount(app)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    from api.openapi import document
+
+    _mount_late_routes(app)
+    return document(app)
+
+
+def _import_graph(database: Database) -> LoadedGraph:
+    """Import LangGraph and what needs it, the routes included, in about a second of CPU, and build the graph."""
+    is_enabled = gc.isenabled()
+    gc.disable()  # as at the start: collections while modules are loaded find nothing
+    try:
+        import api.late_routes  # noqa: F401 imported here, in a thread, and mounted by the event loop
+        from graph.builder import build_graph
+        from storage.checkpoints import Checkpoints
+
+        return LoadedGraph(build_graph(), Checkpoints(database))
+    finally:
+        gc.freeze()
+        if is_enabled:
+            gc.enable()
 
 
 def _started(settings: Settings) -> dict[str, object]:

@@ -12,7 +12,8 @@ from agents.budget import estimated_usage
 from agents.custom_events import Writer
 from context import Context
 from errors import BudgetUsedUp, ModelError
-from llm.chat_model import Reply, Retry
+from llm.chat_model import Retry
+from llm.streaming import Reply
 from telemetry import tracing
 from tools.tool import Tool
 

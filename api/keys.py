@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import logs
 from errors import ConfigurationError
-from llm.transport import ModelKeys
+from llm.chat_model import ModelKeys
 from settings import DEFAULT_KEY, PREFIX, Settings, read_keys
 
 CHECK_EVERY_S = 1.0

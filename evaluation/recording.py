@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from errors import ModelBadReply, ModelUnavailable
 from evaluation.output import open_unlinked
-from llm.chat_model import Reply, Usage
+from llm.streaming import Reply, Usage
 from llm.tool_calls import written_call
 
 _CALLS = ("calls", "cut_calls")

@@ -9,21 +9,23 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-from langchain_core.messages import BaseMessage
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from errors import ConfigurationError
 from llm.breaker import Breaker
 from llm.failure import Failure, too_slow
 from llm.reply.text import CLOSED_UNOPENED, ReplyText, Thoughts
 from llm.request.fields import Negotiation
-from llm.scripted import ScriptedModel
-from llm.streaming import Incoming, Reply, StreamingModel, Usage
 from llm.tool_calls import WrittenCall
-from llm.transport import Endpoint, ModelKeys, ModelServer, completions_url, is_loopback
+from settings import Settings
 from tools.tool import Tool
+
+if TYPE_CHECKING:  # an idle process has no use for LangChain
+    from langchain_core.messages import BaseMessage
+
+    from llm.streaming import Incoming, Reply, StreamingModel
+    from llm.transport import ModelServer
 
 __all__ = [
     "ALLOW_REMOTE_MODELS",
@@ -31,9 +33,7 @@ __all__ = [
     "Endpoint",
     "ModelKeys",
     "Models",
-    "Reply",
     "Retry",
-    "Usage",
     "WrittenCall",
 ]
 
@@ -50,6 +50,56 @@ LONGEST_DELAY_S = 8.0
 LONGEST_BUSY_DELAY_S = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class ModelKeys:
+    """The keys of a model server; they may change while the process runs."""
+
+    api_key: str | None = None
+    internal_key: str | None = None
+    """Sent as `X-Internal-Auth` when there is no `api_key`."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the model is and how it is asked (docs/settings.md)."""
+
+    proxy_url: str = "http://localhost:8002"
+    keys: ModelKeys = field(default_factory=ModelKeys)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent besides, and instead of ours where the names are equal."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
+    max_tokens: int | None = None
+    timeout_s: float = 360
+    """The limit of one attempt as a whole."""
+    idle_timeout_s: float = 180
+    """The longest silence within one attempt."""
+
+    @classmethod
+    def of(cls, settings: Settings, keys: ModelKeys | None = None) -> Endpoint:
+        """Return the endpoint that the settings describe, with other `keys` than theirs where these may change."""
+        return cls(
+            proxy_url=settings.llm_proxy_url,
+            keys=keys or ModelKeys(settings.llm_api_key, settings.first_key),
+            headers=settings.llm_headers,
+            extra_body=settings.llm_extra_body,
+            temperature=settings.llm_temperature,
+            max_tokens=settings.llm_max_tokens,
+            timeout_s=settings.llm_timeout_seconds,
+            idle_timeout_s=settings.llm_idle_timeout_seconds,
+        )
+
+    def request_headers(self) -> dict[str, str]:
+        """The headers that identify this server to the model's."""
+        ours: dict[str, str] = {}
+        if self.keys.api_key:
+            ours["Authorization"] = f"Bearer {self.keys.api_key}"
+        elif self.keys.internal_key:
+            ours["X-Internal-Auth"] = self.keys.internal_key
+        chosen = {name.lower() for name in self.headers}
+        return {**{name: value for name, value in ours.items() if name.lower() not in chosen}, **self.headers}
 
 
 @dataclass(frozen=True)
@@ -146,8 +196,10 @@ class Models:
         `on_text` gets text as it comes, `on_retry` speaks before each wait; what `before_attempt` raises ends the call.
         Raises ModelUnavailable, ModelTimeout or ModelBadReply; ConfigurationError when remote models are forbidden.
         """
+        from llm.streaming import Incoming  # with LangChain; an idle process does without
+
         started = time.perf_counter()
-        if not (ALLOW_REMOTE_MODELS or self.name == BUILT_IN_MODEL or is_loopback(self._endpoint.proxy_url)):
+        if not (ALLOW_REMOTE_MODELS or self.name == BUILT_IN_MODEL or _is_loopback(self._endpoint.proxy_url)):
             raise ConfigurationError("Models on other machines are forbidden here: use fake-llm or a local address.")
         if self._client is None:
             await self.open()
@@ -286,17 +338,26 @@ class Models:
 
     async def _make_client(self) -> StreamingModel:
         if self.name == BUILT_IN_MODEL:
+            from llm.scripted import ScriptedModel
+
             return ScriptedModel()
-        place = self._endpoint
-        self._server = ModelServer(completions_url(place.proxy_url), place.request_headers, place.idle_timeout_s)
-        return await asyncio.to_thread(_endpoint_chat, self.name, self._server)
+        client, self._server = await asyncio.to_thread(_endpoint_chat, self.name, self._endpoint)
+        return client
 
 
-def _endpoint_chat(model: str, server: ModelServer) -> StreamingModel:
-    """Import langchain_openai, which takes about a second of CPU, and make the client."""
+def _endpoint_chat(model: str, place: Endpoint) -> tuple[StreamingModel, ModelServer]:
+    """Import langchain_openai, which takes about a second of CPU, and make the client and its connection."""
     from llm.client import EndpointChat
+    from llm.transport import ModelServer, completions_url
 
-    return EndpointChat(model=model, server=server)
+    server = ModelServer(completions_url(place.proxy_url), place.request_headers, place.idle_timeout_s)
+    return EndpointChat(model=model, server=server), server
+
+
+def _is_loopback(url: str) -> bool:
+    from llm.transport import is_loopback
+
+    return is_loopback(url)
 
 
 def _foreign(reply: Reply) -> Reply:

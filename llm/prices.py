@@ -13,6 +13,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from errors import ConfigurationError
+from settings import PREFIX, Settings
 
 _OURS = Path(__file__).with_name("prices.toml")
 _PER = Decimal(1_000_000)
@@ -67,6 +68,19 @@ def cost(
     cached = min(max(cached_tokens, 0), prompt_tokens)
     of_cached = price.input if price.cached is None else price.cached
     return ((prompt_tokens - cached) * price.input + cached * of_cached + completion_tokens * price.output) / _PER
+
+
+def check_prices(settings: Settings) -> None:
+    """Read the prices; raises ConfigurationError, also for a budget in money and a model that has no price."""
+    prices = read_prices(settings.llm_prices_file)
+    if not any(unit == "usd" for _, unit in settings.budgets):
+        return
+    for model in filter(None, (settings.llm_model, settings.llm_fallback_model)):
+        if cost(model, 0, 0, prices=prices) is None:
+            raise ConfigurationError(
+                f"{PREFIX}BUDGET_USD_… needs the price of {model}: write it into the file of "
+                f"{PREFIX}LLM_PRICES_FILE, or set a budget in tokens."
+            )
 
 
 def _plain(model: str) -> str:

@@ -8,7 +8,6 @@ import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -17,7 +16,6 @@ from typing import Any
 import httpx
 
 from llm.failure import Failure, refused, too_slow, unreachable, unreadable
-from settings import Settings
 
 MAX_RETRY_AFTER_S = 60.0
 """A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
@@ -29,56 +27,6 @@ _BLOCK_BYTES = 64 * 1024
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _MAX_STALE = 5
 _REST_S = 0.2
-
-
-@dataclass
-class ModelKeys:
-    """The keys of a model server; they may change while the process runs."""
-
-    api_key: str | None = None
-    internal_key: str | None = None
-    """Sent as `X-Internal-Auth` when there is no `api_key`."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where the model is and how it is asked (docs/settings.md)."""
-
-    proxy_url: str = "http://localhost:8002"
-    keys: ModelKeys = field(default_factory=ModelKeys)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent besides, and instead of ours where the names are equal."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    temperature: float | None = None
-    max_tokens: int | None = None
-    timeout_s: float = 360
-    """The limit of one attempt as a whole."""
-    idle_timeout_s: float = 180
-    """The longest silence within one attempt."""
-
-    @classmethod
-    def of(cls, settings: Settings, keys: ModelKeys | None = None) -> Endpoint:
-        """Return the endpoint that the settings describe, with other `keys` than theirs where these may change."""
-        return cls(
-            proxy_url=settings.llm_proxy_url,
-            keys=keys or ModelKeys(settings.llm_api_key, settings.first_key),
-            headers=settings.llm_headers,
-            extra_body=settings.llm_extra_body,
-            temperature=settings.llm_temperature,
-            max_tokens=settings.llm_max_tokens,
-            timeout_s=settings.llm_timeout_seconds,
-            idle_timeout_s=settings.llm_idle_timeout_seconds,
-        )
-
-    def request_headers(self) -> dict[str, str]:
-        """The headers that identify this server to the model's."""
-        ours: dict[str, str] = {}
-        if self.keys.api_key:
-            ours["Authorization"] = f"Bearer {self.keys.api_key}"
-        elif self.keys.internal_key:
-            ours["X-Internal-Auth"] = self.keys.internal_key
-        chosen = {name.lower() for name in self.headers}
-        return {**{name: value for name, value in ours.items() if name.lower() not in chosen}, **self.headers}
 
 
 def completions_url(base: str) -> httpx.URL:

@@ -7,27 +7,13 @@ from functools import partial
 from typing import get_args
 
 from agents.budget import Overrun
-from errors import ConfigurationError
 from llm.prices import cost, read_prices
 from runs.engine import Engine
-from settings import NANO, PREFIX, Scope, Settings
+from settings import NANO, Scope
 from storage.database import patiently
 from storage.tables import spending
 from storage.tables.runs import Run
 from storage.tables.spending import Spent
-
-
-def check_prices(settings: Settings) -> None:
-    """Read the prices; raises ConfigurationError, also for a budget in money and a model that has no price."""
-    prices = read_prices(settings.llm_prices_file)
-    if not any(unit == "usd" for _, unit in settings.budgets):
-        return
-    for model in filter(None, (settings.llm_model, settings.llm_fallback_model)):
-        if cost(model, 0, 0, prices=prices) is None:
-            raise ConfigurationError(
-                f"{PREFIX}BUDGET_USD_… needs the price of {model}: write it into the file of "
-                f"{PREFIX}LLM_PRICES_FILE, or set a budget in tokens."
-            )
 
 
 class RunBudget:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import Any
-
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import RunControl
+from typing import TYPE_CHECKING, Any
 
 from agents.classification_cache import ClassificationCache
 from llm.chat_model import Models
@@ -20,10 +18,15 @@ from runs.log.broadcast import Broadcast
 from runs.log.writer import LogWriter
 from runs.unwritable import Unwritable
 from settings import Settings
-from storage.checkpoints import Checkpoints
 from storage.database import Database
 from telemetry.meters import Load, Meters
 from tools.catalog import TOOLS
+
+if TYPE_CHECKING:  # an idle process has no use for them
+    from langgraph.graph.state import CompiledStateGraph
+    from langgraph.runtime import RunControl
+
+    from storage.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class ClaimQueue:
     """How many wait for the lock or hold it."""
 
 
+@dataclass(frozen=True)
+class LoadedGraph:
+    """What runs are driven with, and what LangGraph is imported for."""
+
+    graph: CompiledStateGraph[Any, Any, Any, Any]
+    checkpoints: Checkpoints
+
+
 MAX_WORKER = 2**31 - 1
 
 
@@ -55,8 +66,8 @@ class Engine:
 
     settings: Settings
     database: Database
-    checkpoints: Checkpoints
-    graph: CompiledStateGraph[Any, Any, Any, Any]
+    graph_loader: Callable[[], Awaitable[LoadedGraph]]
+    """Imports LangGraph and builds the graph; `load_graph` calls it."""
     models: Models
     rules: Rules
     broadcast: Broadcast
@@ -80,11 +91,30 @@ class Engine:
     """Whether running tasks end at once, without closing: another process takes their runs over."""
     claims: dict[str, ClaimQueue] = field(default_factory=dict)
     """The requests that want to claim a session, by session id."""
+    graph: CompiledStateGraph[Any, Any, Any, Any] = field(init=False)
+    """The graph, once `load_graph` has returned."""
+    checkpoints: Checkpoints = field(init=False)
+    """The checkpointer, once `load_graph` has returned."""
+    _loading: asyncio.Future[LoadedGraph] | None = None
 
     @property
     def waiting_requests(self) -> int:
         """How many requests wait for their session, besides the one of each session that may claim it."""
         return sum(queue.requests - 1 for queue in self.claims.values())
+
+    async def load_graph(self) -> None:
+        """Load LangGraph and the graph, once; whoever claims, drives or reads a thread awaits this first."""
+        if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
+            self._loading = asyncio.ensure_future(self.graph_loader())
+        loaded = await asyncio.shield(self._loading)  # a client that leaves does not stop it
+        self.graph, self.checkpoints = loaded.graph, loaded.checkpoints
+
+    async def close_graph(self) -> None:
+        """Close the checkpointer, where it was loaded."""
+        if self._loading is not None:
+            await asyncio.wait([self._loading])
+            if self._loading.exception() is None:
+                await self._loading.result().checkpoints.close()
 
     @cached_property
     def load(self) -> Load:

@@ -17,6 +17,7 @@ from storage.address import read_url
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
 from storage.pooler import CONNECT_S, LISTEN_SETTING, refuse_transaction_mode
+from storage.saver_tables import read_statements, saver_tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -99,9 +100,8 @@ def past_locks(migration: Callable[[], Found]) -> Found:
 
 def _is_current_postgres(first: Callable[[str], Any]) -> bool:
     """Whether LangGraph's statements have all been run too: a newer release of it may bring more."""
-    from langgraph.checkpoint.postgres.base import MIGRATIONS as SAVERS
-
-    return _is_current(first, _IN_POSTGRES) and first("select max(v) from checkpoint_migrations")[0] >= len(SAVERS) - 1
+    newest = len(saver_tables("postgresql")) - 1
+    return _is_current(first, _IN_POSTGRES) and first("select max(v) from checkpoint_migrations")[0] >= newest
 
 
 def _is_current(first: Callable[[str], Any], exists: str) -> bool:
@@ -127,8 +127,6 @@ def _refuse_incompatible(first: Callable[[str], Any], exists: str, revision: str
 
 def enter_schema(run: Callable[..., Any]) -> bool:
     """Wait for other migrations, then make the schema and LangGraph's tables; False when another process did it all."""
-    from langgraph.checkpoint.postgres.base import MIGRATIONS as SAVERS
-
     run(f"set local lock_timeout = '{LOCK_WAIT_S}s'")
     run(f"select pg_advisory_xact_lock({ADVISORY_NAMESPACE}, {MIGRATION_LOCK})")
     run(f"set local lock_timeout = {TABLE_LOCK_MS}")
@@ -139,9 +137,10 @@ def enter_schema(run: Callable[..., Any]) -> bool:
     run(ENTER_HOME)
     if _is_current_postgres(lambda sql: run(sql).fetchone()):
         return False
-    run(SAVERS[0])
+    statements = saver_tables("postgresql")
+    run(statements[0])
     version = run("select coalesce(max(v), -1) from checkpoint_migrations").fetchone()[0]
-    for number, statement in enumerate(SAVERS):
+    for number, statement in enumerate(statements):
         if number > version:
             # An index is built concurrently only outside a transaction.
             run(statement.replace("CONCURRENTLY", ""))
@@ -190,20 +189,9 @@ def enter_file(run: Callable[..., Any]) -> bool:
     run("begin immediate")
     if _is_current(lambda sql: run(sql).fetchone(), _IN_SQLITE):
         return False
-    present = {row[0] for row in run("select name from sqlite_master")}
-    for name, statement in asyncio.run(_saver_tables()):
-        if name not in present:
-            run(statement)
+    for statement in saver_tables("sqlite"):
+        run(statement)
     return True
-
-
-async def _saver_tables() -> list[tuple[str, str]]:
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-    async with AsyncSqliteSaver.from_conn_string(":memory:") as saver:
-        await saver.setup()
-        cursor = await saver.conn.execute("select name, sql from sqlite_master where sql is not null")
-        return [(str(name), str(statement)) for name, statement in await cursor.fetchall()]
 
 
 def _bring_up(
@@ -225,11 +213,6 @@ def _bring_up(
             connection.commit()
             return True
     return _upgrade(dialect, connect, prepare)
-
-
-def read_statements(file: Path) -> list[str]:
-    """Read the statements of a file; each ends with a semicolon at the end of a line."""
-    return [statement for statement in file.read_text(encoding="utf-8").split(";\n") if statement.strip()]
 
 
 def _upgrade(

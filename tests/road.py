@@ -81,6 +81,7 @@ def _trace(db_url: str, replies: list[dict[str, Any]], turn: Callable[[Ide], obj
             api_client(url) as client,
         ):
             stub.script([{"text": "Hello."}])
+            client.get("/ready").raise_for_status()  # a request that loads the graph goes another way
             ide = Ide(client)
             ide.say("Hello", agent_type="ask")
             is_watching = True

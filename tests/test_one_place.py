@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.tracked import shared_bytecode, tracked_files
+from tests.tracked import tracked_files
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.timeout(180)
@@ -126,8 +127,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     reviewed = '        case "reviewed":\n            return [Reviewed(content=event["content"])]\n'
     replace(folder, "wire/chunks.py", inserted('        case "plan_rejected":', reviewed))
     replace(folder, "wire/chunks.py", inserted("    Status,\n    Sub", "    Reviewed,\n"))
-    with shared_bytecode(folder):
-        yield folder
+    yield folder
+    if sys.pycache_prefix:
+        shutil.rmtree(Path(sys.pycache_prefix, *folder.parts[1:]), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from agents.roster import Agent
 from agents.thread.conversation import answered_tools, last_request
 from context import Context
 from errors import ModelError
-from llm.chat_model import Reply, WrittenCall
+from llm.chat_model import WrittenCall
+from llm.streaming import Reply
 from llm.tool_calls import written_call
 from prompts.render import Prompt
 from tools.attempt_completion import ATTEMPT_COMPLETION

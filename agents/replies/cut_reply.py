@@ -12,7 +12,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from errors import BudgetUsedUp, ModelBadReply, ModelError
 from json_text import parse_json
-from llm.chat_model import Reply, WrittenCall
+from llm.chat_model import WrittenCall
+from llm.streaming import Reply
 from llm.tool_calls import written_call
 from tools.catalog import BY_NAME
 

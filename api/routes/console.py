@@ -11,11 +11,10 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import accepted_key
-from api.dependencies import JsonRoute, OpenEngine
+from api.dependencies import JsonRoute, OpenEngine, WatchedEngine
 from api.pages.cookies import COOKIE, LOGIN_HOURS, new_login
 from api.pages.files import INDEX, send_file
 from api.responses import JSONReply
-from graph.builder import build_graph
 from storage.tables import logins
 from storage.tables.logins import Login
 
@@ -99,9 +98,9 @@ async def state(request: Request) -> Response:
 
 
 @router.get("/graph")
-async def graph_edges() -> Response:
+async def graph_edges(engine: WatchedEngine) -> Response:
     """Give the compiled graph: its nodes and edges."""
-    drawn = build_graph().get_graph()
+    drawn = engine.graph.get_graph()
     edges = sorted({(edge.source, edge.target) for edge in drawn.edges})
     return JSONReply({"nodes": sorted(drawn.nodes), "edges": edges})
 

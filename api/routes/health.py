@@ -25,7 +25,11 @@ async def health(engine: WatchedEngine) -> Health:
 
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(engine: WatchedEngine, response: Response) -> Readiness:
-    """Report whether sessions can be read and written now, threads be read, and the model be asked."""
+    """Report whether sessions can be read and written now, threads be read, and the model be asked.
+
+    The first probe loads what requests need, so that the first request does not wait for it.
+    """
+    await engine.load_graph()
     database, checkpointer = await asyncio.gather(
         _state_of("database", engine.database.check()), _state_of("checkpointer", engine.checkpoints.check())
     )

@@ -10,7 +10,6 @@ from collections.abc import Awaitable
 
 from runs.decision.contract import Expire, Request
 from runs.engine import Engine
-from runs.requests import take
 from storage.database import stamp_in
 from storage.tables import calls, events, sessions, spending
 
@@ -36,6 +35,11 @@ async def expire_approvals(engine: Engine) -> int:
     """Expire undecided approvals and plans; a session that waits for nothing else is free again (S27)."""
     async with engine.database.autocommit() as tx:
         due = await calls.sessions_with_expired(tx)
+    if not due:
+        return 0
+    await engine.load_graph()
+    from runs.requests import take  # imported by now
+
     requests = [Request(session_id, Expire(), owner=None) for session_id in due]
     return sum([await _alone(take(engine, request), request.session_id) for request in requests])
 
@@ -53,6 +57,8 @@ async def purge_deleted(engine: Engine) -> int:
     """Remove everything of sessions that were deleted long ago, their threads first."""
     async with engine.database.autocommit() as tx:
         old = await sessions.purgeable(tx, stamp_in(-PURGE_AFTER_HOURS))
+    if old:
+        await engine.load_graph()
     return sum([await _alone(_purge(engine, session_id), session_id) for session_id in old])
 
 

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from errors import NotReady
-from runs.drive.recovery import take_over_orphans, try_take_over
 from runs.engine import Engine
 from runs.keep import housekeeping
 from runs.keep.figures import own_figures
 from runs.keep.listener import HEARTBEAT_S, Listener
+from runs.keep.orphans import take_over_orphans, try_take_over
 from runs.webhooks.delivery import deliver_due
 from storage.postgres import PostgresDatabase
 from storage.tables import runs, workers

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from errors import SessionUnknown
-from storage.checkpoints import delete_thread
 from storage.database import Transaction, stamp
 from storage.tables.columns import COMPUTED, read
 
@@ -63,6 +62,8 @@ async def soft_delete(tx: Transaction, session_id: str) -> bool:
 
 async def hard_delete(tx: Transaction, session_id: str) -> None:
     """Remove a session with its thread and all its rows, held first: nothing of it is written meanwhile."""
+    from storage.checkpoints import delete_thread  # LangGraph's savers: a start does without them
+
     await find_any(tx, session_id, lock=True)
     await delete_thread(tx, session_id)
     await tx.run("hard_delete_session", session_id=session_id)

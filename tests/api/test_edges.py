@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+import api.late_routes
 import api.routes
 import server  # noqa: F401 loads every module of routes
 from api.dependencies import JsonRoute
@@ -229,6 +230,7 @@ def test_protocol_versions(client: httpx.Client, stub: OpenAIStub) -> None:
 
 
 def test_every_route_takes_the_body_as_it_was_read() -> None:
+    assert api.late_routes.OF_SESSIONS, "imported with every module of routes"
     routers = [module.router for module in vars(api.routes).values() if hasattr(module, "router")]
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     with_body = [route for route in routes if route.body_field is not None]

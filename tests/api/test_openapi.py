@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -69,6 +70,7 @@ def test_every_operation_names_its_refusals(path: str, method: str, told: dict[s
     assert told["description"], "an operation says what it does"
 
 
-def test_the_document_is_served_without_a_key() -> None:
-    app = create_app(Settings.load(internal_api_key="k"))
-    assert TestClient(app).get("/openapi.json").json() == DOCUMENT
+def test_the_document_is_served_without_a_key(tmp_path: Path) -> None:
+    app = create_app(Settings.load(internal_api_key="k", db_url=f"sqlite:///{tmp_path}/d.db"))
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").json() == DOCUMENT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from errors import ConfigurationError
-from llm.chat_model import Reply
+from llm.streaming import Reply
 from tests.llm.asking import ASK, until
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from errors import ModelBadReply
-from llm.chat_model import Usage
+from llm.streaming import Usage
 from tests.llm.asking import ASK, READ, SCHEMA, fails, until
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub

@@ -10,7 +10,8 @@ from langchain_core.messages import HumanMessage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableLambda
 
-from llm.chat_model import Models, Reply
+from llm.chat_model import Models
+from llm.streaming import Reply
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub
 from tools.catalog import TOOLS

@@ -52,4 +52,5 @@ async def opened(db_url: str, **settings: Any) -> AsyncIterator[tuple[Engine, Cl
         transport = httpx.ASGITransport(app=app)
         headers = {"X-Internal-Auth": KEY}
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers, timeout=60) as http:
+            await app.state.engine.load_graph()  # tests look at parts that a request would load
             yield app.state.engine, Client(http)

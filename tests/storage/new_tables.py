@@ -1,4 +1,7 @@
-"""The statements of all revisions on an empty database: `python -m tests.storage.new_tables` after a new revision."""
+"""The statements that make the tables of an empty database: `python -m tests.storage.new_tables` writes the files.
+
+Run it after a new revision, and after a new release of LangGraph's savers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import psycopg
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
+from storage import saver_tables
 from storage.schema import HEAD, NEW_TABLES, enter_file, enter_schema, run_revisions
 from tests.databases import PostgresServer, postgres_server
 
@@ -23,6 +27,11 @@ VERSION_TABLE = "CREATE TABLE alembic_version"
 def file_of(dialect: Dialect) -> Path:
     """The file of a dialect, for the newest revision."""
     return NEW_TABLES / f"{HEAD}.{dialect}.sql"
+
+
+def of_savers(dialect: Dialect) -> str:
+    """The statements of LangGraph's savers."""
+    return "".join(f"{statement};\n" for statement in saver_tables.imported(dialect))
 
 
 def recorded(driver: str, connect: Callable[[], Any], prepare: Prepare) -> str:
@@ -76,5 +85,6 @@ if __name__ == "__main__":
     for old in NEW_TABLES.glob("*.sql"):
         old.unlink()
     for dialect, text in texts.items():
-        file_of(dialect).write_text(text, encoding="utf-8")
-        print(f"written: {file_of(dialect)}")
+        for file, statements in ((file_of(dialect), text), (saver_tables.file_of(dialect), of_savers(dialect))):
+            file.write_text(statements, encoding="utf-8")
+            print(f"written: {file}")

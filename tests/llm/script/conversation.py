@@ -13,7 +13,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from client.workspace.request import ToolRequest
-from llm.chat_model import Models, Reply
+from llm.chat_model import Models
+from llm.streaming import Reply
 from tools.catalog import BY_NAME
 from tools.tool import Tool
 
