@@ -10,6 +10,10 @@ from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
 TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
+_AFTER_LOSS = (
+    "No person is there to agree to that. Change parts of a file with edit_file, after reading them; "
+    "when all is changed, finish."
+)
 
 
 class TaskCancelled(Exception):
@@ -56,12 +60,15 @@ def is_dangerous(call: Chunk) -> bool:
     return (call.metadata or {}).get("danger") == "high"
 
 
-def needs_person(about: Mapping[str, Any]) -> bool:
-    """Whether nobody but a person may agree: to danger `high`, and to a write that loses most of its file.
+def refused_alone(about: Mapping[str, Any]) -> str | None:
+    """Why nobody but a person may agree, for the model to read: danger `high`, or a write that loses something.
 
-    `about` is the metadata of a call, or its verdict (docs/protocol.md).
+    `about` is the metadata of a call, or its verdict (docs/protocol.md). None where an unattended client may agree.
     """
-    return about.get("danger") == "high" or any(r["code"] == "write.loss" for r in about.get("reasons") or ())
+    loss = next((str(r["text"]) for r in about.get("reasons") or () if r["code"] == "write.loss"), None)
+    if loss is not None:
+        return f"Nothing was written: {loss[:1].lower()}{loss[1:]}. {_AFTER_LOSS}"
+    return TOO_DANGEROUS if about.get("danger") == "high" else None
 
 
 class ApproveAll:
@@ -72,8 +79,9 @@ class ApproveAll:
 
     def decide_call(self, call: Chunk, question: Question) -> HitlDecision:  # noqa: ARG002 no person is asked
         """Approve the call, or reject one that needs a person."""
-        if needs_person(call.metadata or {}):
-            return hitl_decision(call, "reject", feedback=TOO_DANGEROUS)
+        refusal = refused_alone(call.metadata or {})
+        if refusal is not None:
+            return hitl_decision(call, "reject", feedback=refusal)
         return hitl_decision(call, "approve")
 
     def confirm(self, call: Chunk, sentence: str, question: Question) -> bool:  # noqa: ARG002 no person is asked

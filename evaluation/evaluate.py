@@ -46,6 +46,8 @@ class EvalOptions:
     """The file to which the live model's replies are written."""
     replay: Path | None = None
     """The file from which the replies are read; no model is asked."""
+    resume: bool = False
+    """Whether replies that the file of `record` holds already are taken from it, and only others asked for."""
     repeats: int = 1
     """How often each task and request is measured."""
     concurrency: int = 1
@@ -64,12 +66,12 @@ async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambd
     if options.replay is not None:
         models, source = Recording(options.replay), f"recording {options.replay.name}"
     elif options.record is not None:
-        models = Recording(options.record, live)
+        models = Recording(options.record, live, resumed=options.resume)
     labels = [path.name for path in (options.requests, options.tasks) if path is not None]
     report: Report = {"model": options.model, "source": source, "labels": labels, "reprompt": options.reprompt}
     report |= {"repeats": options.repeats, "prompt_size": options.prompt_size}
     prices = read_prices(options.prices)
-    at_once = 1 if options.replay is not None else options.concurrency
+    at_once = 1 if options.replay is not None or options.resume else options.concurrency
     try:
         if requests is not None:
             router = None if options.keywords else models

@@ -20,18 +20,20 @@ _CALLS = ("calls", "cut_calls")
 
 
 class Recording:
-    """Replaces an `llm.chat_model.Models`: calls `live` and records its replies, or replays the file alone.
+    """Replaces an `llm.chat_model.Models`: calls `live` and records its replies, or replays the file.
+
+    With both, `resumed`, only the requests that the file does not hold are sent, and their replies added to it.
 
     The key of a request is its messages, the offered tools and its options: a changed prompt needs a new recording.
     """
 
-    def __init__(self, path: Path, live: Any | None = None) -> None:
+    def __init__(self, path: Path, live: Any | None = None, *, resumed: bool = False) -> None:
         self._path = path
         self._live = live
         self._replies: dict[str, list[dict[str, Any] | None]] = {}
         self.name = str(live.name) if live is not None else "recording"
         """The configured name of the model that was or is asked: prompts and the reading of calls depend on it."""
-        if path.exists():
+        if path.exists() and (live is None or resumed):
             for line in path.read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
                 self._replies.setdefault(row["key"], []).append(row["reply"])
@@ -40,7 +42,8 @@ class Recording:
     async def reply(self, messages: Sequence[BaseMessage], *, tools: Sequence[Any] = (), **wishes: Any) -> Reply:
         """Return a reply, as `Models.reply` does."""
         key = _key(messages, tools, wishes)
-        if self._live is not None:
+        waiting = self._replies.get(key)
+        if self._live is not None and not waiting:
             try:
                 reply: Reply = await self._live.reply(messages, tools=tools, **wishes)
             except ModelBadReply:
@@ -48,7 +51,6 @@ class Recording:
                 raise
             self._write(key, reply)
             return reply
-        waiting = self._replies.get(key)
         if not waiting:
             raise ModelUnavailable("The recording holds no reply to this request; record it again.")
         row = waiting[0] if len(waiting) == 1 else waiting.pop(0)

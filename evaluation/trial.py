@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from agents.roster import ALONE
-from client.decider import TOO_DANGEROUS, needs_person
+from client.decider import refused_alone
 from context import Context
 from evaluation.fake_workspace import FakeWorkspace
 from evaluation.tasks import Task
@@ -141,8 +141,9 @@ def _answer(payload: Mapping[str, Any], workspace: FakeWorkspace) -> dict[str, A
     if payload["kind"] in ("question", "switch"):
         return {"content": payload["suggestions"][0]}
     is_asked = payload["kind"] == "approval"
-    if is_asked and needs_person(payload["verdict"]):
-        return {"decision": "reject", "feedback": TOO_DANGEROUS}
+    refusal = refused_alone(payload["verdict"]) if is_asked else None
+    if refusal is not None:
+        return {"decision": "reject", "feedback": refusal}
     answer = workspace.answer(payload["tool_name"], payload["arguments"])
     return {"decision": "approve", **answer} if is_asked else answer
 

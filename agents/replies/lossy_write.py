@@ -1,10 +1,11 @@
-"""A whole-file write that would lose what stands in the file: a person is told, and it is never done unattended.
+"""A whole-file write that would lose what stands in the file, or the turn's change of it: a person is told of it.
 
 What the file holds is taken from the thread: the last whole read or write of it, and the edits since.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from agents.replies.compiled_edit import is_cut
+from agents.thread.conversation import is_said_by_user
 from json_text import parse_json
 from policy.paths.canonical import canonicalise
 from policy.verdicts.unproven import Unproven
@@ -32,6 +34,8 @@ class _Known:
     """What the thread says of a file: its whole text, or None where the model has seen a part of it only."""
 
     text: str | None
+    at_first: str | None = None
+    """Its text before the first change of this turn; None where the turn has changed nothing."""
 
 
 def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], workspace_root: str | None) -> str | None:
@@ -42,6 +46,8 @@ def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], worksp
         return None
     if known.text is None:
         return f"only a part of {path} was read, and write_file replaces all of it"
+    if known.at_first is not None and _takes_back(known.at_first, known.text, content):
+        return f"it takes back what was changed in {path} before"
     lines = sum(bool(line.strip()) for line in known.text.splitlines())
     lost = len(lost_lines(known.text, content))
     if lines < MIN_LINES or lost <= lines * MAX_LOST_SHARE:
@@ -50,10 +56,10 @@ def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], worksp
 
 
 def refusal_of_loss(loss: str) -> str:
-    """The tool message of a write that was not made."""
+    """What the model is told of a write that was not made, because nobody is there who could agree to it."""
     return (
-        f"Nothing was written: {loss}. Change a part of a file with edit_file, after reading that part. "
-        "Nobody is there who could agree to losing the rest."
+        f"Nothing was written: {loss}. Change parts of a file with edit_file, after reading them; when all is changed, "
+        "finish. Nobody is there who could agree to this write."
     )
 
 
@@ -63,18 +69,38 @@ def asked_about(verdict: Verdict, loss: str) -> Verdict:
     return replace(verdict, decision="ask", reasons=(reason, *verdict.reasons))
 
 
+def _takes_back(before: str, now: str, content: str) -> bool:
+    """Whether all that the turn brought into a file goes, and all that it took out comes back.
+
+    Such a write repeats what the model has read, without what it has changed since.
+    """
+    brought, taken = lost_lines(now, before), lost_lines(before, now)
+    is_gone = Counter(brought) <= Counter(lost_lines(now, content))
+    return bool(brought or taken) and is_gone and not lost_lines(before, content)
+
+
 def _known_of(path: str, thread: Sequence[AnyMessage], workspace_root: str | None) -> _Known | None:
     """Follow the calls on one path; None where none of them told anything of the file."""
     known: _Known | None = None
     made: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for message in thread:
-        if isinstance(message, AIMessage):
+        if is_said_by_user(message):
+            known = known and _Known(known.text)
+        elif isinstance(message, AIMessage):
             made |= {str(c["id"]): (c["name"], c["args"]) for c in message.tool_calls if c["name"] in _FILE_TOOLS}
         elif isinstance(message, ToolMessage) and message.tool_call_id in made:
             name, arguments = made.pop(message.tool_call_id)
             if _is_done(message) and _canonical(arguments.get("path"), workspace_root) == path:
-                known = _after(known, name, arguments, str(message.content))
+                after = _after(known, name, arguments, str(message.content))
+                known = after and replace(after, at_first=_at_first(known, name))
     return known
+
+
+def _at_first(known: _Known | None, name: str) -> str | None:
+    """The text of a file before the first change of the turn, of which the call `name` may be one."""
+    if known is None:
+        return None
+    return known.at_first if known.at_first is not None or name == READ_FILE.name else known.text
 
 
 def _is_done(message: ToolMessage) -> bool:

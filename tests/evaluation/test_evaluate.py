@@ -346,6 +346,30 @@ async def test_a_model_that_writes_a_piece_of_a_file_again_and_again_damages_not
     assert not trial.damaged
 
 
+async def test_a_model_that_repeats_what_it_has_read_does_not_take_back_its_edit(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    edit = {"tool": "edit_file", "args": {"path": "list.txt", "old": "four", "new": "five"}}
+    stub.script([READ, edit, writing(LIST["list.txt"]), {"text": "Done."}])
+    task = Task(name="t", agent="coder", text="four is now five", files=LIST, contains={"list.txt": "five"})
+    trial = await run_trial(task, models)
+    await models.aclose()
+    assert trial.passed, trial.problem
+    assert "takes back what was changed in list.txt before" in trial.transcript
+
+
+async def test_a_recording_is_resumed_where_it_ends(stub: OpenAIStub, tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    call = {"tool": "write_file", "args": {"path": "a.txt", "content": "x"}}
+    models = stub_models(stub)
+    stub.script([call])
+    broken_off = await run_trial(WRITE, Recording(file, models))
+    stub.script([{"text": "Done."}])
+    resumed = await run_trial(WRITE, Recording(file, models, resumed=True))
+    await models.aclose()
+    assert (broken_off.error, resumed.passed, resumed.calls) == ("llm_unavailable", True, ["write_file"])
+    assert (await run_trial(WRITE, Recording(file))).passed
+
+
 async def test_a_dangerous_call_is_rejected_as_no_person_looks_at_it(stub: OpenAIStub) -> None:
     models = stub_models(stub)
     stub.script([{"tool": "execute_command", "args": {"command": "git push --force"}}, {"text": "Not pushed."}])

@@ -67,6 +67,59 @@ def test_an_edit_changes_what_is_known_of_the_file(serve: Serve, stub: OpenAIStu
     assert losing(ide.result("e1", {"success": True, "replaced": 1})) == "It takes 9 of the 10 lines out of lib/a.py"
 
 
+EDITED = [*LINES[:2], "line three", *LINES[3:]]
+TAKEN_BACK = "It takes back what was changed in lib/a.py before"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "content", "loss"),
+    [
+        ("line 3", "line three", LINES, TAKEN_BACK),
+        ("line 3", "line three", [*LINES, "line 11"], TAKEN_BACK),
+        ("line 3", "line three", [f"    {line}" for line in LINES], TAKEN_BACK),
+        ("line 3", "line 3\nline 3a", LINES, TAKEN_BACK),
+        ("line 3\n", "", LINES, TAKEN_BACK),
+        ("line 3", "line three", [*EDITED, "line 11"], None),
+        ("line 3", "line three", [*LINES[:2], "line III", *LINES[3:]], None),
+        ("line 3", "line 3\nline 3a", [*LINES[:3], "line 3a", *LINES[3:], "line 11"], None),
+        ("line 3\n", "", [*LINES[:2], *LINES[3:], "line 11"], None),
+    ],
+    ids=[
+        "as it was read",
+        "with something else",
+        "indented",
+        "an insertion",
+        "a deletion",
+        "kept",
+        "changed otherwise",
+        "insertion kept",
+        "deletion kept",
+    ],
+)
+def test_a_write_that_repeats_what_was_read_takes_back_the_change_of_the_turn(
+    serve: Serve, stub: OpenAIStub, old: str, new: str, content: list[str], loss: str | None
+) -> None:
+    ide = begun(serve)
+    edit = {"tool": "edit_file", "args": {"path": PATH, "old": old, "new": new}, "id": "e1"}
+    stub.script([read(), edit, write("w2", content), {"text": "Done."}])
+    ide.say("change line 3", agent_type="coder", environment=ROOT)
+    ide.result("r1", {"content": TEXT})
+    ide.decide("e1", "approve")
+    assert losing(ide.result("e1", {"success": True, "replaced": 1})) == loss
+
+
+def test_a_read_after_the_change_forgets_nothing_and_a_new_message_may_undo_it(serve: Serve, stub: OpenAIStub) -> None:
+    ide = begun(serve)
+    stub.script([read(), write("w1", EDITED), read("r2"), write("w2", LINES), {"text": "Kept."}, write("w3", LINES)])
+    ide.say("change line 3", agent_type="coder", environment=ROOT)
+    ide.result("r1", {"content": TEXT})
+    ide.decide("w1", "approve")
+    ide.result("w1", {"success": True})
+    assert losing(ide.result("r2", {"content": "\n".join(EDITED) + "\n"})) == TAKEN_BACK
+    ide.decide("w2", "reject")
+    assert losing(ide.say("no, put line 3 back", agent_type="coder", environment=ROOT)) is None
+
+
 @pytest.mark.parametrize(
     "content",
     [LINES, LINES[:5], ["    " + line for line in LINES], [*LINES, "line 11"], list(reversed(LINES))],

@@ -43,6 +43,19 @@ def test_approve_all_rejects_what_is_dangerous(root: Path) -> None:
         assert len(t.double.messages) == 2
 
 
+def test_approve_all_rejects_a_write_that_loses_and_says_what(root: Path) -> None:
+    ask = calls("c1", "write_file", asks=True, path="a.txt", content="")
+    ask["metadata"]["reasons"] = [{"code": "write.loss", "text": "It takes 6 of the 10 lines out of a.txt"}]
+    replies: list[Reply] = [[ask, done("awaiting_approval")], [status("c1", "rejected"), says("I stop."), done()]]
+    with talk(root, ApproveAll(), *replies) as t:
+        before = (root / "a.txt").read_text()
+        assert t.loop.run_task("shorten") == "completed"
+        assert t.message(1)["decision"] == "reject"
+        assert "it takes 6 of the 10 lines out of a.txt" in t.message(1)["feedback"]
+        assert "edit_file" in t.message(1)["feedback"]
+        assert (root / "a.txt").read_text() == before
+
+
 def test_approve_none_rejects_calls_and_plans_and_leaves_questions_open(root: Path) -> None:
     ask = calls("c1", "write_file", asks=True, path="b.txt", content="")
     replies: list[Reply] = [
