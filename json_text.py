@@ -109,10 +109,19 @@ def has_large_integer(value: Any) -> bool:
     return isinstance(value, int) and value not in _INTEGERS
 
 
+def _is_encodable(text: str) -> bool:
+    """Whether a text has no lone surrogates: found by its encoding, in a tenth of the time of a search."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def storable(value: Any) -> Any:
     """Replace U+0000 and lone surrogates by U+FFFD in every string of a JSON value."""
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return value if "\x00" not in value and _is_encodable(value) else _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -123,8 +132,8 @@ def storable(value: Any) -> Any:
 def to_json(value: Any) -> str:
     """Write a JSON value on one line, raw UTF-8, safe to store and to frame."""
     text = _encode(value)
-    if "\\u0000" in text or _UNSTORABLE.search(text):
+    if "\\u0000" in text or not _is_encodable(text):
         text = _encode(storable(value))
-    if _LINE_BREAK.search(text):
+    if not text.isascii() and _LINE_BREAK.search(text):
         text = _LINE_BREAK.sub(lambda match: _LINE_BREAKS[match[0]], text)
     return text

@@ -23,7 +23,8 @@ MIN_KEY_CHARS = 4
 """A shorter header value is a part of ordinary words."""
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REFUSAL_BYTES = 64 * 1024
-_BLOCK_BYTES = 64 * 1024
+_BLOCK_BYTES = 16 * 1024
+"""Between two blocks the rest of the process has its turn: thousands of small events fit into one."""
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _MAX_STALE = 5
 _REST_S = 0.2
@@ -129,9 +130,13 @@ async def _bounded(response: httpx.Response) -> AsyncIterator[bytes]:
         raise unreadable("the body is compressed in a way that was not asked for")
     inflate = None if encoding == "identity" else zlib.decompressobj(_ZLIB_OR_GZIP)
     async for raw in response.aiter_raw():  # with a size it would wait until so much has come
-        for block in (raw,) if inflate is None else _inflated(inflate, raw):
+        for block in _divided(raw) if inflate is None else _inflated(inflate, raw):
             yield block
             await asyncio.sleep(0)  # a fast server leaves no other moment to the rest of the process
+
+
+def _divided(raw: bytes) -> Iterator[bytes]:
+    return (raw[start : start + _BLOCK_BYTES] for start in range(0, len(raw), _BLOCK_BYTES))
 
 
 def _inflated(inflate: zlib._Decompress, raw: bytes) -> Iterator[bytes]:

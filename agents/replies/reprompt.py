@@ -15,6 +15,8 @@ Missing = Literal["plan", "action", "file", "claim"]
 
 ANNOUNCEMENT_CHARS = 1200
 """Characters; a longer text counts as an answer, whatever its last sentence announces."""
+QUESTION_CHARS = 4000
+"""So much of the end of a text is read to say whether it asks something."""
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?…:])\s+|\n+")
@@ -107,7 +109,7 @@ def claims_action(text: str) -> bool:
 
 def is_question(text: str) -> bool:
     """Whether a text ends by asking the user something, a list of choices behind the question included."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in text.strip()[-QUESTION_CHARS:].splitlines() if line.strip()]
     while lines and re.match(r"([-*•]|\d+[.)])\s", lines[-1]):
         lines.pop()
     return bool(lines) and lines[-1].rstrip("*_ )").endswith("?")

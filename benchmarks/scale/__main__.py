@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.performance.processes import postgresql
-from benchmarks.scale import bodies, notify, overload, tables
+from benchmarks.scale import bodies, notify, overload, replies, tables
 from benchmarks.scale.report import write_report
 
 FILE = Path(__file__).parents[2] / "docs" / "scale-report.json"
-PARTS = ("tables", "overload", "bodies", "notify")
+PARTS = ("tables", "overload", "bodies", "replies", "notify")
 
 
 def run_part(part: str, sessions: int, events: int) -> Any:
@@ -25,7 +25,7 @@ def run_part(part: str, sessions: int, events: int) -> Any:
         if part == "notify":
             return notify.compare(server, meter)
         with server.database() as db_url:
-            return asyncio.run(bodies.measure(db_url))
+            return asyncio.run((bodies if part == "bodies" else replies).measure(db_url))
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ Written by `python -m benchmarks.scale` (`--sessions`, `--events`, `--only PART`
 
 def write_report(found: Figures) -> None:
     """Write the page: one section for each part that was measured."""
+    sections = {"tables": _tables, "overload": _overload, "bodies": _bodies, "replies": _replies, "notify": _notify}
     lines = [HEAD]
-    for part, section in (("tables", _tables), ("overload", _overload), ("bodies", _bodies), ("notify", _notify)):
+    for part, section in sections.items():
         if part in found:
             lines += section(found[part])
     PAGE.write_text("\n".join(lines), "utf-8")
@@ -72,6 +73,19 @@ def _bodies(found: Figures) -> Iterator[str]:
     yield "| body | size | status | longest ms |\n|---|---|---|---|"
     for row in found["rows"]:
         yield f"| {row['body']} | {row['bytes'] / 1e6:.2f} MB | {row['status']} | {row['longest_ms']:.0f} |"
+    yield ""
+
+
+def _replies(found: Figures) -> Iterator[str]:
+    yield "### The same for replies of a model server\n"
+    yield (
+        "A turn reads the reply, stores it and shows it. A reply may have 64 MiB, an event 8 MiB, and 2 MiB of text, "
+        "arguments and thoughts may be kept of it (`llm/reply/body.py`); one that goes beyond fails the turn. "
+        "The limits of the waits are the same.\n"
+    )
+    yield "| reply | outcome | longest ms |\n|---|---|---|"
+    for row in found["rows"]:
+        yield f"| {row['reply']} | {row['outcome']} | {row['longest_ms']:.0f} |"
     yield ""
 
 

@@ -12,8 +12,13 @@ from llm.failure import Failure, is_too_long, refused, unreadable
 from llm.tool_calls import written_call
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Of one event, or of a body that is one JSON object; its values are limited too (`json_text.check_weight`)."""
+MAX_REPLY_CHARS = 2 * 1024 * 1024
+"""Of text, arguments and whatever else is kept of one reply: several times what models can write."""
+_CALL_CHARS = 2048
+_EVENT_CHARS = 4
+"""What a call, and an event, count besides what they hold: a thousand calls and half a million events are the most."""
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 _READ_OF_CALL = frozenset({"id", "type", "index", "function", "custom", "name", "arguments"})
 _READ_OF_FUNCTION = frozenset({"name", "arguments", "parameters", "input"})
@@ -59,6 +64,8 @@ class ReplyBody:
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._data: list[str] = []
+        self._data_size = 0
+        self._chars = 0
         self._text: list[str] = []
         self._high_surrogate = ""
         self._slots: dict[int, CallParts] = {}
@@ -122,16 +129,20 @@ class ReplyBody:
     def _take_line(self, line: bytes) -> None:
         line = line.removesuffix(b"\r")
         if line.startswith(b"data:"):
+            self._data_size += len(line)
+            if self._data_size > MAX_EVENT_BYTES:
+                raise unreadable("an event is too large")
             self._data.append(line[5:].decode("utf-8", "replace"))
         elif not line and self._data:
             data = "\n".join(self._data).strip()
-            self._data = []
+            self._data, self._data_size = [], 0
             if data == "[DONE]":
                 self.is_done = True
             elif data and not self.is_done:
                 self._take_event(data)
 
     def _take_event(self, data: str | bytes) -> None:
+        self._count(_EVENT_CHARS)
         try:
             text = data if isinstance(data, str) else data.decode("utf-8", "replace")
             check_weight(text)
@@ -153,16 +164,17 @@ class ReplyBody:
         if isinstance(message, dict):
             self._take_message(message)
         elif isinstance(choices[0].get("text"), str):  # the form of the older completions API
+            self._count(len(choices[0]["text"]))
             self._text.append(choices[0]["text"])
         if isinstance(choices[0].get("finish_reason"), str):
             self._ending.finish = choices[0]["finish_reason"]
 
     def _take_message(self, message: Mapping[str, Any]) -> None:
         content = message.get("content") or message.get("refusal")
-        if isinstance(content, str):
-            self._text.append(content)
-        elif isinstance(content, list):
-            self._text += [_text_of(part) for part in content]
+        parts = [content] if isinstance(content, str) else map(_text_of, content) if isinstance(content, list) else ()
+        for part in parts:
+            self._count(len(part))
+            self._text.append(part)
         calls = message.get("tool_calls")
         if isinstance(calls, list | dict):
             for written in [calls] if isinstance(calls, dict) else calls:
@@ -170,7 +182,18 @@ class ReplyBody:
         elif isinstance(message.get("function_call"), dict):
             self._take_call({"index": 0, "function": message["function_call"]})
         if not message.keys() <= _READ_OF_MESSAGE:
-            add_extras(self._ending.extras, message, _READ_OF_MESSAGE)
+            self._keep(self._ending.extras, message, _READ_OF_MESSAGE)
+
+    def _count(self, chars: int) -> None:
+        """Count what is kept of the reply; raises `Failure` beyond its limit."""
+        self._chars += chars
+        if self._chars > MAX_REPLY_CHARS:
+            raise unreadable("the reply is too long")
+
+    def _keep(self, extras: dict[str, Any], piece: Mapping[str, Any], known: Collection[str]) -> None:
+        for value in (piece[key] for key in piece.keys() - known):
+            self._count(len(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+        add_extras(extras, piece, known)
 
     def _take_call(self, written: Any) -> None:
         if not isinstance(written, dict):
@@ -182,20 +205,22 @@ class ReplyBody:
         call = self._slots.get(index) if isinstance(index, int) else (calls[-1] if calls else None)
         is_next = call is not None and name and ((call_id and call.id and call_id != call.id) or index is None)
         if call is None or is_next:
+            self._count(_CALL_CHARS)
             call = CallParts()
             calls.append(call)
             if isinstance(index, int):
                 self._slots[index] = call
         call.id = call.id or (call_id if isinstance(call_id, str) else "")
         if isinstance(name, str) and name != call.name:
+            self._count(len(name))
             call.name += name
-        if isinstance(arguments, str):
-            call.arguments += arguments
-        elif arguments is not None:
-            call.arguments += json.dumps(arguments, ensure_ascii=False)
-        add_extras(call.extras, written, _READ_OF_CALL)
+        if arguments is not None:
+            said = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+            self._count(len(said))
+            call.arguments += said
+        self._keep(call.extras, written, _READ_OF_CALL)
         if function is not written:
-            add_extras(call.extras, function, _READ_OF_FUNCTION)
+            self._keep(call.extras, function, _READ_OF_FUNCTION)
 
     def _ready_text(self) -> str:
         """Take the text that has come; half of a surrogate pair waits for its other half."""

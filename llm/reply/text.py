@@ -54,6 +54,9 @@ _PLAIN = re.compile(rf"[^\n{re.escape(''.join(_MARK_BEGINNINGS))}]*\S[^\n{re.esc
 """A piece in which nothing can begin that is held back, where the line has begun before it."""
 _FENCE = re.compile(rf"```(?:{FENCES})?[ \t]*(?:\r?\n|(?=[\[{{<]))", re.IGNORECASE)
 _FENCE_BEGUN = re.compile(r"`{1,2}\Z|```[\w-]{0,14}[ \t]*\Z")
+_WORD = re.compile(r"\S")
+_START_CHARS = 4096
+"""So much of a line is looked at to say whether a call begins there."""
 _ELEMENT_START = re.compile(r"<(\w*)(>?)")
 _KEY = re.compile(r'\{\s*"(\w+)"\s*:')
 _KEY_BEGUN = re.compile(r'\{\s*(?:"\w{0,20}(?:"\s*)?)?\Z')
@@ -231,12 +234,17 @@ class ReplyText:
         begin = found.start() if found else None
         position = 0 if self._line_begins else held.find("\n") + 1 or len(held)
         while position < len(held) and (begin is None or position < begin):
-            start = held[position:].lstrip()
-            kind = (_line_start(start) or self._element_start(start)) if start else None
+            if position > MAX_LEAD_CHARS:
+                return None, False  # no announcement is so long
+            word = _WORD.search(held, position)
+            if word is None:
+                break
+            at = word.start()
+            start = held[at : at + _START_CHARS]
+            kind = _line_start(start) or self._element_start(start)
             if kind is not None:
-                at = len(held) - len(start)
                 return self._from(position, held[:at]), kind == "whole"
-            position = held.find("\n", len(held) - len(start)) + 1 or len(held)
+            position = held.find("\n", at) + 1 or len(held)
         if begin is not None:
             return self._from(begin, held[:begin]), True
         for tail in range(max(0, len(held) - _LONGEST_MARK), len(held)):

@@ -38,6 +38,10 @@ REPLIES: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     "a gzip bomb": ("gzip", lambda: iter([BOMB])),
     "a line without end": ("identity", endless(b"data: xxx")),
     "events without end": ("identity", endless(DELTA)),
+    "empty events without end": ("identity", endless(b"data: {}\n\n")),
+    "lines of one event without end": ("identity", endless(b"data: 1\n")),
+    "calls without end": ("identity", endless(b'data: {"choices":[{"delta":{"tool_calls":[{"name":"a"}]}}]}\n\n')),
+    "thoughts without end": ("identity", endless(DELTA.replace(b"content", b"reasoning_content"))),
     "an object without end": ("identity", endless(b"[[],[],")),
     "no gzip": ("gzip", lambda: iter([b"plain"])),
     "an unknown encoding": ("br", lambda: iter([b"plain"])),
@@ -92,7 +96,7 @@ async def test_a_reply_is_read_in_small_blocks_up_to_a_limit(name: str) -> None:
             await read(server, sizes)
         others.cancel()
         await server.aclose()
-    assert max(sizes, default=0) <= 64 * 1024
+    assert max(sizes, default=0) <= 16 * 1024
     assert sum(sizes) <= MAX_BODY_BYTES + 64 * 1024
     assert turns >= len(sizes), "others were served between the blocks"
 
