@@ -24,7 +24,7 @@ from errors import RunLost
 from policy.decide import Environment, Facts
 from runs.budget import RunBudget
 from runs.drive.close import close_run, hand_over, internal_error
-from runs.drive.close_cancelled import close_cancelled
+from runs.drive.interrupted import close_cancelled
 from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
 from runs.drive.recorder import Recorder
 from runs.engine import Engine, Known
