@@ -8,6 +8,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
+from agents.thread.conversation import first_node
 from context import Context
 from nodes.approval import wait_for_approval
 from nodes.ide_call import wait_for_result
@@ -15,7 +16,7 @@ from nodes.local_call import run_locally
 from nodes.plan_review import wait_for_decision
 from nodes.plan_step import advance
 from nodes.question import wait_for_answer
-from nodes.router import first_node, route
+from nodes.router import route
 from nodes.specialist import work
 from state import AgentState
 

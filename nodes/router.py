@@ -30,12 +30,6 @@ TURNS_SHOWN = 6
 CHARS_SHOWN = 2000
 
 
-async def first_node(state: AgentState) -> Literal["router", "specialist"]:
-    """Where a turn begins: at the specialist where one is current and the last turn has left nothing open."""
-    is_chosen = (state.get("agent") or ROUTER.name) != ROUTER.name
-    return "specialist" if is_chosen and not enter(state) else "router"
-
-
 async def route(state: AgentState, runtime: Runtime[Context]) -> Command[Literal["specialist", "question"]]:
     """Close what the last turn left open; classify while the orchestrator is current.
 

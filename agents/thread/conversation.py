@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from langchain_core.messages import ToolCall as WrittenToolCall
 from langgraph.types import Overwrite
 
-from agents.roster import ALONE, ROSTER, Agent
+from agents.roster import ALONE, ROSTER, ROUTER, Agent
 from agents.thread.plans import NOTE_PREFIX, plan_note
 from agents.thread.tool_messages import tool_text
 from llm.reply.body import PROVIDER
@@ -44,6 +44,12 @@ def current_subtask(state: AgentState) -> dict[str, Any] | None:
     if not plan:
         return None
     return next((s for s in plan["subtasks"] if s["status"] == "running"), None)
+
+
+async def first_node(state: AgentState) -> Literal["router", "specialist"]:
+    """Where a turn begins: at the specialist where one is current and the last turn has left nothing open."""
+    is_chosen = (state.get("agent") or ROUTER.name) != ROUTER.name
+    return "specialist" if is_chosen and not enter(state) else "router"
 
 
 def end_of_turn(state: AgentState) -> Literal["plan_step", "__end__"]:

@@ -23,10 +23,9 @@ from context import Context
 from errors import RunLost
 from policy.decide import Environment, Facts
 from runs.budget import RunBudget
-from runs.drive.close import close_run, hand_over, internal_error
-from runs.drive.interrupted import close_cancelled
-from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely
-from runs.drive.recorder import Recorder
+from runs.drive.ending import Ending, broken, cancelled, end_run, end_surely, internal_error
+from runs.drive.interrupted import close_cancelled, hand_over
+from runs.drive.recorder import Recorder, close_run
 from runs.engine import Engine, Known
 from runs.thread import missing_messages
 from storage.checkpoints import RunSaver

@@ -10,10 +10,12 @@ from errors import RunLost
 from runs.apply import close, close_alone
 from runs.decision.contract import NO_USAGE, CloseRun, Effects
 from runs.decision.supersede import CANCELLED
-from runs.drive.close import internal_error, settled_messages
 from runs.engine import Engine
-from storage.database import patiently
+from runs.thread import tool_record
+from storage.database import Transaction, patiently
+from storage.tables import calls
 from storage.tables.audit import AuditEntry
+from storage.tables.messages import MessageRecord
 from storage.tables.runs import Run, RunStatus
 from wire.chunks import done_chunk
 from wire.protocol import Chunk, Outcome, error_chunk
@@ -51,6 +53,18 @@ def given_up(run: Run) -> Ending:
     """The ending of a run that no attempt could finish."""
     sentence = f"The server tried this {run.tries} times and could not finish it. Please send the message again."
     return Ending("failed", GIVEN_UP, "failed", error_chunk("internal", sentence, retryable=True, error_id=run.id))
+
+
+def internal_error(error_id: str) -> Chunk:
+    """Our fault, in words for people; the id is in the log."""
+    sentence = "Something went wrong on our side. Please try again."
+    return error_chunk("internal", sentence, retryable=True, error_id=error_id)
+
+
+async def settled_messages(tx: Transaction, run: Run) -> list[MessageRecord]:
+    """The tool messages of the round from which a run was resumed: its nodes may not have come to write them."""
+    records = await calls.round_of(tx, run.session_id, run.id)
+    return [tool_record(record) for record in records if record.is_tool_call and not record.is_open]
 
 
 async def end_run(engine: Engine, run: Run, ending: Ending) -> None:

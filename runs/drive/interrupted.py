@@ -1,4 +1,4 @@
-"""The end of a cancelled attempt: its text is kept, each call that it made is settled (docs/scenarios.md S26)."""
+"""The ends of attempts that did not end by themselves: cancelled (docs/scenarios.md S26), or handed over."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from errors import RunLost
 from runs.apply import close
-from runs.decision.contract import CloseRun, Effects
+from runs.decision.contract import CloseRun, Effects, ReleaseRun
 from runs.decision.supersede import CANCELLED, end_plan
-from runs.drive.close import left_by, settled_messages
+from runs.drive.ending import settled_messages
 from runs.drive.recorder import Recorder
 from runs.engine import Engine
 from runs.log.writer import join_deltas
@@ -38,7 +38,7 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
     if partial is not None:
         ending += assistant_message(partial.content, streamed=True, partial=True)
     ending += [error_chunk("cancelled", CANCELLED), done_chunk("cancelled", recorder.usage())]
-    left = left_by(run, recorder, join_deltas([*chunks, *ending]))
+    left = recorder.left(join_deltas([*chunks, *ending]))
     async with engine.database.transaction(long=True) as tx:
         await sessions.find_any(tx, run.session_id, lock=True)
         state = await read_state(tx, run.session_id)
@@ -57,6 +57,22 @@ async def close_cancelled(engine: Engine, run: Run, recorder: Recorder, chunks: 
         stored = await close(engine, tx, run, _with_plan_ended(effects, state.session, state.plan, recorder))
     engine.broadcast.publish(run.session_id, stored)
     recorder.count("cancelled")
+
+
+async def hand_over(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
+    """Store an attempt that was stopped between two supersteps; another worker goes on from there.
+
+    What was said so far stays valid: the checkpoint carries how far the log had come (see `runs.drive.recovery`).
+    """
+    effects = replace(recorder.left(join_deltas(chunks)), closes=ReleaseRun())
+    async with engine.database.transaction(long=True) as tx:
+        session = await sessions.find_any(tx, run.session_id, lock=True)
+        if session is None:
+            raise RunLost
+        saver.mark(log_seq=session.last_seq + len(effects.chunks))
+        stored = await close(engine, tx, run, effects, saver)
+    engine.broadcast.publish(run.session_id, stored)
+    recorder.count("handed_over")
 
 
 def _not_started(recorder: Recorder) -> list[MessageRecord]:

@@ -1,4 +1,4 @@
-"""What one attempt of a run leaves behind: chunks for the log as they come, rows for the tables at its end."""
+"""What one attempt of a run leaves: chunks for the log as they come, and all else in one transaction at its end."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.utils.uuid import uuid7
-from langgraph.types import Overwrite
+from langgraph.types import Interrupt, Overwrite
 
+from runs.apply import close
+from runs.decision.contract import AgentChange, CloseRun, Effects, NewPlan, PlanProgress, outcome_of
+from runs.drive.precondition import precondition_of
 from runs.engine import Engine
+from runs.log.writer import join_deltas
+from storage.checkpoints import RunSaver
+from storage.database import Transaction, stamp, stamp_in
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
-from storage.tables.runs import Run
-from wire.chunks import chunks_of_event
+from storage.tables.runs import Run, RunStatus
+from wire.chunks import call_digest, chunks_of_event, chunks_of_interrupt, done_chunk
+from wire.protocol import Chunk, Outcome
 
 
 class Recorder:
@@ -67,6 +74,24 @@ class Recorder:
             llm_calls=self.llm_calls,
             audit=self.audit,
             judged=[(tool, verdict.get("verdict") or "allow") for tool, verdict in judged],
+        )
+
+    def left(self, chunks: Sequence[Chunk]) -> Effects:
+        """What an attempt leaves however it ended: its chunks, and the rows that it gathered."""
+        drafts = [interrupt.value for interrupt in self.interrupts if interrupt.value["kind"] == "plan_review"]
+        plan, agent = self.plan, self.agent
+        return Effects(
+            chunks=tuple(chunks),
+            request_id=self._run.request_id,
+            new_calls=tuple(_local_record(self._run, event) for event in self.local_calls),
+            messages=tuple(self.messages),
+            llm_calls=tuple(self.llm_calls),
+            audit=tuple(self.audit),
+            new_plans=tuple(
+                NewPlan(draft["call_id"], draft["plan_summary"], draft["plan"]["replaces"]) for draft in drafts
+            ),
+            plan=None if plan is None else PlanProgress(plan["plan_id"], plan, plan["status"]),
+            agent=None if agent is None else AgentChange(agent, self.chosen_by or "router", self.switches),
         )
 
     def usage(self) -> dict[str, int | None]:
@@ -145,6 +170,122 @@ class Recorder:
             **{key: told.get(key) for key in figures},
             **{key: told[key] for key in ("purpose", "started_at", "duration_ms", "prompt_hash", "outcome")},
         }
+
+
+async def close_run(engine: Engine, run: Run, recorder: Recorder, chunks: list[Chunk], saver: RunSaver) -> None:
+    """Store an attempt that ended by itself, its checkpoint included: paused with its calls, completed or failed."""
+    async with engine.database.transaction(long=True) as tx:
+        records, published = await _publication(tx, engine, run, recorder.interrupts)
+        outcome: Outcome = "failed" if recorder.failure else "completed"
+        status: RunStatus = "failed" if recorder.failure else "completed"
+        if records:
+            status, outcome = "paused", outcome_of({record["kind"] for record in records})
+        left = recorder.left([*join_deltas(chunks), *published, done_chunk(outcome, recorder.usage())])
+        made = [record for record in records if record["kind"] != "budget"]
+        asked = (_question_about(record) for record in records if record["kind"] == "budget")
+        effects = replace(
+            left,
+            closes=CloseRun(status, outcome, recorder.failure),
+            new_calls=(*records, *left.new_calls),
+            messages=(*left.messages, *asked),
+            audit=(*left.audit, *(_verdict_entry(record) for record in made)),
+        )
+        stored = await close(engine, tx, run, effects, saver)
+    engine.broadcast.publish(run.session_id, stored)
+    recorder.count(outcome, made)
+    thread = await saver.thread()
+    if thread is not None:
+        engine.checkpoints.threads.keep(run.session_id, run.id, run.attempt, thread)
+
+
+async def _publication(
+    tx: Transaction, engine: Engine, run: Run, interrupts: Sequence[Interrupt]
+) -> tuple[list[dict[str, Any]], list[Chunk]]:
+    """The records and the chunks of the calls that the graph waits for."""
+    records: list[dict[str, Any]] = []
+    chunks: list[Chunk] = []
+    hours = engine.settings.approval_expiry_hours
+    for interrupt in interrupts:
+        payload = interrupt.value
+        kind, verdict = payload["kind"], payload.get("verdict") or {}
+        is_asked = kind in ("approval", "plan_review")
+        expires_at = stamp_in(hours) if is_asked and hours else None
+        digest = call_digest(
+            run.session_id,
+            payload["call_id"],
+            payload["agent"],
+            payload["tool_name"],
+            payload["arguments"],
+            verdict.get("policy_version", ""),
+        )
+        records.append(
+            {
+                "session_id": run.session_id,
+                "call_id": payload["call_id"],
+                "run_id": run.id,
+                "round": run.attempt,
+                "interrupt_id": interrupt.id,
+                "kind": kind,
+                "agent": payload["agent"],
+                "tool_name": payload["tool_name"],
+                "arguments": payload["arguments"],
+                "verdict": verdict,
+                "digest": digest,
+                "state": "pending" if is_asked else "executing",
+                "created_at": stamp(),
+                "expires_at": expires_at,
+                "plan_id": payload["plan"]["plan_id"] if kind == "plan_review" else None,
+                "part_of": _of_model(payload),
+            }
+        )
+        presumed = await precondition_of(tx, run.session_id, payload["tool_name"], payload["arguments"])
+        chunks += chunks_of_interrupt(payload, digest=digest, expires_at=expires_at, precondition=presumed)
+    return records, chunks
+
+
+def _of_model(payload: Any) -> dict[str, str] | None:
+    part_of = payload.get("part_of")
+    return {key: part_of[key] for key in ("call_id", "tool_name")} if part_of else None
+
+
+def _local_record(run: Run, event: Any) -> dict[str, Any]:
+    now = stamp()
+    told = event["metadata"]
+    return {
+        "session_id": run.session_id,
+        "call_id": event["call_id"],
+        "run_id": run.id,
+        "round": run.attempt,
+        "interrupt_id": None,
+        "kind": "local_call",
+        "agent": event["agent"],
+        "tool_name": event["tool_name"],
+        "arguments": event["arguments"],
+        "verdict": told["verdict"],
+        "digest": "",
+        "state": "failed" if told["failed"] else "done",
+        "result": event["content"],
+        "created_at": now,
+        "settled_at": now,
+    }
+
+
+def _question_about(record: dict[str, Any]) -> MessageRecord:
+    """The question about a budget for the history: no call of the model holds it."""
+    return MessageRecord(record["call_id"], "assistant", record["arguments"]["question"], record["agent"])
+
+
+def _verdict_entry(record: dict[str, Any]) -> AuditEntry:
+    verdict = record["verdict"]
+    details = {key: verdict.get(key) for key in ("verdict", "danger", "reasons", "matched", "policy_version")}
+    return AuditEntry(
+        "verdict",
+        actor="policy",
+        agent=record["agent"],
+        call_id=record["call_id"],
+        tool_name=record["tool_name"],
+        details={key: value for key, value in details.items() if value is not None},
+    )
 
 
 def _message_record(message: AnyMessage) -> MessageRecord | None:

@@ -11,9 +11,9 @@ import pytest
 
 from errors import RunLost
 from runs.decision.contract import Request
-from runs.drive.close import close_run, hand_over
 from runs.drive.ending import broken, end_run
-from runs.drive.recorder import Recorder
+from runs.drive.interrupted import hand_over
+from runs.drive.recorder import Recorder, close_run
 from runs.drive.recovery import take_over
 from runs.engine import Engine
 from runs.requests import take
