@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from errors import ConfigurationError, NotReady
 from storage.database import Database, Dialect, Transaction
 
 BUSY_TIMEOUT_S = 1.5
-GUARD_WAIT_S = 1.0
-"""How long a request waits for the connection; with the busy timeout it is answered 503 after at most 3 s."""
+GUARD_WAIT_S = 10.0
+"""How long a request waits for its turn while the connection serves nobody; where others are served, it waits on."""
 CHECK_BYTES = 65_536
 """The size of the block that the readiness check writes and rolls back."""
 _AWAY = frozenset(
@@ -56,6 +57,10 @@ class SqliteDatabase(Database):
         self._statements = statements
         self._connection: Any = None
         self._guard = asyncio.Lock()
+        self._served_at = 0.0
+        """When the connection last did what it was taken for, by the monotonic clock."""
+        self._refusals = 0
+        """How often the file was locked, full or not to be written."""
         self._file_lock: Any = None
 
     async def open(self) -> None:
@@ -73,18 +78,16 @@ class SqliteDatabase(Database):
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """Take the connection; every statement is its own transaction. Raises NotReady when it stays taken."""
         async with self._guarded():
-            with sqlite_errors():
-                yield Transaction(self._connection, "sqlite", self._statements)
+            yield Transaction(self._connection, "sqlite", self._statements)
 
     @asynccontextmanager
     async def transaction(self, *, long: bool = False) -> AsyncIterator[Transaction]:  # noqa: ARG002 PostgreSQL's
         """Open a transaction, alone on the file; `long` has no effect here. Raises NotReady when it stays locked."""
         async with self._guarded():
             try:
-                with sqlite_errors():
-                    await self._connection.execute("begin immediate")
-                    yield Transaction(self._connection, "sqlite", self._statements)
-                    await self._connection.execute("commit")
+                await self._connection.execute("begin immediate")
+                yield Transaction(self._connection, "sqlite", self._statements)
+                await self._connection.execute("commit")
             except BaseException:
                 # The connection executes statements in order: this one runs after a cancelled one.
                 await asyncio.shield(self._roll_back())
@@ -96,14 +99,42 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
+        refusals = self._refusals
+        await self._wait_for_turn()
         try:
-            async with asyncio.timeout(GUARD_WAIT_S):
-                await self._guard.acquire()
-        except TimeoutError as error:
-            raise NotReady from error
-        try:
-            yield
+            if self._refusals != refusals:  # not each of a queue in turn waits for a locked file
+                raise NotReady
+            with self._refusals_counted():
+                yield
+            self._served_at = time.monotonic()
         finally:
+            self._guard.release()
+
+    @contextmanager
+    def _refusals_counted(self) -> Iterator[None]:
+        try:
+            with sqlite_errors():
+                yield
+        except NotReady as error:
+            self._refusals += isinstance(error.__cause__, sqlite3.Error)
+            raise
+
+    async def _wait_for_turn(self) -> None:
+        """Take the connection in order of arrival; raises NotReady when nobody was served for GUARD_WAIT_S."""
+        began = time.monotonic()
+        turn = asyncio.ensure_future(self._guard.acquire())
+        try:
+            while not turn.done() and (left := max(began, self._served_at) + GUARD_WAIT_S - time.monotonic()) > 0:
+                await asyncio.wait({turn}, timeout=left)
+        except asyncio.CancelledError:
+            self._leave_queue(turn)
+            raise
+        if not turn.done():
+            self._leave_queue(turn)
+            raise NotReady
+
+    def _leave_queue(self, turn: asyncio.Future[Literal[True]]) -> None:
+        if not turn.cancel():  # the connection was taken already
             self._guard.release()
 
     async def check(self) -> None:

@@ -15,9 +15,12 @@ from storage.address import read_url
 from storage.connect import open_database
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.schema import migrate
-from storage.sqlite import SqliteDatabase
+from storage.sqlite import BUSY_TIMEOUT_S, GUARD_WAIT_S, SqliteDatabase
 from storage.tables import sessions
 from tests.databases import PostgresServer
+
+WAITING = 40
+QUEUE_S = 4.0
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ async def test_broken_connections_of_the_pool_never_surface(postgres: PostgresSe
                     assert await sessions.find_any(tx, "s") is None
                 with psycopg.connect(url, autocommit=True) as other:
                     other.execute(
-                        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s",
+                        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s",
                         (database.name,),
                     )
         finally:
@@ -115,6 +118,72 @@ async def test_a_file_that_another_program_holds_is_not_ready_and_then_served(tm
             other.execute("rollback")
         async with database.transaction() as tx:
             assert await sessions.create(tx, "s", "")
+    finally:
+        await database.close()
+
+
+async def test_a_long_queue_for_a_file_is_served(tmp_path: Path) -> None:
+    """A request waits as long as those before it are served."""
+    url = f"sqlite:///{tmp_path / 'queue.db'}"
+    await migrate(url)
+    database = await open_database(url)
+
+    async def write(number: int) -> None:
+        async with database.transaction() as tx:
+            assert await sessions.create(tx, f"s{number}", "")
+            await asyncio.sleep(QUEUE_S / WAITING)
+
+    try:
+        await asyncio.gather(*(write(number) for number in range(WAITING)))
+    finally:
+        await database.close()
+
+
+async def test_a_long_queue_for_a_locked_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "locked.db"
+    await migrate(f"sqlite:///{path}")
+    database = await open_database(f"sqlite:///{path}")
+
+    async def write(number: int) -> bool:
+        try:
+            async with database.transaction() as tx:
+                return await sessions.create(tx, f"s{number}", "")
+        except NotReady:
+            return False
+
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            async with asyncio.timeout(WAITING * BUSY_TIMEOUT_S / 2):  # less than one after another
+                written = await asyncio.gather(*(write(number) for number in range(WAITING)))
+            other.execute("rollback")
+        assert not any(written)
+        assert await write(WAITING), "the queue is left as it was"
+    finally:
+        await database.close()
+
+
+async def test_a_cancelled_wait_for_a_file_leaves_it_free(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'left.db'}"
+    await migrate(url)
+    database = await open_database(url)
+
+    async def read() -> None:
+        async with database.autocommit() as tx:
+            await sessions.find_any(tx, "s")
+
+    try:
+        for yields in range(8):  # cancelled at every step of its way through the queue
+            async with database.transaction():
+                waiting = [asyncio.create_task(read()) for _ in range(3)]
+                await asyncio.sleep(0)
+            for _ in range(yields):
+                await asyncio.sleep(0)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            async with asyncio.timeout(GUARD_WAIT_S):
+                await read()
     finally:
         await database.close()
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from benchmarks.performance.loads import RESULT, TOOL
 from tests.databases import PostgresServer
+from tests.ide import tool_result, user_message
 from tests.runs.opened import Client, opened
 
+CLIENTS = 64
 PATIENCE_S = 20
 """The lock is held until the answers are there: without a bound of their own they would never come."""
 
@@ -91,3 +94,19 @@ def test_a_full_file_is_503(tmp_path: Path) -> None:
             await served(client)
 
     asyncio.run(run())
+
+
+def test_every_one_of_many_clients_of_a_file_is_served(tmp_path: Path) -> None:
+    async def turn(client: Client, session_id: str) -> str:
+        _, chunks = await client.post(user_message(TOOL, agent_type="coder"), session_id)
+        calls = [chunk["call_id"] for chunk in chunks if chunk["type"] == "tool_call"]
+        assert calls, chunks
+        _, chunks = await client.post(tool_result(calls[0], RESULT), session_id)
+        return str(chunks[-1].get("metadata", chunks[-1]))
+
+    async def run() -> list[str]:
+        async with opened(f"sqlite:///{tmp_path}/t.db") as (_, client):
+            return await asyncio.gather(*(turn(client, f"s{number}") for number in range(CLIENTS)))
+
+    ends = asyncio.run(run())
+    assert [end for end in ends if "completed" not in end] == []
