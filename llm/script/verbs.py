@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 MARK = "\ue000\\d+\ue001"
 """A quoted part of a request: its number between two private characters (`llm/script/request.py`)."""
@@ -14,15 +15,15 @@ _BARE_PATH = (
 IT = r"it|this|that|(?:this|that|the) file|его|её|ее|этот файл|это|н[её]м|него|ней"
 """How a clause names the file of the one before it."""
 _SLOTS = {
-    "{path}": rf"(?P<path>{MARK}|{_BARE_PATH}|{IT})",
-    "{folder}": rf"(?P<folder>{MARK}|[\w.@+~/-]+)",
-    "{text}": rf"(?P<text>{MARK})",
-    "{word}": rf"(?P<text>{MARK}|[\w.-]+)",
-    "{new}": rf"(?P<new>{MARK}|[\w.-]+)",
-    "{plain}": rf"(?P<text>{MARK}|[^{MARK[0]}]+)",
-    "{sum}": r"(?P<text>(?:sqrt|abs|round|min|max|pi|[\d\s.,+\-*/%()^])*\d[\d\s.,+\-*/%()^]*)",
-    "{a}": r"(?:(?:an?|the|my|our|new|empty|this|all|новый|новую|пустой|пустую|этот|эту|все) )*",
-    "{file}": r"(?:(?:file|document|файл\w*|документ\w*) )?(?:(?:called|named|с именем|по имени) )?",
+    "path": rf"(?P<path>{MARK}|{_BARE_PATH}|{IT})",
+    "folder": rf"(?P<folder>{MARK}|[\w.@+~/-]+)",
+    "text": rf"(?P<text>{MARK})",
+    "word": rf"(?P<text>{MARK}|[\w.-]+)",
+    "new": rf"(?P<new>{MARK}|[\w.-]+)",
+    "plain": rf"(?P<text>{MARK}|[^{MARK[0]}]+)",
+    "sum": r"(?P<text>(?:sqrt|abs|round|min|max|pi|[\d\s.,+\-*/%()^])*\d[\d\s.,+\-*/%()^]*)",
+    "a": r"(?:(?:an?|the|my|our|new|empty|this|all|новый|новую|пустой|пустую|этот|эту|все) )*",
+    "file": r"(?:(?:file|document|файл\w*|документ\w*) )?(?:(?:called|named|с именем|по имени) )?",
 }
 
 
@@ -40,13 +41,13 @@ class Verb:
 
     def read(self, clause: str) -> re.Match[str] | None:
         """Match a whole clause whose quoted parts are marks; the groups are those of the slots."""
-        return next((found for form in self.forms if (found := self._pattern(form).fullmatch(clause))), None)
+        return next((found for pattern in self._patterns if (found := pattern.fullmatch(clause))), None)
 
-    def _pattern(self, form: str) -> re.Pattern[str]:
-        pattern = form.replace("{verb}", f"(?:{self.words})")
-        for slot, meaning in _SLOTS.items():
-            pattern = pattern.replace(slot, meaning)
-        return re.compile(pattern, re.IGNORECASE)
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        slots = {"verb": f"(?:{self.words})", **_SLOTS}
+        filled = (re.sub(r"\{([a-z]+)\}", lambda slot: slots[slot[1]], form) for form in self.forms)
+        return [re.compile(form, re.IGNORECASE) for form in filled]
 
 
 _FILES = r"(?:files?|folders?|director(?:y|ies)|файлы?|папки?|каталоги?)"
