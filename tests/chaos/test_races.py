@@ -11,7 +11,7 @@ from tests.databases import PostgresServer
 
 def test_contradicting_decisions_and_results(postgres: PostgresServer) -> None:
     with postgres.database() as url:
-        asyncio.run(race(url, count=1000, seed=5)).show()
+        asyncio.run(race(url, count=400, seed=5)).show()
 
 
 def test_many_clients_on_one_session(postgres: PostgresServer) -> None:

@@ -57,22 +57,15 @@ def assert_both_saw_the_end(first: Person, second: Person, console: Elsewhere) -
     return content
 
 
-def test_what_the_second_client_approves_runs_there_alone(address: Address, tmp_path: Path) -> None:
+@pytest.mark.parametrize("approving", ["first", "second"])
+def test_what_one_client_approves_runs_there_alone(address: Address, tmp_path: Path, approving: str) -> None:
     with two_terminals(address, tmp_path) as (first, second, console):
-        second.type("a")
-        first.wait_for("Another client of this session runs the call.")
+        here, there = (first, second) if approving == "first" else (second, first)
+        here.type("a")
+        there.wait_for("Another client of this session runs the call.")
         read = assert_both_saw_the_end(first, second, console)
-    assert runs(tmp_path) == {"first": 0, "second": 1}
-    assert "notes of second" in read
-
-
-def test_what_the_first_client_approves_runs_there_alone(address: Address, tmp_path: Path) -> None:
-    with two_terminals(address, tmp_path) as (first, second, console):
-        first.type("a")
-        second.wait_for("Another client of this session runs the call.")
-        read = assert_both_saw_the_end(first, second, console)
-    assert runs(tmp_path) == {"first": 1, "second": 0}
-    assert "notes of first" in read
+    assert runs(tmp_path) == {"first": approving == "first", "second": approving == "second"}
+    assert f"notes of {approving}" in read
 
 
 def test_what_both_approve_at_once_runs_once(address: Address, tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ from tests.openai_stub import OpenAIStub
 from tools.catalog import TOOLS
 
 BLOCK_BYTES = 1024 * 1024
-BOMB = gzip.compress(b" " * (2 * MAX_BODY_BYTES), 9)
+
+
+def bomb() -> Iterator[bytes]:
+    yield gzip.compress(b" " * (2 * MAX_BODY_BYTES), 1)
 
 
 def endless(piece: bytes) -> Callable[[], Iterator[bytes]]:
@@ -35,7 +38,7 @@ def endless(piece: bytes) -> Callable[[], Iterator[bytes]]:
 
 DELTA = b'data: {"choices":[{"delta":{"content":"x"}}]}' + b" " * 60_000 + b"\n\n"
 REPLIES: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
-    "a gzip bomb": ("gzip", lambda: iter([BOMB])),
+    "a gzip bomb": ("gzip", bomb),
     "a line without end": ("identity", endless(b"data: xxx")),
     "events without end": ("identity", endless(DELTA)),
     "empty events without end": ("identity", endless(b"data: {}\n\n")),
