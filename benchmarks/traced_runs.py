@@ -64,6 +64,8 @@ class Workspace(HostileRepository):
     def sandboxed_runs(self, runs: Sequence[Run]) -> list[Seen]:
         """Run every line with the terminal client's executor, as a call that needs no approval."""
         environment = self.environment() | {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        if sys.pycache_prefix:
+            environment["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
         orders = [{"line": run.line, "execution": run.execution} for run in runs]
         results = self.top / "results.json"
         driver = [sys.executable, "-m", "benchmarks.sandboxed_driver"]

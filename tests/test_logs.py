@@ -10,8 +10,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 
 import logs
 from errors import NotReady
+from tests.client.preloaded import Forked
 from tests.ide import post
 from tests.openai_stub import OpenAIStub
 from tests.test_arrow import own_names
@@ -159,9 +158,9 @@ def test_a_server_logs_its_start_its_requests_and_its_failures(tmp_path: Path, s
     }
     file = tmp_path / "err.log"
     port = free_port()
-    with file.open("w") as err:
-        command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=err)
+    with file.open("w") as err, open(os.devnull, "r+") as nothing:
+        streams = [nothing.fileno(), nothing.fileno(), err.fileno()]
+        process = Forked(["serve", "--port", str(port)], streams, env=environment)
         try:
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{port}",
@@ -201,7 +200,7 @@ def free_port() -> int:
     return port
 
 
-def wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(client: httpx.Client, process: Forked) -> None:
     deadline = time.monotonic() + 60
     while True:
         assert process.poll() is None, "the server ended while it started"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.tracked import tracked_files
+from tests.tracked import shared_bytecode, tracked_files
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.timeout(180)
@@ -127,9 +126,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     reviewed = '        case "reviewed":\n            return [Reviewed(content=event["content"])]\n'
     replace(folder, "wire/chunks.py", inserted('        case "plan_rejected":', reviewed))
     replace(folder, "wire/chunks.py", inserted("    Status,\n    Sub", "    Reviewed,\n"))
-    yield folder
-    if sys.pycache_prefix:
-        shutil.rmtree(Path(sys.pycache_prefix, *folder.parts[1:]), ignore_errors=True)
+    with shared_bytecode(folder):
+        yield folder
 
 
 @pytest.fixture(scope="module")

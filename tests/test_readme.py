@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracked import tracked_files
+from tests.tracked import shared_bytecode, tracked_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,16 +33,17 @@ def test_the_first_command_finishes_real_work(tmp_path: Path) -> None:
     environment |= {"UV_OFFLINE": "1", "HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     environment["UV_CACHE_DIR"] = cache_folder()
     (tmp_path / "home").mkdir()
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=copy,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    with shared_bytecode(copy):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     playground = copy / "playground"
     assert (playground / "NOTES.md").read_text(encoding="utf-8") == "# Notes on the greeter"

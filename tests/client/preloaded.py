@@ -26,25 +26,20 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 START_S = 100.0
-PRELOADED = (
-    "agent_runtime",
-    "cli",
-    "client.terminal.run",
-    "client.terminal.policy_check",
-    "client.own_server",
-    "evaluation.evaluate",
-    "llm.client",
-    "storage.postgres",
-    "storage.schema",
-    "storage.sqlite",
-    "alembic.command",
-    "uvicorn",
-    "server",
+CLIENT = ("agent_runtime", "cli", "client.terminal.run", "client.terminal.past", "client.editor.servers")
+SERVER = (
+    *("client.terminal.policy_check", "client.own_server", "evaluation.evaluate", "llm.client", "storage.postgres"),
+    *("storage.schema", "storage.sqlite", "alembic.command", "uvicorn", "server"),
 )
+HEAVY = ("fastapi", "langgraph", "uvicorn", "acp")
+"""What a client imports only once it starts a server or serves an editor."""
 
 
 class Forked:
-    """A running command, with the methods of `subprocess.Popen` that tests use; `streams` become 0, 1 and 2."""
+    """A running command, with the methods of `subprocess.Popen` that tests use; `streams` become 0, 1 and 2.
+
+    A `light` one is forked from a process where the import of what is HEAVY fails.
+    """
 
     def __init__(
         self,
@@ -54,6 +49,7 @@ class Forked:
         cwd: Path | None = None,
         env: Mapping[str, str],
         new_session: bool = False,
+        light: bool = False,
     ) -> None:
         self.returncode: int | None = None
         request = {
@@ -63,7 +59,7 @@ class Forked:
             "session": new_session,
         }
         self._supervisor = socket.socket(socket.AF_UNIX)
-        self._supervisor.connect(_address())
+        self._supervisor.connect(_address(light))
         socket.send_fds(self._supervisor, [b"x"], list(streams))
         self._supervisor.sendall(json.dumps(request).encode() + b"\n")
         self._answers = self._supervisor.makefile("r")
@@ -98,8 +94,33 @@ def run(
     arguments: Sequence[str], *, cwd: Path | None, env: Mapping[str, str], timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
     """Run a command without input to its end."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, open(os.devnull) as nothing:
-        forked = Forked(arguments, [nothing.fileno(), out.fileno(), err.fileno()], cwd=cwd, env=env)
+    with open(os.devnull) as nothing:
+        return _run(arguments, nothing.fileno(), cwd=cwd, env=env, timeout_s=timeout_s)
+
+
+def run_at_terminal(
+    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a light command whose input is a terminal at which nobody types."""
+    ours, theirs = os.openpty()
+    try:
+        return _run(arguments, theirs, cwd=cwd, env=env, timeout_s=timeout_s, light=True)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def _run(
+    arguments: Sequence[str],
+    stdin: int,
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str],
+    timeout_s: float,
+    light: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        forked = Forked(arguments, [stdin, out.fileno(), err.fileno()], cwd=cwd, env=env, light=light)
         try:
             status = forked.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -122,11 +143,12 @@ def _is_readable(connection: socket.socket) -> bool:
 
 
 @functools.cache
-def _address() -> str:
-    """Start the process that has imported everything, once per test process; returns the path of its socket."""
+def _address(light: bool) -> str:
+    """Start a process that has imported the program, once per test process; returns the path of its socket."""
     folder = tempfile.TemporaryDirectory()
     path = str(Path(folder.name, "s"))
-    server = subprocess.Popen([sys.executable, "-m", __name__, path], cwd=ROOT, stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", __name__, path, *(["light"] if light else [])]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
 
     def end() -> None:
         server.terminate()
@@ -208,7 +230,10 @@ def _command() -> int:
 
 
 if __name__ == "__main__":
-    for module in PRELOADED:
+    is_light = sys.argv[2:] == ["light"]
+    if is_light:
+        sys.modules.update(dict.fromkeys(HEAVY))  # type: ignore[arg-type]  # None makes an import fail
+    for module in CLIENT if is_light else CLIENT + SERVER:
         importlib.import_module(module)
     gc.freeze()
     _serve(sys.argv[1])

@@ -70,7 +70,8 @@ def test_repository_chooses_nothing_of_a_chat(hostile: Path, stub: OpenAIStub, a
     calls = [SEARCH] if approve == "all" else [MAKE, SEARCH]
     message = "#script\n" + json.dumps([*calls, {"text": "I stop here."}])
     arguments = ("chat", "--message", message, "--agent", "coder", "--approve", approve)
-    finished = installed(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
+    command = installed if approve == "all" else agent_runtime  # one start shows what the imports take
+    finished = command(*arguments, cwd=hostile, AGENT_RUNTIME__LLM_API_KEY=KEY)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "I stop here." in finished.stdout
     assert not canary_of(hostile).exists(), canary_of(hostile).read_text()

@@ -6,8 +6,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from storage.database import stamp
+from tests.client.preloaded import Forked
 from tests.console.conftest import log_in, needs_browser, user_of
 from tests.console.pictures import fill
 from tests.console.test_browser import open_session, write
@@ -131,14 +130,14 @@ def killable(tmp_path: Path, stub: OpenAIStub) -> Iterator[tuple[str, Callable[[
     given = {"DB_URL": f"sqlite:///{tmp_path}/test.db", "INTERNAL_API_KEY": KEY, "LLM_MODEL": "scripted"}
     given |= {"LLM_PROXY_URL": stub.url, "PORT": str(port), "RATE_LIMIT_PER_MINUTE": "0"}
     environment = {**os.environ, **{f"AGENT_RUNTIME__{name}": value for name, value in given.items()}}
-    command = [sys.executable, str(Path(__file__).parents[2] / "agent_runtime.py"), "serve"]
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Forked] = []
 
     def start() -> None:
         if running:
             running[-1].send_signal(signal.SIGKILL)
             running[-1].wait(30)
-        running.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        with open(os.devnull, "r+") as nothing:
+            running.append(Forked(["serve"], [nothing.fileno()] * 3, env=environment))
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.client.preloaded import Forked
 from tests.ide import Ide, answer_of, of_type
 from tests.running import KEY, api_client
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 class ServerProcess:
@@ -34,8 +30,8 @@ class ServerProcess:
             f"{prefix}PORT": str(self.port),
             f"{prefix}LOG_LEVEL": "WARNING",
         }
-        command = [sys.executable, "-c", "from cli import main; main()", "serve"]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
+        with open(os.devnull, "r+") as nothing:
+            self.process = Forked(["serve"], [nothing.fileno()] * 3, env=environment)
         self.client = api_client(f"http://127.0.0.1:{self.port}")
         deadline = time.monotonic() + 30
         while True:

@@ -45,23 +45,25 @@ def test_anything_else_is_a_problem_that_is_named(raw: str, said: str) -> None:
     assert said in call.problem
 
 
+NAMES = st.text(max_size=8)
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
+ARGUMENTS = st.dictionaries(NAMES, JSON, min_size=1, max_size=3)
 
 
-@given(st.dictionaries(st.text(), JSON))
+@given(ARGUMENTS)
 def test_what_json_writes_is_read_back(arguments: dict[str, object]) -> None:
     assert written_call("", "t", json.dumps(arguments)).arguments == arguments
 
 
-@given(st.dictionaries(st.text(), JSON, min_size=1), st.data())
+@given(ARGUMENTS, st.data())
 def test_cut_arguments_are_never_read(arguments: dict[str, object], data: st.DataObject) -> None:
     raw = json.dumps(arguments)
     cut = data.draw(st.integers(0, len(raw) - 1))
