@@ -36,6 +36,10 @@ def test_every_setting_has_its_line(name: str) -> None:
     assert name.upper() in documented_settings()
 
 
+def test_the_page_of_figures_holds_the_findings_from_which_it_is_written() -> None:
+    assert read("benchmarks/performance/findings.md").strip() in read("docs/performance.md")
+
+
 def test_no_setting_is_documented_that_is_gone() -> None:
     assert documented_settings() == {name.upper() for name in Settings.model_fields}
 

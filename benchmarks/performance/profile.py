@@ -1,7 +1,7 @@
 """Where the CPU of a turn goes: a module run with a sampler, and its samples by part.
 
 `python -m benchmarks.performance.profile FILE MODULE ARGUMENTS...` runs the module. From SIGUSR1 to SIGUSR2 it notes,
-each time some CPU was used, the file whose function runs; then it writes the counts to FILE as JSON.
+each time some CPU was used, to which part the code that runs belongs; then it writes the counts to FILE as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -54,9 +55,7 @@ def sampled_shares(server: Server, file: Path) -> dict[str, float]:
     while not file.exists():
         assert time.monotonic() < deadline, "no samples were written"
         time.sleep(0.05)
-    counted: Counter[str] = Counter()
-    for name, count in json.loads(file.read_text(encoding="utf-8")).items():
-        counted[part_of(name)] += count
+    counted = Counter(json.loads(file.read_text(encoding="utf-8")))
     total = max(1, counted.total())
     found: Counter[str] = Counter()
     for part, count in counted.items():
@@ -69,18 +68,22 @@ def main() -> None:
     out, module, *arguments = sys.argv[1:]
     sampled: Counter[str] = Counter()
 
+    part = cache(part_of)
+
     def note(_: int, frame: FrameType | None) -> None:
-        if frame is not None:
-            sampled[frame.f_code.co_filename] += 1
+        # What the standard library does counts for its caller.
+        while frame is not None and part(frame.f_code.co_filename) == OTHER:
+            frame = frame.f_back
+        sampled[OTHER if frame is None else part(frame.f_code.co_filename)] += 1
 
     def begin(_: int, __: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
 
     def end(_: int, __: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        part = Path(f"{out}.part")
-        part.write_text(json.dumps(sampled), encoding="utf-8")
-        part.replace(out)
+        written = Path(f"{out}.part")
+        written.write_text(json.dumps(sampled), encoding="utf-8")
+        written.replace(out)
 
     for number, handle in ((signal.SIGPROF, note), (signal.SIGUSR1, begin), (signal.SIGUSR2, end)):
         signal.signal(number, handle)

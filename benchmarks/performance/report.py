@@ -123,7 +123,7 @@ def _profiles(profiles: Mapping[str, Any]) -> list[str]:
         "## Where the CPU of a turn goes",
         "",
         "CPU ms of the server process by the package whose code runs, sampled with 4 clients and the model in process. "
-        "C code counts for the Python function that calls it.",
+        "C code and Python's own library count for their callers.",
         "",
     ]
     for kind, of_kind in profiles.items():
