@@ -265,4 +265,7 @@ def _check_arguments(request: ToolRequest) -> None:
 
 def _failure(request: ToolRequest, error: OSError) -> str:
     subject = request.arguments.get("path") or request.arguments.get("cwd") or request.tool_name
+    if isinstance(error, FileNotFoundError) and request.tool_name == READ_FILE.name:
+        # small models that read only that something failed go round in circles
+        return f"There is no file '{subject}': list_files finds files, write_file creates one."
     return f"'{subject}': {reason_of(error)}."

@@ -68,7 +68,8 @@ def test_read_selects_lines(workspace: Workspace, lines: dict[str, int], expecte
 def test_read_failures_are_sentences(workspace: Workspace) -> None:
     (workspace.root / "binary").write_bytes(b"\xff\xfe\x00")
     (workspace.root / "large").write_text("x" * 2_000_001)
-    assert fail(workspace, "read_file", path="none.txt") == "'none.txt': no such file or directory."
+    missing = "There is no file 'none.txt': list_files finds files, write_file creates one."
+    assert fail(workspace, "read_file", path="none.txt") == missing
     assert fail(workspace, "read_file", path="binary") == "File 'binary' is not utf-8 text."
     assert "no text encoding 'klingon'" in fail(workspace, "read_file", path="binary", encoding="klingon")
     assert "too large" in fail(workspace, "read_file", path="large")
