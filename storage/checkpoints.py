@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
-from base64 import b64encode
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -18,20 +16,23 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.base import id as ids
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from psycopg.rows import dict_row
 
 from errors import CheckpointOrder
 from storage.database import Database, Transaction, Writer, patiently
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, sqlite_errors
-from storage.threads import Held, KeptThread, Threads
 
 SHORT_VERSION = 6
 """The places of a channel's version in a new thread; LangGraph's savers take 32, in every entry of a checkpoint."""
 MAX_SHORT_VERSION = 10 ** (SHORT_VERSION - 1)
 """From here on 32 places: shorter versions begin with a space, so that they compare as less."""
+MAX_THREADS = 256
+MAX_BYTES = 1_048_576
+"""The size of one thread; a longer one is read from the database."""
+Held = tuple[str, tuple[Any, ...]]
+"""A method of LangGraph's savers and its arguments."""
 
 
 class StrictSerializer(JsonPlusSerializer):
@@ -45,6 +46,90 @@ class StrictSerializer(JsonPlusSerializer):
         if data[0] not in ("null", "bytes", "bytearray", "msgpack"):
             raise ValueError(f"a checkpoint of the type {data[0]!r} is not read")
         return super().loads_typed(data)
+
+
+class KeptThread:
+    """One thread as bytes, in LangGraph's saver for memory: what a run does to a value that it read changes nothing."""
+
+    def __init__(self, serde: Any) -> None:
+        self._saver = InMemorySaver(serde=serde)
+        self._serde = serde
+        self._before: dict[str, tuple[str, bytes]] = {}
+        """By channel: what the database told of the time before the first checkpoint that is kept here."""
+
+    @classmethod
+    async def read_from(cls, serde: Any, found: CheckpointTuple | None) -> KeptThread | None:
+        """Begin with what was read from the database; None where that does not hold the order of pending writes."""
+        thread = cls(serde)
+        if found is None:
+            return thread
+        if found.pending_writes:
+            return None
+        place = found.config["configurable"]
+        before = found.parent_config["configurable"]["checkpoint_id"] if found.parent_config else None
+        config: Any = {
+            "configurable": {
+                "thread_id": place["thread_id"],
+                "checkpoint_ns": place.get("checkpoint_ns", ""),
+                "checkpoint_id": before,
+            }
+        }
+        await thread._saver.aput(config, found.checkpoint, found.metadata, found.checkpoint["channel_versions"])
+        return thread
+
+    def note_history(self, histories: Mapping[str, Any]) -> None:
+        """Keep what the database told of the time before the first checkpoint."""
+        self._before = {channel: self._serde.dumps_typed(history) for channel, history in histories.items()}
+
+    async def add(self, held: Iterable[Held]) -> None:
+        """Keep what a run has stored."""
+        for method, arguments in held:
+            await getattr(self._saver, method)(*arguments)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read as LangGraph's savers do."""
+        return await self._saver.aget_tuple(config)
+
+    async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
+        """Read as LangGraph's savers do."""
+        found: dict[str, Any] = dict(await self._saver.aget_delta_channel_history(config=config, channels=channels))
+        for channel, written in self._before.items():
+            if channel in found and "seed" not in found[channel]:
+                before = self._serde.loads_typed(written)
+                found[channel] = {**before, "writes": [*before["writes"], *found[channel]["writes"]]}
+        return found
+
+    @property
+    def size(self) -> int:
+        """How many bytes are kept."""
+        writes = (write[2][1] for task in self._saver.writes.values() for write in task.values())
+        values = (value[1] for value in self._saver.blobs.values())
+        return sum(map(len, (*writes, *values, *(written for _, written in self._before.values()))))
+
+
+class Threads:
+    """The threads that this process has stored last, so that the next run of a session reads its thread from memory.
+
+    An entry counts only while the newest run of its session is the one whose end was kept: every checkpoint of a thread
+    is stored by the end of an attempt, so none was stored after it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[str, int, KeptThread]] = OrderedDict()
+
+    def take(self, session_id: str, run_id: str, attempt: int) -> KeptThread | None:
+        """Return the thread as that attempt has stored it, and keep it no more; None where it is not kept."""
+        found = self._kept.pop(session_id, None)
+        return found[2] if found is not None and found[:2] == (run_id, attempt) else None
+
+    def keep(self, session_id: str, run_id: str, attempt: int, thread: KeptThread) -> None:
+        """Keep a thread as that attempt of that run has stored it; a large one is not kept."""
+        self._kept.pop(session_id, None)
+        if thread.size > MAX_BYTES:
+            return
+        self._kept[session_id] = (run_id, attempt, thread)
+        if len(self._kept) > MAX_THREADS:
+            self._kept.popitem(last=False)
 
 
 class RunSaver(BaseCheckpointSaver[Any]):
@@ -152,7 +237,7 @@ class RunSaver(BaseCheckpointSaver[Any]):
         writer = _writer_in(tx, self.serde)
         for method, arguments in self._stored():
             await getattr(writer, method)(*arguments)
-        if isinstance(writer, _PostgresWriter):
+        if tx.dialect == "postgresql":
             await writer.write(tx)
 
     def _stored(self) -> Iterator[Held]:
@@ -190,88 +275,6 @@ async def _translated(reading: Any) -> Any:
         return await reading
 
 
-class _PostgresReader(AsyncPostgresSaver):
-    """LangGraph's saver on our connections: behind a pooler only a transaction of ours sees the right schema."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        super().__init__(database.pool, serde=StrictSerializer())
-        self._database = database
-
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
-        async with (
-            self._database.autocommit() as tx,
-            tx.connection.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            yield cursor
-
-
-class _Gathered:
-    """Takes the statements of LangGraph's saver in the place of a cursor."""
-
-    def __init__(self) -> None:
-        self.checkpoints: dict[Any, dict[str, Any]] = {}
-        self.blobs: dict[Any, dict[str, Any]] = {}
-        self.writes: dict[Any, dict[str, Any]] = {}
-        self.special_writes: dict[Any, dict[str, Any]] = {}
-        """Of channels with an index below 0: a later one replaces what is stored."""
-
-    async def execute(self, query: str, row: Sequence[Any]) -> None:
-        """Take one row: of a checkpoint the newest counts, of a version of a channel the first."""
-        match query:
-            case AsyncPostgresSaver.UPSERT_CHECKPOINTS_SQL:
-                found = dict(zip(_CHECKPOINT, row, strict=True))
-                # jsonb's own text: the saver wraps the values for psycopg.
-                self.checkpoints[tuple(row[:3])] = {**found, "checkpoint": row[4].obj, "metadata": row[5].obj}
-            case AsyncPostgresSaver.UPSERT_CHECKPOINT_BLOBS_SQL:
-                self.blobs.setdefault(tuple(row[:4]), _in_base64(_BLOB, row))
-            case AsyncPostgresSaver.INSERT_CHECKPOINT_WRITES_SQL:
-                self.writes.setdefault((*row[:4], row[5]), _in_base64(_WRITE, row))
-            case AsyncPostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL:
-                self.special_writes[(*row[:4], row[5])] = _in_base64(_WRITE, row)
-            case _:
-                raise NotImplementedError(f"LangGraph's saver writes by another statement: {query}")
-
-    async def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Take rows."""
-        for row in rows:
-            await self.execute(query, row)
-
-
-_CHECKPOINT = ("thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "checkpoint", "metadata")
-_BLOB = ("thread_id", "checkpoint_ns", "channel", "version", "type", "blob")
-_WRITE = ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "blob")
-
-
-def _in_base64(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    found = dict(zip(columns, row, strict=True))
-    return {**found, "blob": None if found["blob"] is None else b64encode(found["blob"]).decode()}
-
-
-class _PostgresWriter(AsyncPostgresSaver):
-    """LangGraph's saver whose rows are gathered, for a few statements of ours."""
-
-    def __init__(self, connection: Any, serde: Any) -> None:
-        super().__init__(connection, serde=serde)
-        self._gathered = _Gathered()
-
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
-        yield self._gathered
-
-    async def write(self, tx: Writer) -> None:
-        """Write what was gathered."""
-        gathered = self._gathered
-        for name, rows in (
-            ("insert_checkpoints", gathered.checkpoints),
-            ("insert_checkpoint_blobs", gathered.blobs),
-            ("insert_checkpoint_writes", gathered.writes),
-            ("put_checkpoint_writes", gathered.special_writes),
-        ):
-            if rows:
-                await tx.run(name, rows=json.dumps([*rows.values()]))
-
-
 class _WithoutCommit:
     """An aiosqlite connection whose commit is left to the transaction around it."""
 
@@ -285,9 +288,11 @@ class _WithoutCommit:
         """Do nothing: `Database.transaction` commits."""
 
 
-def _writer_in(tx: Writer, serde: Any) -> BaseCheckpointSaver[Any]:
+def _writer_in(tx: Writer, serde: Any) -> Any:
     if tx.dialect == "postgresql":
-        return _PostgresWriter(tx.connection, serde=serde)
+        from storage.postgres_saver import PostgresWriter
+
+        return PostgresWriter(tx.connection, serde=serde)
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     connection: Any = _WithoutCommit(tx.connection)
@@ -330,7 +335,9 @@ class Checkpoints:
 
     def _stock(self) -> BaseCheckpointSaver[Any]:
         if isinstance(self._database, PostgresDatabase):
-            return _PostgresReader(self._database)
+            from storage.postgres_saver import PostgresReader
+
+            return PostgresReader(self._database, StrictSerializer())
         saver: BaseCheckpointSaver[Any] = self._sqlite
         return saver
 

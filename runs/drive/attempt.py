@@ -28,12 +28,11 @@ from runs.drive.interrupted import close_cancelled, hand_over
 from runs.drive.recorder import Recorder, close_run
 from runs.engine import Engine, Known
 from runs.thread import missing_messages
-from storage.checkpoints import RunSaver
+from storage.checkpoints import KeptThread, RunSaver
 from storage.database import now, patiently
 from storage.session_state import NewestRun
 from storage.tables import calls, messages, rules, runs, sessions
 from storage.tables.runs import Run
-from storage.threads import KeptThread
 from telemetry import tracing
 from wire.protocol import Chunk
 

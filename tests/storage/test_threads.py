@@ -13,10 +13,9 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from runs.engine import Engine
 from state import AgentState
-from storage import threads
-from storage.checkpoints import Checkpoints, StrictSerializer
+from storage import checkpoints
+from storage.checkpoints import Checkpoints, KeptThread, StrictSerializer, Threads
 from storage.connect import open_database
-from storage.threads import KeptThread, Threads
 from tests.databases import PostgresServer
 from tests.ide import of_type, tool_result, user_message
 from tests.runs.opened import Client, opened
@@ -137,13 +136,13 @@ async def test_a_turn_after_a_cancelled_one_reads_its_messages(db_url: str) -> N
 
 async def test_only_a_bounded_number_of_threads_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Threads()
-    for number in range(threads.MAX_THREADS + 5):
+    for number in range(checkpoints.MAX_THREADS + 5):
         kept.keep(f"s{number}", "run", 1, KeptThread(StrictSerializer()))
     assert kept.take("s4", "run", 1) is None
     assert kept.take("s5", "run", 2) is None, "another attempt has stored it"
     assert kept.take("s6", "run", 1) is not None
     assert kept.take("s6", "run", 1) is None, "a thread is read once"
-    monkeypatch.setattr(threads, "MAX_BYTES", 10)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 10)
     long = KeptThread(StrictSerializer())
     await long.add(
         [("aput_writes", ({"configurable": {"thread_id": "s", "checkpoint_id": "1"}}, [("a", "x" * 20)], "t"))]
