@@ -1,45 +1,78 @@
-"""Call the model for an agent's next step; reprompt once where a tool call is due (docs/decisions/0005-reprompt.md)."""
+"""Call the model for an agent's next step, and judge whether a reply of text alone is an answer.
+
+docs/decisions/0005-reprompt.md
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from agents.classification import classify_by_keywords
 from agents.custom_events import Writer
 from agents.model_call import Outcome, call_model
 from agents.replies.cut_reply import finish_calls, finish_text
-from agents.replies.reprompt import Missing, is_markup_of_call, missing_call
-from agents.replies.written_plan import plan_in_json, plan_in_text
-from agents.roster import Agent
+from agents.replies.reprompt import Missing, reprompt, settled
+from agents.replies.written_plan import plan_call, plan_in_json
+from agents.roster import DOCUMENT_TOOLS, ROSTER, Agent
 from agents.thread.conversation import answered_tools, last_request
 from context import Context
-from errors import ModelError
 from llm.chat_model import WrittenCall
+from llm.reply.syntaxes import CALL_HEAD
 from llm.streaming import Reply
-from llm.tool_calls import written_call
 from prompts.render import Prompt
-from tools.attempt_completion import ATTEMPT_COMPLETION
 from tools.create_plan import CREATE_PLAN
 from tools.tool import Tool
 
-_REPROMPTS: dict[Missing, str] = {
-    "plan": "No tool was called, so nobody can approve or run this. The task has several steps: call create_plan now "
-    "with these steps. If a plan is wrong here, call attempt_completion or ask_followup_question.",
-    "action": "No tool was called, so nothing happened. Make the call that is needed now, exactly one. If nothing is "
-    "left to do, call attempt_completion with the answer.",
-    "claim": "No tool was called, so nothing was done. Make the call that does it now, exactly one. If nothing is "
-    "to be done, call attempt_completion and say so.",
-    "file": "Code in a reply changes no file. If the user wants it in the project, call write_file now; if the reply "
-    "was the whole answer, call attempt_completion.",
-}
-_HOW = (
-    " Use the tool interface; where you have none, reply with nothing but one JSON object: "
-    '{"name": "the tool", "arguments": {"its": "arguments"}}'
+ANNOUNCEMENT_CHARS = 1200
+"""Characters; a longer text counts as an answer, whatever its last sentence announces."""
+QUESTION_CHARS = 4000
+"""So much of the end of a text is read to say whether it asks something."""
+
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<=[.!?…:])\s+|\n+")
+_OFFER = re.compile(
+    r"\b(if|once|when|after|unless|would you|let me know|happy to|glad to|can also)\b"
+    r"|\b(если|когда|могу|хотите|скажите|дайте знать|после того)\b",
+    re.IGNORECASE,
+)
+_VERBS = (
+    r"(?:create|write|read|open|look|check|search|find|run|execute|update|change|modify|edit|add|implement|fix|list"
+    r"|inspect|analy[sz]e|examine|make|build|refactor|rename|delete|remove|install|test|investigate|explore|start"
+    r"|begin|proceed|continue|review|scan|generate|prepare|set up|take a look)"
+)
+_GERUNDS = (
+    r"(?:creating|writing|reading|opening|looking|checking|searching|running|executing|updating|changing|modifying"
+    r"|editing|adding|implementing|fixing|listing|inspecting|analy[sz]ing|generating|proceeding)"
+)
+_FILLER = r"(?:(?:now|first|then|next|just|also|quickly|start by|begin by|go ahead and|have to|need to)\s+)*"
+_ENGLISH = re.compile(
+    rf"\b(?:i(?:'ll| will| am going to|'m going to| am about to|'m about to| need to| have to)|let me|let's)\s+"
+    rf"{_FILLER}(?:{_VERBS}|{_GERUNDS})\b|^(?:now\s+|first,?\s+|next,?\s+)?{_GERUNDS}\b[^.]*(?:\.\.\.|…|\bnow\b)",
+    re.IGNORECASE,
+)
+_RUSSIAN = re.compile(
+    r"\b(?:созда[мю]|напишу|прочитаю|прочту|посмотрю|открою|проверю|найду|поищу|запущу|выполню|изменю|исправлю|обновлю"
+    r"|добавлю|реализую|внесу|переименую|удалю|изучу|просмотрю|начну|приступлю|приступаю|проанализирую|подготовлю"
+    r"|сделаю|запускаю|создаю|читаю|начинаю|открываю|проверяю)\b|\bдава(?:й|йте)\s+\w+(?:им|ем|ём)\b",
+    re.IGNORECASE,
+)
+
+_MARKUP = re.compile(
+    r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]", re.IGNORECASE
+)
+_FENCE_HEAD = re.compile(r"\A```\w*\s*")
+_CLAIM = re.compile(
+    r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"
+    r"(?:created|written|wrote|updated|changed|modified|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
+    r"|^(?:created|wrote|updated|changed|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
+    r"|\b(?:создан|записан|изменён|изменен|обновлён|обновлен|добавлен|удалён|удален|заменён|заменен|переименован"
+    r"|выполнен|исправлен)(?:а|о|ы)?\b|\bя\s+(?:создал|записал|изменил|обновил|добавил|удалил|заменил|исправил)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 _ASKS_TO_SHOW = tuple(
@@ -160,29 +193,93 @@ async def ask(
     if missing == "plan":
         arguments = plan_in_json(first.text)
         if arguments is not None:
-            return replace(said, text=first.text if shown.is_open else "", calls=(_plan_call(arguments),))
+            return replace(said, text=first.text if shown.is_open else "", calls=(plan_call(arguments),))
     shown.open()
     if missing is None or not may_reprompt or spare_calls <= 0:
         return replace(said, implicit=missing is not None)
-    # a call in a markup of its own would be copied once more
-    before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
-    again: list[BaseMessage] = [*conversation, *before, _reprompt_message(missing)]
-    try:
-        second = await call_model(
+
+    async def ask_for_call(further: Sequence[BaseMessage]) -> Reply:
+        return await call_model(
             context,
             write,
-            again,
+            [*conversation, *further],
             tool_choice="required",
             text_calls=text_calls,
             outcome_of=lambda reply: "ok" if reply.calls else "implicit",
             **fixed,
         )
-    except ModelError:
-        second = None
-    calls, implicit = _settle(first, second, missing, request)
+
+    # a call in a markup of its own would be copied once more
+    before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
+    second = await reprompt(ask_for_call, before, missing)
+    calls, implicit = settled(first, second, missing, request)
     if second is not None and calls == second.calls:
         said = _said(second, 0, tokens)
     return replace(said, text=first.text, calls=calls, model_calls=2 + used, implicit=implicit)
+
+
+def missing_call(
+    text: str,
+    agent: Agent,
+    offered: Collection[str],
+    called: Collection[str],
+    *,
+    needs_plan: bool,
+    request: str,
+    text_calls: bool,
+) -> Missing | None:
+    """Return which call is missing in a reply of text alone; None where the text is the answer.
+
+    `called` are the tools that were called since the user spoke last; `needs_plan` = the request was classified as
+    not atomic and no plan was made of it yet (docs/decisions/0005-reprompt.md); `text_calls` = the model may write
+    calls as text, so markup that could not be read may be one.
+    """
+    if not offered:
+        return None
+    if text_calls and is_markup_of_call(text):
+        return "action"
+    if is_question(text):
+        return None
+    has_written = not DOCUMENT_TOOLS.isdisjoint(called)
+    if needs_plan and CREATE_PLAN.name in offered and not has_written:
+        return "plan"
+    if announces_action(text):
+        return "action"
+    if agent.writes != "any" or has_written:
+        return None
+    found: Missing | None = "file" if _FENCE.search(text) else None
+    if found is None and not called and claims_action(text):
+        found = "claim"
+    return found if found and ROSTER[classify_by_keywords(request).agent].writes == "any" else None
+
+
+def is_markup_of_call(text: str) -> bool:
+    """Whether a text is a call, or the result of one, in a form that could not be parsed."""
+    text = text.lstrip()
+    return bool(_MARKUP.match(text) or CALL_HEAD.match(_FENCE_HEAD.sub("", text)))
+
+
+def claims_action(text: str) -> bool:
+    """Whether a text claims that something was made, changed or run."""
+    return len(text) <= ANNOUNCEMENT_CHARS and bool(_CLAIM.search(text))
+
+
+def is_question(text: str) -> bool:
+    """Whether a text ends by asking the user something, a list of choices behind the question included."""
+    lines = [line.strip() for line in text.strip()[-QUESTION_CHARS:].splitlines() if line.strip()]
+    while lines and re.match(r"([-*•]|\d+[.)])\s", lines[-1]):
+        lines.pop()
+    return bool(lines) and lines[-1].rstrip("*_ )").endswith("?")
+
+
+def announces_action(text: str) -> bool:
+    """Whether a short text ends by announcing an action."""
+    prose = _FENCE.sub(" ", text).strip()
+    if not prose or len(prose) > ANNOUNCEMENT_CHARS:
+        return False
+    sentences = [part.strip() for part in _SENTENCE_END.split(prose.replace("’", "'")) if part.strip()]
+    last = sentences[-1] if sentences else ""
+    return not _OFFER.search(last) and bool(_ENGLISH.search(last) or _RUSSIAN.search(last))
 
 
 def _said(reply: Reply, model_calls: int, tokens: int | None) -> Said:
@@ -196,27 +293,6 @@ def _said(reply: Reply, model_calls: int, tokens: int | None) -> Said:
         is_native=bool(reply.calls) and not reply.calls_were_text,
         extras=reply.extras,
     )
-
-
-def _settle(first: Reply, second: Reply | None, missing: Missing, request: str) -> tuple[tuple[WrittenCall, ...], bool]:
-    """The calls that reprompting brought, and whether the first text has to count as the completion."""
-    calls = second.calls if second else ()
-    if calls and missing in ("plan", "file") and all(call.name == ATTEMPT_COMPLETION.name for call in calls):
-        return (), False  # the model confirms that its text was the answer; it is not shown twice
-    if calls or missing != "plan":
-        return calls, not calls
-    texts = [reply.text for reply in (second, first) if reply is not None]
-    arguments = next((found for text in texts if (found := plan_in_json(text) or plan_in_text(text, request))), None)
-    return ((_plan_call(arguments),), False) if arguments is not None else ((), True)
-
-
-def _plan_call(arguments: dict[str, Any]) -> WrittenCall:
-    return written_call("", CREATE_PLAN.name, json.dumps(arguments, ensure_ascii=False))
-
-
-def _reprompt_message(missing: Missing) -> HumanMessage:
-    """The last message, not a part of the system prompt, so that the server's prompt cache stays valid."""
-    return HumanMessage(_REPROMPTS[missing] + _HOW, additional_kwargs={"hidden": True, "reprompt": True})
 
 
 def asks_to_show_call(request: str) -> bool:

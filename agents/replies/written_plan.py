@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from agents.roster import BY_LABEL, CHECKED_TOOLS, SPECIALISTS, SUBTASK_AGENTS, WRITER
+from llm.tool_calls import WrittenCall, written_call
 from routing.keywords import best_agent, find_cues
 from tools.create_plan import CREATE_PLAN
 
@@ -118,3 +119,8 @@ def agent_for(description: str) -> str:
     """Choose the agent of a step that names none; documents and designs go to the one that may write."""
     agent = best_agent(description) if find_cues(description) - {"smalltalk"} else WRITER.name
     return agent if agent in _CARRIES_OUT else WRITER.name
+
+
+def plan_call(arguments: dict[str, Any]) -> WrittenCall:
+    """The call that makes a plan of these arguments."""
+    return written_call("", CREATE_PLAN.name, json.dumps(arguments, ensure_ascii=False))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agents.replies.reprompt import Missing, announces_action, is_question, missing_call
+from agents.replies.ask_model import announces_action, is_question, missing_call
+from agents.replies.reprompt import Missing
 from agents.roster import ROSTER
 
 ANNOUNCEMENTS = [
