@@ -50,14 +50,18 @@ _INVOKE = re.compile(rf"<{_SPACE}invoke\s+name=[\"']([\w.:-]+)[\"']\s*>(.*?)</{_
 _PARAMETER = re.compile(
     rf"<{_SPACE}parameter(?:=|\s+name=)[\"']?(\w+)[\"']?[^>]*>(.*?)</{_SPACE}parameter>\s*", re.DOTALL
 )
-_PAIRS = re.compile(rf"{_NAME}\s*((?:<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>\s*)+)", re.DOTALL)
-_PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
-_NAMED = re.compile(r"<(\w+)>\s*((?:<(\w+)>.*?</\3>\s*)*)</\1>", re.DOTALL)
+# Atomic groups: an element ends at its first closing mark. Any other end would be tried in every combination.
+_PAIRS = re.compile(rf"{_NAME}\s*((?:(?><arg_key>.*?</arg_key>)\s*(?><arg_value>.*?</arg_value>)\s*)++)", re.DOTALL)
+_PAIR = re.compile(r"(?><arg_key>(.*?)</arg_key>)\s*(?><arg_value>(.*?)</arg_value>)", re.DOTALL)
+_NAMED = re.compile(r"<(\w+)>\s*((?:(?><(\w+)>.*?</\3>)\s*)*+)</\1>", re.DOTALL)
 _CHILD = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
 _PYTHONIC = re.compile(rf"(\[\s*)?{_NAME}(?:\.call)?\(")
-_MAX_PARENTHESES = 50
+_MAX_PARSED_CHARS = 400_000
+"""Of a call in Python's syntax, over all the parentheses at which it may end."""
 
 Found = tuple[list[WrittenCall], int]
+MAX_CALLS = 100
+"""A text with more is none of calls: to read each may cost the length of the rest."""
 CALL_HEAD = re.compile(
     r'\{\s*"(?:name|tool|tool_name|function)"\s*:\s*"([\w.:-]+)"\s*,\s*"(?:arguments|args|parameters)"\s*:\s*[{"]'
 )
@@ -66,10 +70,10 @@ CALL_HEAD = re.compile(
 
 def calls_in(text: str, tool_names: Collection[str]) -> list[WrittenCall] | None:
     """Read `text` as one or more calls of offered tools; None when any part is something else."""
-    position, calls = 0, []
+    position, calls = 0, list[WrittenCall]()
     while (position := _skip(text, position)) < len(text):
         found = next((f for read in _READERS if (f := read(text, position, tool_names)) is not None), None)
-        if found is None or not found[0]:
+        if found is None or not found[0] or len(calls) + len(found[0]) > MAX_CALLS:
             return None
         calls += found[0]
         position = found[1]
@@ -139,9 +143,14 @@ def _read_function(text: str, position: int, names: Collection[str]) -> Found | 
     inner = found[2].strip()
     if inner.startswith("{"):
         return [written_call("", name, inner)], found.end()
-    if _PARAMETER.sub("", inner).strip():
-        return None
-    return [_from_texts(name, _PARAMETER.findall(inner))], found.end()
+    pairs, end = list[tuple[str, ...]](), 0
+    while end < len(inner):
+        parameter = _PARAMETER.match(inner, end)
+        if parameter is None:
+            return None
+        pairs.append(parameter.groups())
+        end = parameter.end()
+    return [_from_texts(name, pairs)], found.end()
 
 
 def _read_pairs(text: str, position: int, names: Collection[str]) -> Found | None:
@@ -161,9 +170,10 @@ def _read_pythonic(text: str, position: int, names: Collection[str]) -> Found | 
     if head is None or offered_name(head[2].removesuffix(".call"), names) is None:
         return None
     closer, end = ("]", position) if head[1] else (")", head.end() - 1)
-    for _ in range(_MAX_PARENTHESES):
-        end = text.find(closer, end) + 1
-        if not end:
+    parsed = 0
+    while end := text.find(closer, end) + 1:
+        parsed += end - position
+        if parsed > _MAX_PARSED_CHARS:
             return None
         try:
             tree = ast.parse(text[position:end].strip(), mode="eval").body

@@ -45,19 +45,44 @@ async def test_the_event_loop_computes_only_so_long_for_one_reply(db_url: str, n
     assert 0 < found["longest_ms"] <= 1000 * most_s, found
 
 
+WRITTEN = {
+    "an element that is never closed": ("<read_file>", "<path>a</path>", ""),
+    "children that are never closed": ("<read_file>", "<path>", "</read_file>"),
+    "many elements": ("", "<read_file><path>a</path></read_file>", ""),
+    "another element before the end": ("<read_file>", "<path>a</path><a>", "</read_file>"),
+    "parameters that are never closed": ("<function=read_file>", "<parameter=path>", "</function>"),
+    "an invocation without ends": ('<invoke name="read_file">', '<parameter name="path">', "</invoke>"),
+    "pairs that are never closed": ("<tool_call>read_file", "<arg_key>a</arg_key><arg_value>", ""),
+    "parentheses": ("[TOOL_CALLS]read_file(path=[", '"a",)', ")"),
+    "brackets": ("[TOOL_CALLS][read_file(path=[", '"a",]', "]"),
+    "many calls": ("", '<tool_call>{"name":"read_file","arguments":{"path":"a"}}</tool_call>', ""),
+    "a heavy tree": ('{"name":"read_file","arguments":{"x":[', "[],", "[]]}}"),
+}
+"""Calls in a text that are almost well formed: how they begin, what is repeated, how they end."""
+
+
+def cost_s(text: str) -> float:
+    """The CPU time for a text that comes in one piece."""
+    reply = ReplyText({"read_file"})
+    began = time.thread_time()
+    reply.feed(text)
+    reply.close()
+    return time.thread_time() - began
+
+
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_text_of_many_lines_costs_its_length(line: str) -> None:
-    """In one piece: twice the lines cost about twice the time, not four times."""
+    """Twice the lines cost about twice the time, not four times."""
+    cost_s("Now:\n" + line)
+    assert cost_s("Now:\n" + line * 200_000) < 3.5 * cost_s("Now:\n" + line * 100_000) + 0.01
 
-    def cost_s(count: int) -> float:
-        text = ReplyText({"read_file"})
-        began = time.thread_time()
-        text.feed("Now:\n" + line * count)
-        text.close()
-        return time.thread_time() - began
 
-    cost_s(100)
-    assert cost_s(200_000) < 3.5 * cost_s(100_000) + 0.01
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("begin", "part", "end"), WRITTEN.values(), ids=WRITTEN)
+def test_a_text_of_almost_calls_costs_its_length(begin: str, part: str, end: str) -> None:
+    cost_s(begin + part * 20 + end)
+    once, twice = (cost_s(begin + part * (size // len(part)) + end) for size in (400_000, 800_000))
+    assert twice < 3.5 * once + 0.02
 
 
 def test_all_of_a_long_reply_is_kept() -> None:
