@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-from agents.classification import Classification
+if TYPE_CHECKING:  # what classifies is imported by the first run
+    from agents.classification import Classification
 
 MAX_SIZE = 512
 

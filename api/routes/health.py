@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 from api.dependencies import WatchedEngine
 from api.responses import RETRY_AFTER_S
 from errors import NotReady
+from runs.engine import Engine
 from wire.rest.health import Health, Readiness
 
 router = APIRouter()
@@ -29,9 +30,8 @@ async def ready(engine: WatchedEngine, response: Response) -> Readiness:
 
     The first probe loads what requests need, so that the first request does not wait for it.
     """
-    await engine.load_graph()
     database, checkpointer = await asyncio.gather(
-        _state_of("database", engine.database.check()), _state_of("checkpointer", engine.checkpoints.check())
+        _state_of("database", engine.database.check()), _state_of("checkpointer", _check_threads(engine))
     )
     checks = {"database": database, "checkpointer": checkpointer, "llm": engine.models.breaker.state}
     is_ready = checks["database"] == checks["checkpointer"] == "ok" and not engine.is_draining
@@ -40,6 +40,11 @@ async def ready(engine: WatchedEngine, response: Response) -> Readiness:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return Readiness(status="not_ready", checks=checks)
     return Readiness(status="ready" if checks["llm"] == "closed" else "degraded", checks=checks)
+
+
+async def _check_threads(engine: Engine) -> None:
+    await engine.load_graph()
+    await engine.checkpoints.check()
 
 
 async def _state_of(name: str, asking: Awaitable[None]) -> str:

@@ -24,6 +24,7 @@ def test_health_and_readiness(db_url: str, stub: OpenAIStub) -> None:
 @pytest.mark.parametrize(("table", "part"), [("sessions", "database"), ("checkpoints", "checkpointer")])
 def test_a_part_that_fails_is_named(db_url: str, stub: OpenAIStub, tmp_path: Path, table: str, part: str) -> None:
     with talking(db_url, stub) as client:
+        assert client.get("/ready").status_code == 200, "loads the checkpointer, which makes a table that is missing"
         with sqlite3.connect(f"{tmp_path}/test.db") as connection:
             connection.execute(f"alter table {table} rename to gone")
         connection.close()
@@ -35,6 +36,21 @@ def test_a_part_that_fails_is_named(db_url: str, stub: OpenAIStub, tmp_path: Pat
         with sqlite3.connect(f"{tmp_path}/test.db") as connection:
             connection.execute(f"alter table gone rename to {table}")
         connection.close()
+        assert client.get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize("db_url", ["sqlite"], indirect=True)
+def test_a_checkpointer_that_cannot_be_opened_is_named_and_opened_later(
+    db_url: str, stub: OpenAIStub, tmp_path: Path
+) -> None:
+    file, away = tmp_path / "test.db", tmp_path / "away.db"
+    with talking(db_url, stub) as client:
+        file.rename(away)
+        file.mkdir()
+        response = client.get("/ready")
+        assert (response.status_code, response.json()["checks"]["checkpointer"]) == (503, "unreachable")
+        file.rmdir()
+        away.rename(file)
         assert client.get("/ready").status_code == 200
 
 
