@@ -1,0 +1,37 @@
+"""The committed replies of a small real model, played by today's runtime; docs/evaluation.md prints the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evaluation.comparison import compare, read_report
+from evaluation.evaluate import EvalOptions, evaluate
+from evaluation.tasks import HELD_OUT
+from prompts.render import variant
+
+ROOT = Path(__file__).parents[2]
+RECORDED = ROOT / "notebooks" / "recorded"
+MEASURED = 3
+MAX_BYTES = 300_000
+
+
+async def test_the_runtime_plays_the_recorded_model_and_gets_the_published_figures() -> None:
+    texts = json.loads((RECORDED / "prompts.json").read_text(encoding="utf-8"))
+    options = EvalOptions(
+        replay=RECORDED / "replies.jsonl", tasks=HELD_OUT, agents=frozenset({"coder"}), limit=MEASURED
+    )
+    with variant(**texts):
+        now = await evaluate(options)
+    found = now["tasks"]
+    assert found["unmeasured"] == 0, "today's runtime asks something else: record again, as docs/evaluation.md says"
+    assert (found["damaged"], found["strayed"]) == (0, 0)
+    before = read_report(RECORDED / "before.json")
+    published = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    for one in compare(before, now):
+        row = f"| {one.name} | {one.cases} | {one.before:.1%} | {one.after:.1%} |"
+        assert row in published, row
+
+
+def test_the_recording_is_small() -> None:
+    assert sum(path.stat().st_size for path in RECORDED.iterdir()) < MAX_BYTES
