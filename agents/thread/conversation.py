@@ -47,9 +47,14 @@ def current_subtask(state: AgentState) -> dict[str, Any] | None:
 
 
 async def first_node(state: AgentState) -> Literal["router", "specialist"]:
-    """Where a turn begins: at the specialist where one is current and the last turn has left nothing open."""
+    """Where a turn begins: at the specialist where one is current and the last turn has left nothing open.
+
+    A thread that an import has put before an open call ends with that call: no turn begins at the specialist there.
+    """
     is_chosen = (state.get("agent") or ROUTER.name) != ROUTER.name
-    return "specialist" if is_chosen and not enter(state) else "router"
+    messages = state.get("messages", [])
+    is_begun = bool(messages) and is_said_by_user(messages[-1])
+    return "specialist" if is_chosen and is_begun and not enter(state) else "router"
 
 
 def end_of_turn(state: AgentState) -> Literal["plan_step", "__end__"]:
