@@ -41,7 +41,7 @@ async def table_log(connection: psycopg.AsyncConnection[Any], session_id: str) -
     return (await read_stored(connection, session_id)).log
 
 
-async def caught_up(connection: psycopg.AsyncConnection[Any], ide: SurvivingIde, within_s: float = 20.0) -> None:
+async def caught_up(connection: psycopg.AsyncConnection[Any], ide: SurvivingIde, within_s: float = 60.0) -> None:
     """Wait until the reader has come to the end of the log."""
     deadline = time.monotonic() + within_s
     query = "select last_seq from sessions where id = %s"

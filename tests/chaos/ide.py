@@ -16,7 +16,7 @@ from tests.chaos.cluster import Cluster
 from tests.ide import STREAM, Chunk, EventLines, hitl_decision, request_body, tool_result, user_message
 from tests.running import KEY
 
-TURN_S = 45.0
+TURN_S = 120.0
 """A session that waits for longer is stuck."""
 RETRY_S = 0.05
 OPEN_CALLS = """select call_id, state from tool_calls

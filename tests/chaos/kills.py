@@ -17,6 +17,8 @@ from tests.chaos.ide import SurvivingIde, http_client
 SESSIONS = 4
 INSTANCES = 3
 TOOL_CALLS_A_TURN = 3
+TAKEN_WITHIN_S = 60.0
+"""A run that nobody has taken over by then is lost; the soak checks the 2 s that are promised."""
 
 
 def script(turn: int) -> str:
@@ -35,7 +37,8 @@ def script(turn: int) -> str:
 
 async def kill_at_random(db_url: str, count: int, seed: int, sessions: int = SESSIONS) -> Report:
     """Kill `count` times; every turn must end as if nothing had happened."""
-    settings = {"max_messages": 1_000_000, "multi_agent_mode": False}  # local tools are the universal agent's
+    # Local tools are the universal agent's; on a slow machine one run may meet any number of the kills.
+    settings = {"max_messages": 1_000_000, "multi_agent_mode": False, "run_max_attempts": min(50, count + 1)}
     async with Cluster(db_url, INSTANCES, seed, **settings) as cluster, http_client() as client:
         stopped = asyncio.Event()
         ides = [
@@ -121,7 +124,7 @@ async def until_taken_over(
         for run_id in [run_id for run_id, attempt in found.items() if now.get(run_id) != attempt]:
             taken_after.append(time.monotonic() - killed_at)
             del found[run_id]
-        assert time.monotonic() - killed_at < 20, f"nobody took over {found}"
+        assert time.monotonic() - killed_at < TAKEN_WITHIN_S, f"nobody took over {found}"
         await asyncio.sleep(0.02)
     return taken_after
 

@@ -94,7 +94,7 @@ async def test_orphans_are_taken_over_past_one_whose_row_is_locked(postgres: Pos
                     history = (await client.get("/sessions/other/history"))["messages"]
                     return bool(history[-1]["role"] == "assistant")
 
-                await until(is_completed, 60)
+                await until(is_completed, 100)
 
 
 @pytest.mark.parametrize("caught", ["in a reply", "between two tries"])
