@@ -11,26 +11,18 @@ from typing import Any
 
 import pytest
 
-from agents.roster import ROSTER
 from errors import ConfigurationError
 from evaluation.evaluate import EvalOptions, evaluate
 from evaluation.recording import Recording
 from evaluation.report import markdown, task_figures, write_report
-from evaluation.tasks import EDITS, HELD_OUT, TASKS, Task, read_requests, read_tasks
-from evaluation.trial import lost_content, run_trial
-from llm.chat_model import Endpoint, Models
+from evaluation.tasks import TASKS, Task
+from evaluation.trial import run_trial
+from llm.chat_model import Endpoint
 from tests.client import preloaded
+from tests.evaluation.conftest import REQUESTS, ROOT, stub_models
 from tests.openai_stub import OpenAIStub
 
-ROOT = Path(__file__).parents[2]
-PROMPTS = ROOT / "prompts"
-TUNING = ROOT / "evaluation" / "labels" / "tuning.jsonl"
-REQUESTS = ROOT / "tests" / "corpora" / "routing_dev.jsonl"
 WRITE = Task(name="w", agent="coder", text="write a", tools=frozenset({"write_file"}), contains={"a.txt": "x"})
-
-
-def stub_models(stub: OpenAIStub) -> Models:
-    return Models(model="stub", endpoint=Endpoint(stub.url), max_retries=0)
 
 
 async def test_the_scripted_model_passes_its_tasks(tmp_path: Path) -> None:
@@ -142,22 +134,6 @@ async def test_a_recording_knows_the_model_whose_prompts_it_holds(stub: OpenAISt
     assert other["unmeasured"] == 2, "another prompt needs another recording"
 
 
-def test_labels_name_agents_and_tools_that_exist() -> None:
-    tasks = [*read_tasks(), *read_tasks(HELD_OUT), *read_tasks(EDITS)]
-    for task in tasks:
-        assert task.agent in ROSTER
-        assert task.tools | task.may <= ROSTER[task.agent].tools
-    assert len({task.name for task in tasks}) == len(tasks)
-    assert {request.expect for request in read_requests(REQUESTS)} <= set(ROSTER)
-
-
-def test_no_label_is_solved_by_an_example_of_a_prompt() -> None:
-    prompts = "\n".join(path.read_text(encoding="utf-8").lower() for path in PROMPTS.glob("*.md"))
-    texts = [task.text for task in [*read_tasks(), *read_tasks(HELD_OUT), *read_tasks(EDITS)]]
-    texts += [request.text for request in read_requests(REQUESTS)]
-    assert [text for text in texts if text.lower().strip(".") in prompts] == []
-
-
 async def test_only_the_tasks_of_one_agent_can_be_measured() -> None:
     report = await evaluate(EvalOptions(agents=frozenset({"debug"})))
     assert set(report["tasks"]["agents"]) == {"debug"}
@@ -174,18 +150,6 @@ async def test_the_universal_agent_is_measured_alone(stub: OpenAIStub) -> None:
     offered = [tool["function"]["name"] for tool in stub.last_agent_request["tools"]]
     assert "switch_mode" not in offered
     assert "write_file" in offered
-
-
-@pytest.mark.parametrize(
-    "content", ["no json", '{"name": "x"}', '{"name": "x", "agent": "coder", "text": "y", "z": 1}']
-)
-def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "tasks.jsonl"
-    with pytest.raises(ConfigurationError, match=r"tasks\.jsonl"):
-        read_tasks(file)
-    file.write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"tasks\.jsonl"):
-        read_tasks(file)
 
 
 def test_an_empty_report_can_be_written() -> None:
@@ -264,99 +228,6 @@ async def test_a_failed_task_leaves_its_transcript(stub: OpenAIStub, tmp_path: P
         assert part in text
 
 
-LIST = {"list.txt": "one\n  two\n\ntwo\nthree\nfour\n"}
-READ: dict[str, Any] = {"tool": "read_file", "args": {"path": "list.txt"}}
-
-
-def writing(text: str) -> dict[str, Any]:
-    return {"tool": "write_file", "args": {"path": "list.txt", "content": text}}
-
-
-@pytest.mark.parametrize(
-    ("text", "lost"),
-    [
-        ("one\ntwo\ntwo\nthree\nfour\nfive\n", []),
-        ("    one\n\ntwo\ntwo\n\nthree\nfour", []),
-        ("four\nthree\ntwo\ntwo\none\n", []),
-        ("ONE\ntwo\ntwo\nthree\nfour\n", []),
-        ("one\ntwo\nthree\nfour\n", ["two"]),
-        ("# the rest is unchanged\nfive\n", ["two", "two", "three", "four"]),
-        ("", ["two", "two", "three", "four"]),
-    ],
-)
-def test_what_a_change_may_not_take_with_it_is_lost(text: str, lost: list[str]) -> None:
-    assert lost_content(LIST["list.txt"], text, ["one"]) == lost
-    assert lost_content(LIST["list.txt"], text) == (lost if "one" in text else ["one", *lost])
-
-
-@pytest.mark.parametrize(
-    ("replies", "damaged"),
-    [
-        ([READ, writing("one\n  two\n\ntwo\nthree\nfive\n")], False),
-        ([READ, writing("one\n  two\n\ntwo\nfive\n")], True),
-        ([READ, {"tool": "edit_file", "args": {"path": "list.txt", "old": "three\nfour", "new": "five"}}], True),
-        ([{"tool": "execute_command", "args": {"command": "rm list.txt"}}], False),
-        ([writing("one\n")], False),
-        ([writing("one\n"), writing("one\n"), writing("two\n")], False),
-        ([{"tool": "write_file", "args": {"path": "/workspace/list.txt", "content": "one\n"}}], False),
-    ],
-    ids=["wished change", "a line too much", "an edit too much", "no command", "unread", "unread again", "absolute"],
-)
-async def test_a_file_that_lost_more_than_the_wished_change_is_damaged(
-    stub: OpenAIStub, replies: list[dict[str, Any]], damaged: bool
-) -> None:
-    models = stub_models(stub)
-    stub.script([*replies, *[{"text": "Done."}] * 3])
-    task = Task(name="d", agent="coder", text="four is now five", files=LIST, replaces={"list.txt": ["four"]})
-    trial = await run_trial(task, models)
-    await models.aclose()
-    assert trial.damaged is damaged
-    report = task_figures([trial], "m")
-    assert (report["damaged"], report["rows"][0]["damaged"]) == (int(damaged), damaged)
-
-
-@pytest.mark.parametrize(
-    ("more", "path", "strayed"),
-    [
-        ({"contains": {"new.txt": "x"}}, "new.txt", False),
-        ({"contains": {"new.txt": "x"}}, "other.txt", True),
-        ({"replaces": {"list.txt": ["four"]}}, "other.txt", True),
-        ({"unchanged": True}, "new.txt", True),
-        ({}, "new.txt", False),
-    ],
-    ids=["the named file", "beside it", "beside an edit", "a question", "no file named"],
-)
-async def test_a_file_that_the_task_does_not_name_is_counted(
-    stub: OpenAIStub, more: dict[str, Any], path: str, strayed: bool
-) -> None:
-    models = stub_models(stub)
-    stub.script([{"tool": "write_file", "args": {"path": path, "content": "x"}}, *[{"text": "Done."}] * 3])
-    trial = await run_trial(Task(name="s", agent="coder", text="write it", files=LIST, **more), models)
-    await models.aclose()
-    assert trial.strayed is strayed
-    assert task_figures([trial], "m")["strayed"] == int(strayed)
-
-
-async def test_a_model_that_writes_a_piece_of_a_file_again_and_again_damages_nothing(stub: OpenAIStub) -> None:
-    models = stub_models(stub)
-    stub.responder = lambda body: READ if body["messages"][-1]["role"] == "user" else writing("one\n")
-    trial = await run_trial(Task(name="i", agent="coder", text="take out two", files=LIST), models)
-    await models.aclose()
-    assert trial.calls.count("write_file") > 2
-    assert not trial.damaged
-
-
-async def test_a_model_that_repeats_what_it_has_read_does_not_take_back_its_edit(stub: OpenAIStub) -> None:
-    models = stub_models(stub)
-    edit = {"tool": "edit_file", "args": {"path": "list.txt", "old": "four", "new": "five"}}
-    stub.script([READ, edit, writing(LIST["list.txt"]), {"text": "Done."}])
-    task = Task(name="t", agent="coder", text="four is now five", files=LIST, contains={"list.txt": "five"})
-    trial = await run_trial(task, models)
-    await models.aclose()
-    assert trial.passed, trial.problem
-    assert "takes back what was changed in list.txt before" in trial.transcript
-
-
 async def test_a_recording_is_resumed_where_it_ends(stub: OpenAIStub, tmp_path: Path) -> None:
     file = tmp_path / "replies.jsonl"
     call = {"tool": "write_file", "args": {"path": "a.txt", "content": "x"}}
@@ -368,24 +239,6 @@ async def test_a_recording_is_resumed_where_it_ends(stub: OpenAIStub, tmp_path: 
     await models.aclose()
     assert (broken_off.error, resumed.passed, resumed.calls) == ("llm_unavailable", True, ["write_file"])
     assert (await run_trial(WRITE, Recording(file))).passed
-
-
-async def test_a_dangerous_call_is_rejected_as_no_person_looks_at_it(stub: OpenAIStub) -> None:
-    models = stub_models(stub)
-    stub.script([{"tool": "execute_command", "args": {"command": "git push --force"}}, {"text": "Not pushed."}])
-    trial = await run_trial(Task(name="p", agent="coder", text="push", commands={"git push": "forced update"}), models)
-    await models.aclose()
-    assert "rejected" in trial.transcript
-    assert "forced update" not in trial.transcript
-
-
-@pytest.mark.parametrize("labels", [TASKS, EDITS, HELD_OUT, TUNING], ids=lambda path: path.stem)
-def test_labels_say_which_lines_a_wished_change_replaces(labels: Path) -> None:
-    for task in read_tasks(labels):
-        for path, texts in task.replaces.items():
-            for text in texts:
-                assert text in task.files[path], f"{task.name}: {text!r} is no text of {path}"
-        assert not (task.unchanged and task.replaces), task.name
 
 
 def test_the_command_fails_below_a_rate(tmp_path: Path) -> None:
