@@ -41,7 +41,7 @@ select session_id, {{audit_log}} from json_populate_recordset(cast(null as audit
 -- Model calls as JSON rows.
 insert into llm_calls ({{llm_calls}})
 select {{llm_calls}} from json_populate_recordset(cast(null as llm_calls), cast(:rows as json)) as r
-where (select 1 from llm_calls c where c.id = r.id) is null;
+where (select 1 from llm_calls c where c.session_id = r.session_id and c.id = r.id) is null;
 
 -- name: insert_checkpoints(rows)!
 -- Checkpoints of LangGraph's saver as JSON rows, as its UPSERT_CHECKPOINTS_SQL writes them.
