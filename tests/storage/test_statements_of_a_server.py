@@ -91,6 +91,7 @@ def used() -> Iterator[tuple[psycopg.Connection[Any], dict[str, Sent]]]:
         asyncio.run(use(db_url, connection))
         log = log_of(connection)[before:]
         meter.log_statements(on=False)
+        connection.execute("set plan_cache_mode = force_generic_plan")  # as the connections of a server have it
         yield connection, statements_in(log)
 
 

@@ -47,10 +47,11 @@ delete from sessions where id = :session_id;
 
 -- name: sweep_sessions(before, now)
 -- Hide sessions idle since before, with no running run and no undecided approval; one that wakes up meanwhile stays.
+-- Scalar subqueries are looked up for each session: no plan joins with all runs and calls.
 update sessions set deleted_at = :now, swept_at = :now
 where deleted_at is null and last_activity < :before
-  and not exists (select 1 from runs r where r.session_id = sessions.id and r.status = 'running')
-  and not exists (select 1 from tool_calls c where c.session_id = sessions.id and c.state = 'pending')
+  and (select 1 from runs r where r.session_id = sessions.id and r.status = 'running' limit 1) is null
+  and (select 1 from tool_calls c where c.session_id = sessions.id and c.state = 'pending' limit 1) is null
 returning id;
 
 -- name: purgeable_sessions(before)
