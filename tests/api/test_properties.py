@@ -28,6 +28,7 @@ from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
 from tests.running import KEY, talking
 
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding standard format")  # schemathesis has formats of its own
 SESSION = "s1"
 KNOWN = {"session_id": SESSION, "call_id": "c1", "rule_id": "1", "model_call_id": "1"}
 """An id for each parameter of a path: any string is a valid one, so what is invalid is sought beside the path."""
