@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings
-from tests.client.person import COMMAND
+from tests.client.terminal.person import COMMAND
 from tests.test_arrow import own_names
 
 ROOT = Path(__file__).parent.parent

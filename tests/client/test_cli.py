@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.person import COMMAND
 from tests.client.preloaded import run, run_at_terminal
 from tests.client.runtime_double import KEY, Refuse, calls, chunk, done, runtime, says, status
+from tests.client.terminal.person import COMMAND
 
 
 def agent_runtime(*arguments: str, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ import pytest
 from client.own_server import own_server, sqlite_url
 from client.session import Session
 from client.time_limit import TimeLimit
-from tests.client.person import COMMAND, at_terminal
+from tests.client.terminal.person import COMMAND, at_terminal
 from tests.client.test_cli import agent_runtime
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from client.own_server import Address
-from tests.client.person import Person, at_terminal
-from tests.client.test_decided_elsewhere import Elsewhere
+from tests.client.terminal.person import Person, at_terminal
+from tests.client.terminal.test_decided_elsewhere import Elsewhere
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 

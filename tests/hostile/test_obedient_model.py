@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.person import COMMAND
+from tests.client.terminal.person import COMMAND
 from tests.hostile.attacks import ATTACKS, PLAIN, README, Approve, Attack, run, write
 from tests.hostile.obedient_model import LIE, ObedientModel, instruction
 from tests.hostile.world import SECRET, STARTED, Outcome, World, sent_to_the_model

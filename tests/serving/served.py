@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.client.person import COMMAND
+from tests.client.terminal.person import COMMAND
 from tests.running import KEY, api_client
 
 WAIT_S = 60.0

@@ -18,7 +18,7 @@ from tests.api.test_prometheus_metrics import figures
 from tests.chaos.facts import check_history, check_reader, check_view
 from tests.chaos.ide import SurvivingIde, http_client
 from tests.chaos.kills import TOOL_CALLS_A_TURN, script
-from tests.client.person import COMMAND
+from tests.client.terminal.person import COMMAND
 from tests.databases import PostgresServer
 from tests.ide import STREAM, chunks_in, request_body, user_message
 from tests.serving.served import Served, environment, is_alive, serving

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.person import COMMAND
 from tests.client.processes import running, wait_until_ended
+from tests.client.terminal.person import COMMAND
 
 ACPX = shutil.which("acpx")
 DEADLINE_S = 120.0

@@ -16,7 +16,7 @@ from acp import RequestError, spawn_agent_process
 from acp.schema import ClientCapabilities
 
 from tests.client.editor.editor import ALL, Editor
-from tests.client.person import COMMAND
+from tests.client.terminal.person import COMMAND
 
 pytestmark = pytest.mark.timeout(300)
 WRITE: dict[str, Any] = {"tool": "write_file", "args": {"path": "b.txt", "content": "new\n"}}

@@ -13,8 +13,8 @@ from client.workspace.journal import journal as journals
 from client.workspace.journal.undo import undo
 from client.workspace.request import ToolRequest
 from tests.client.journal.bench import Bench, S, edit, write
-from tests.client.person import at_terminal
 from tests.client.runtime_double import KEY, calls, done, runtime, says, status
+from tests.client.terminal.person import at_terminal
 from tests.client.test_cli import agent_runtime, one_sentence
 
 

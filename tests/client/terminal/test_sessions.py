@@ -11,7 +11,7 @@ import pytest
 from client.configuration import workspace_folder
 from client.session_index import Place, SessionIndex
 from errors import ConfigurationError
-from tests.client.person import at_terminal
+from tests.client.terminal.person import at_terminal
 from tests.client.test_cli import agent_runtime, one_sentence
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]

@@ -27,7 +27,7 @@ from client.workspace.sandbox.landlock import Landlock, is_supported
 from client.workspace.sandbox.reach import reading, working
 from client.workspace.sandbox.seatbelt import Seatbelt, profile_of
 from tests.client.processes import wait_until_ended
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandboxes that are tested are those of Linux")
 REAL_HOME = Path.home()

@@ -7,7 +7,7 @@ import pytest
 
 from client.workspace.folder import Refusal, Workspace
 from client.workspace.search import search_in_code
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 
 @pytest.fixture

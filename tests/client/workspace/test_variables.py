@@ -7,7 +7,7 @@ import pytest
 
 from client.workspace.folder import Workspace
 from client.workspace.variables import is_secret
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 SECRETS = {
     "OPENAI_API_KEY": "x",

@@ -10,7 +10,7 @@ import pytest
 
 from client.workspace.folder import Workspace
 from policy.paths.classes import family_of
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client.workspace.folder import Refusal, Workspace
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 
 @pytest.fixture

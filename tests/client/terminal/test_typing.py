@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.runtime_double import delta, done, says, status
-from tests.client.test_dialogue import APPROVED, END, chat, write_call
+from tests.client.terminal.test_dialogue import APPROVED, END, chat, write_call
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 

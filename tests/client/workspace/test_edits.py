@@ -15,7 +15,7 @@ from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from client.workspace.precondition import CHANGED, NOT_READ, Precondition
 from client.workspace.request import ToolRequest
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 from wire.protocol import ToolCall
 
 

@@ -19,7 +19,7 @@ from client.own_server import Address, own_server, sqlite_url
 from client.session_index import SessionIndex
 from tests.client.processes import running, wait_until_ended
 from tests.client.runtime_double import KEY, Reply, RuntimeDouble, calls, delta, done, runtime, says, status
-from tests.client.tmux import DEADLINE_S, Window, window
+from tests.client.terminal.tmux import DEADLINE_S, Window, window
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux"),

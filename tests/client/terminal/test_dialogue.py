@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.person import Person, at_terminal
 from tests.client.processes import wait_until_ended
 from tests.client.runtime_double import (
     KEY,
@@ -22,6 +21,7 @@ from tests.client.runtime_double import (
     says,
     status,
 )
+from tests.client.terminal.person import Person, at_terminal
 
 pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="there is no pty"), pytest.mark.timeout(400)]
 

@@ -13,7 +13,7 @@ from client.workspace.executor import WorkspaceExecutor
 from client.workspace.folder import Workspace
 from client.workspace.request import ToolRequest
 from client.workspace.shell import CappedOutput
-from tests.client.tool_calls import execute
+from tests.client.workspace.tool_calls import execute
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from client.terminal.markdown import MarkdownStream, blocks_of
-from tests.client.screen import screen_of
+from tests.client.terminal.screen import screen_of
 
 TEXT = """# Title
 
