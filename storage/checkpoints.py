@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -29,8 +30,12 @@ SHORT_VERSION = 6
 MAX_SHORT_VERSION = 10 ** (SHORT_VERSION - 1)
 """From here on 32 places: shorter versions begin with a space, so that they compare as less."""
 MAX_THREADS = 256
-MAX_BYTES = 1_048_576
+MAX_THREAD_BYTES = 8_388_608
 """The size of one thread; a longer one is read from the database."""
+MAX_BYTES = 134_217_728
+"""The size of all threads that are kept."""
+DECODED_FACTOR = 6
+"""How much larger messages are than their bytes, about."""
 Held = tuple[str, tuple[Any, ...]]
 """A method of LangGraph's savers and its arguments."""
 
@@ -48,12 +53,52 @@ class StrictSerializer(JsonPlusSerializer):
         return super().loads_typed(data)
 
 
+class DecodesOnce:
+    """A serializer that decodes lists of messages once: a turn does not decode its whole conversation again.
+
+    They are what a channel was written, or stand in a named tuple, as snapshots of a channel do. Runs share the
+    messages, which nothing changes after they are stored; the lists are copies.
+    """
+
+    def __init__(self, serde: Any) -> None:
+        self._serde = serde
+        self._decoded: dict[int, tuple[bytes, Any]] = {}
+        """By the identity of the bytes, which stay referenced here."""
+        self.size = 0
+        """How many bytes were decoded for good."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Encode as LangGraph's serializer does."""
+        encoded: tuple[str, bytes] = self._serde.dumps_typed(obj)
+        return encoded
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Decode as LangGraph's serializer does."""
+        known = self._decoded.get(id(data[1]))
+        if known is not None:
+            return _copied(known[1])
+        value = self._serde.loads_typed(data)
+        if any(map(_are_messages, value if hasattr(value, "_fields") else (value,))):
+            self._decoded[id(data[1])] = (data[1], _copied(value))
+            self.size += len(data[1])
+        return value
+
+
+def _are_messages(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, BaseMessage) for one in value)
+
+
+def _copied(value: Any) -> Any:
+    """The same messages in a list of their own."""
+    return value._make(map(_copied, value)) if hasattr(value, "_fields") else copy.copy(value)
+
+
 class KeptThread:
     """One thread as bytes, in LangGraph's saver for memory: what a run does to a value that it read changes nothing."""
 
     def __init__(self, serde: Any) -> None:
-        self._saver = InMemorySaver(serde=serde)
-        self._serde = serde
+        self._serde = DecodesOnce(serde)
+        self._saver = InMemorySaver(serde=self._serde)
         self._before: dict[str, tuple[str, bytes]] = {}
         """By channel: what the database told of the time before the first checkpoint that is kept here."""
 
@@ -101,10 +146,11 @@ class KeptThread:
 
     @property
     def size(self) -> int:
-        """How many bytes are kept."""
+        """How many bytes are kept, about, with the messages that were decoded."""
         writes = (write[2][1] for task in self._saver.writes.values() for write in task.values())
         values = (value[1] for value in self._saver.blobs.values())
-        return sum(map(len, (*writes, *values, *(written for _, written in self._before.values()))))
+        encoded = sum(map(len, (*writes, *values, *(written for _, written in self._before.values()))))
+        return encoded + DECODED_FACTOR * self._serde.size
 
 
 class Threads:
@@ -115,21 +161,29 @@ class Threads:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, int, KeptThread]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, int, KeptThread, int]] = OrderedDict()
+        """By session: the run and attempt that stored the thread, the thread and its size."""
+        self._size = 0
 
     def take(self, session_id: str, run_id: str, attempt: int) -> KeptThread | None:
         """Return the thread as that attempt has stored it, and keep it no more; None where it is not kept."""
         found = self._kept.pop(session_id, None)
-        return found[2] if found is not None and found[:2] == (run_id, attempt) else None
+        if found is None:
+            return None
+        self._size -= found[3]
+        return found[2] if found[:2] == (run_id, attempt) else None
 
     def keep(self, session_id: str, run_id: str, attempt: int, thread: KeptThread) -> None:
         """Keep a thread as that attempt of that run has stored it; a large one is not kept."""
-        self._kept.pop(session_id, None)
-        if thread.size > MAX_BYTES:
+        self.take(session_id, run_id, attempt)
+        size = thread.size
+        if size > MAX_THREAD_BYTES:
             return
-        self._kept[session_id] = (run_id, attempt, thread)
-        if len(self._kept) > MAX_THREADS:
-            self._kept.popitem(last=False)
+        self._kept[session_id] = (run_id, attempt, thread, size)
+        self._size += size
+        while len(self._kept) > MAX_THREADS or self._size > MAX_BYTES:
+            _, (*_, dropped) = self._kept.popitem(last=False)
+            self._size -= dropped
 
 
 class RunSaver(BaseCheckpointSaver[Any]):

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
 from runs.engine import Engine
 from state import AgentState
 from storage import checkpoints
-from storage.checkpoints import Checkpoints, KeptThread, StrictSerializer, Threads
+from storage.checkpoints import Checkpoints, DecodesOnce, KeptThread, StrictSerializer, Threads
 from storage.connect import open_database
 from tests.databases import PostgresServer
 from tests.ide import of_type, tool_result, user_message
@@ -142,10 +143,72 @@ async def test_only_a_bounded_number_of_threads_is_kept(monkeypatch: pytest.Monk
     assert kept.take("s5", "run", 2) is None, "another attempt has stored it"
     assert kept.take("s6", "run", 1) is not None
     assert kept.take("s6", "run", 1) is None, "a thread is read once"
-    monkeypatch.setattr(checkpoints, "MAX_BYTES", 10)
-    long = KeptThread(StrictSerializer())
-    await long.add(
-        [("aput_writes", ({"configurable": {"thread_id": "s", "checkpoint_id": "1"}}, [("a", "x" * 20)], "t"))]
-    )
-    kept.keep("long", "run", 1, long)
+    monkeypatch.setattr(checkpoints, "MAX_THREAD_BYTES", 50)
+    await _keep(kept, "long", "x" * 60)
     assert kept.take("long", "run", 1) is None
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 100)
+    for name in ("a", "b", "c"):
+        await _keep(kept, name, "x" * 40)
+    assert kept.take("a", "run", 1) is None, "all together are bounded too"
+    assert kept.take("b", "run", 1) is not None
+    await _keep(kept, "d", "x" * 40)
+    assert kept.take("c", "run", 1) is not None
+
+
+async def _keep(kept: Threads, session_id: str, text: str) -> None:
+    thread = KeptThread(StrictSerializer())
+    await thread.add(
+        [("aput_writes", ({"configurable": {"thread_id": "s", "checkpoint_id": "1"}}, [("a", text)], "t"))]
+    )
+    kept.keep(session_id, "run", 1, thread)
+
+
+class CountingSerializer(StrictSerializer):
+    """Counts the messages that are decoded."""
+
+    decoded = 0
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        value = super().loads_typed(data)
+        self.decoded += len(value) if isinstance(value, list) else 0
+        return value
+
+
+async def test_a_turn_decodes_the_new_messages_alone(db_url: str) -> None:
+    graph, serde = _graph(), CountingSerializer()
+    database = await open_database(db_url)
+    checkpoints = Checkpoints(database)
+    await checkpoints.open()
+    kept: KeptThread | None = KeptThread(serde)
+    counts = []
+    try:
+        for number in range(12):
+            saver = checkpoints.saver()
+            saver.begin(kept)
+            before = serde.decoded
+            given: Any = {"messages": [HumanMessage(f"run-{number}", id=f"u{number}")]}
+            await graph.copy({"checkpointer": saver}).ainvoke(given, CONFIG, durability="exit")
+            counts.append(serde.decoded - before)
+            async with database.transaction() as tx:
+                await saver.store(tx)
+            kept = await saver.thread()
+    finally:
+        await checkpoints.close()
+        await database.close()
+    assert counts[0] == 0
+    assert max(counts) <= 12, counts  # four messages a run, however long the conversation is
+
+
+def test_runs_share_messages_and_no_list() -> None:
+    serde = DecodesOnce(StrictSerializer())
+    encoded = serde.dumps_typed([HumanMessage("one", id="u1")])
+    first, second = serde.loads_typed(encoded), serde.loads_typed(encoded)
+    first.append(HumanMessage("two"))
+    assert [message.content for message in second] == ["one"]
+    assert [message.content for message in serde.loads_typed(encoded)] == ["one"]
+    snapshot = serde.dumps_typed(_DeltaSnapshot([HumanMessage("one", id="u1")]))
+    held = serde.loads_typed(snapshot)
+    held.value.append(HumanMessage("two"))
+    again = serde.loads_typed(snapshot)
+    assert (type(again), [message.content for message in again.value]) == (_DeltaSnapshot, ["one"])
+    assert again.value[0] is held.value[0]
