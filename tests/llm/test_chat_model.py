@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from errors import ConfigurationError
 from llm.streaming import Reply
+from llm.transport import IDLE_CONNECTIONS
 from tests.llm.asking import ASK, until
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub
@@ -49,6 +52,23 @@ async def test_many_calls_at_once(stub: OpenAIStub, make_models: MakeModels) -> 
     models = make_models()
     replies: list[Reply] = await asyncio.gather(*(models.reply(ASK, tools=TOOLS) for _ in range(40)))
     assert {reply.text for reply in replies} == {"a b c d"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="connections are counted in /proc")
+async def test_few_idle_connections_are_kept(stub: OpenAIStub, make_models: MakeModels) -> None:
+    stub.script([{"text": "a b", "delay_s": 0.3}] * 40)
+    models = make_models()
+    replies = asyncio.gather(*(models.reply(ASK) for _ in range(40)))
+    await until(lambda: _open_connections(stub) == 40)
+    await replies
+    await until(lambda: _open_connections(stub) <= IDLE_CONNECTIONS)
+
+
+def _open_connections(stub: OpenAIStub) -> int:
+    """How many TCP connections to the stub are established (`01`)."""
+    port = f":{httpx.URL(stub.url).port:04X}"
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
 @pytest.mark.parametrize("url", ["http://example.com:8002", "https://10.0.0.1/v1", "http://localhost.example.com"])
