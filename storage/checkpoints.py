@@ -34,8 +34,7 @@ MAX_THREAD_BYTES = 8_388_608
 """The size of one thread; a longer one is read from the database."""
 MAX_BYTES = 134_217_728
 """The size of all threads that are kept."""
-DECODED_FACTOR = 6
-"""How much larger messages are than their bytes, about."""
+DECODED_FACTOR = 6  # messages are about so much larger than their bytes
 Held = tuple[str, tuple[Any, ...]]
 """A method of LangGraph's savers and its arguments."""
 
@@ -54,10 +53,9 @@ class StrictSerializer(JsonPlusSerializer):
 
 
 class DecodesOnce:
-    """A serializer that decodes lists of messages once: a turn does not decode its whole conversation again.
+    """A serializer that decodes lists of messages once, also in a named tuple: a turn does not decode its conversation.
 
-    They are what a channel was written, or stand in a named tuple, as snapshots of a channel do. Runs share the
-    messages, which nothing changes after they are stored; the lists are copies.
+    Runs share the messages, which nothing changes after they are stored; the lists are copies.
     """
 
     def __init__(self, serde: Any) -> None:
@@ -65,12 +63,10 @@ class DecodesOnce:
         self._decoded: dict[int, tuple[bytes, Any]] = {}
         """By the identity of the bytes, which stay referenced here."""
         self.size = 0
-        """How many bytes were decoded for good."""
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Encode as LangGraph's serializer does."""
-        encoded: tuple[str, bytes] = self._serde.dumps_typed(obj)
-        return encoded
+        return self._serde.dumps_typed(obj)  # type: ignore[no-any-return]
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """Decode as LangGraph's serializer does."""
@@ -168,10 +164,8 @@ class Threads:
     def take(self, session_id: str, run_id: str, attempt: int) -> KeptThread | None:
         """Return the thread as that attempt has stored it, and keep it no more; None where it is not kept."""
         found = self._kept.pop(session_id, None)
-        if found is None:
-            return None
-        self._size -= found[3]
-        return found[2] if found[:2] == (run_id, attempt) else None
+        self._size -= found[3] if found is not None else 0
+        return found[2] if found is not None and found[:2] == (run_id, attempt) else None
 
     def keep(self, session_id: str, run_id: str, attempt: int, thread: KeptThread) -> None:
         """Keep a thread as that attempt of that run has stored it; a large one is not kept."""
