@@ -24,7 +24,7 @@ from tests.ide import STREAM, chunks_in, request_body, user_message
 from tests.serving.served import Served, environment, is_alive, serving
 
 TURNS_AFTER_A_KILL = 2
-SLOW = '#script\n[{"repeat": "word ", "times": 20, "delay": 0.05}]\nSlowly.'
+SLOW = '#script\n[{"repeat": "word ", "times": 80, "delay": 0.05}]\nSlowly.'
 
 
 @pytest.fixture
