@@ -104,7 +104,7 @@ async def test_a_frozen_worker_is_replaced_and_awake_again_writes_and_costs_noth
     """It wakes with the model's reply in its socket, or when it is time to ask the model again."""
     thinking = {"text": "word " * 100, "delay_s": 0.02, "tool": "calculator", "args": {"expr": "1 + 1"}}
     busy = {"status": 503, "headers": {"Retry-After": "3"}}
-    caught_in = {**thinking, "text": "word " * 150}  # longer than a slow machine needs to be frozen in it
+    caught_in = {**thinking, "text": "word " * 100}
     stub.script([caught_in if caught == "in a reply" else busy, thinking, {"text": "Done."}])
     settings: dict[str, Any] = {
         "llm_model": "scripted",
