@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,6 +50,26 @@ class ClaimQueue:
     """How many wait for the lock or hold it."""
 
 
+@dataclass
+class Lease:
+    """How long no other worker can have taken over a run of this process, by its monotonic clock; on SQLite always."""
+
+    until: float = inf
+    """Renewed before this moment the lease is unbroken."""
+    since: float = -inf
+    """Since when it is unbroken."""
+
+    def renew(self, until: float, *, is_new: bool = False) -> None:
+        """Note a renewal; one that comes late, or on a new connection, leaves a gap in which runs may be lost."""
+        if is_new or time.monotonic() >= self.until:
+            self.since = time.monotonic()
+        self.until = until
+
+    def is_unbroken_since(self, moment: float) -> bool:
+        """Whether a run that was this process's at that moment still is."""
+        return self.since <= moment and time.monotonic() < self.until
+
+
 @dataclass(frozen=True)
 class LoadedGraph:
     """What runs are driven with, and what LangGraph is imported for."""
@@ -73,8 +94,8 @@ class Engine:
     broadcast: Broadcast
     worker: int = field(default_factory=lambda: 2 + secrets.randbelow(MAX_WORKER - 2))
     """The number of this process; on PostgreSQL the key of its liveness lock, an advisory lock."""
-    lease_end: float = inf
-    """When the lease of this process is over, by the monotonic clock; on SQLite never."""
+    lease: Lease = field(default_factory=Lease)
+    """The lease of this process."""
     classifications: ClassificationCache = field(default_factory=ClassificationCache)
     """The classifications of this process."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)

@@ -33,8 +33,9 @@ class OpenAIStub:
     - `{"raw": {…}}`: this JSON body with status 200; `{"bytes": "…", "type"?: "text/event-stream"}`: these bytes
     - beside any text or tools: `"finish"` (a finish reason, null leaves it out), `"truncated": true` (finish `length`),
       `"usage"` (null leaves it out), `"silent_s"` (seconds before the answer begins), `"delay_s"` (between pieces),
-      `"hang": true` (never end), `"drop_after": n` (cut the connection after n bytes of body), `"error": {…}` (an error
-      event after the text), `"done": false` (no `[DONE]`), `"arguments_as_object": true`, `"headers"`.
+      `"hold_after": n` (wait for `stub.release()` after n pieces), `"hang": true` (never end), `"drop_after": n` (cut
+      the connection after n bytes of body), `"error": {…}` (an error event after the text), `"done": false` (no
+      `[DONE]`), `"arguments_as_object": true`, `"headers"`.
 
     A request with temperature 0.3 or the classifier's prompt, and no tools, is the classifier's: it is answered with
     `stub.classify` (a JSON object; or one reply as above under the key `"reply"`) and takes nothing from the script.
@@ -63,6 +64,7 @@ class OpenAIStub:
         self._played = 0
         self._resets = 0
         self._lock = threading.Lock()
+        self._released = threading.Event()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -75,6 +77,7 @@ class OpenAIStub:
             self.responder = None
             self._script, self._played, self.disconnected = [], 0, 0
             self._resets += 1
+            self._released.clear()
             for record in (self.requests, self.violations, self.connections):
                 record.clear()
 
@@ -89,6 +92,10 @@ class OpenAIStub:
         """Append to the script."""
         with self._lock:
             self._script += [dict(reply) for reply in replies]
+
+    def release(self) -> None:
+        """Let every reply go on that `hold_after` holds."""
+        self._released.set()
 
     @property
     def left(self) -> int:
@@ -240,7 +247,7 @@ class OpenAIStub:
         else:
             content_type, blocks = "application/json", iter([_whole(request["model"], reply, usage)])
         await send(_head(200, {"content-type": content_type, **reply.get("headers", {})}))
-        async for block in _paced(blocks, reply):
+        async for block in _paced(blocks, reply, self._released):
             await send({"type": "http.response.body", "body": block, "more_body": True})
         if reply.get("hang"):
             await asyncio.Event().wait()
@@ -252,9 +259,11 @@ async def _left(receive: Callable[[], Any]) -> None:
         pass
 
 
-async def _paced(blocks: Iterator[bytes], reply: Json) -> AsyncIterator[bytes]:
+async def _paced(blocks: Iterator[bytes], reply: Json, released: threading.Event) -> AsyncIterator[bytes]:
     left = reply.get("drop_after")
-    for block in blocks:
+    for place, block in enumerate(blocks):
+        while place == reply.get("hold_after") and not released.is_set():  # noqa: ASYNC110 set in another thread
+            await asyncio.sleep(0.005)
         if left is not None and len(block) >= left:
             yield block[:left]
             await asyncio.sleep(0.01)  # lets what was sent leave before the connection is cut

@@ -146,6 +146,7 @@ async def _drive(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder)
 
 
 async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, saver: RunSaver) -> None:
+    lease = _LeaseCheck(engine, run)
     start = await patiently(prepare, engine.database)
     recorder.log.open(start.written_to, asyncio.current_task())
     if start.known is not None:
@@ -153,7 +154,8 @@ async def _say(engine: Engine, run: Run, prepare: Prepare, recorder: Recorder, s
     known = start.known
     if known is None:
         known = await patiently(partial(_read_known, engine, run), engine.database)
-    context = replace(build_context(engine, run, known), write=recorder.take_event)
+    built = _build_context(engine, run, known)
+    context = replace(built, write=recorder.take_event, before_model_request=lease.check)
     graph = engine.graph.copy({"checkpointer": saver})
     stream = graph.astream(
         start.graph_input,
@@ -233,21 +235,28 @@ async def _read_known(engine: Engine, run: Run) -> Known:
     return Known(session.environment, session.switch_count, session.owner, tuple(rule.rule for rule in remembered))
 
 
-async def _check_lease(engine: Engine, run: Run) -> None:
-    """Raise RunLost when this process has slept through its lease and another worker has the run by now."""
-    if time.monotonic() < engine.lease_end:
-        return
+class _LeaseCheck:
+    """Whether an attempt still has its run: a process that slept, or lost its lease, may have lost it."""
 
-    async def read() -> Run | None:
-        async with engine.database.autocommit() as tx:
-            return await runs.find(tx, run.id)
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._engine, self._run, self._known_at = engine, run, time.monotonic()
 
-    found = await patiently(read, engine.database)
-    if found is None or found.attempt != run.attempt:
-        raise RunLost
+    async def check(self) -> None:
+        """Raise RunLost when another worker has the run by now; the table is read only after a gap in the lease."""
+        if self._engine.lease.is_unbroken_since(self._known_at):
+            return
+        asked_at = time.monotonic()
+        found = await patiently(self._read, self._engine.database)
+        if found is None or found.attempt != self._run.attempt:
+            raise RunLost
+        self._known_at = asked_at
+
+    async def _read(self) -> Run | None:
+        async with self._engine.database.autocommit() as tx:
+            return await runs.find(tx, self._run.id)
 
 
-def build_context(engine: Engine, run: Run, known: Known) -> Context:
+def _build_context(engine: Engine, run: Run, known: Known) -> Context:
     """What the nodes of this run are given."""
     settings = engine.settings
 
@@ -272,7 +281,6 @@ def build_context(engine: Engine, run: Run, known: Known) -> Context:
             session_rules=known.rules,
         ),
         used_calls=used_calls,
-        before_model_request=partial(_check_lease, engine, run),
         clock=now,
         budget=RunBudget(engine, run, known.owner) if engine.settings.budgets else None,
         environment=known.environment,

@@ -76,7 +76,7 @@ class Listener:
             is_locked = await self._lock(connection)
             await connection.execute(f"listen {CHANNEL}")
             # On the connection that takes the lock, before another worker could count the runs as orphans.
-            self._engine.lease_end = await workers.enter(tx, self._engine.worker)
+            self._engine.lease.renew(await workers.enter(tx, self._engine.worker), is_new=True)
             self._listening_since = time.monotonic()
             self._listening.set()
             self._engine.broadcast.invalidate_all()
@@ -90,7 +90,7 @@ class Listener:
                 async for notice in connection.notifies(timeout=HEARTBEAT_S):
                     self._receive(notice.payload)
                 if not self._engine.is_halted:
-                    self._engine.lease_end = await workers.renew_lease(tx, self._engine.worker)
+                    self._engine.lease.renew(await workers.renew_lease(tx, self._engine.worker))
                 if not is_locked:
                     is_locked = await self._lock(connection)
 

@@ -15,7 +15,7 @@ FORGET_S = 3600.0
 
 
 async def enter(tx: Transaction, worker: int) -> float:
-    """Take the lease of this worker: when it is over; rows of workers that ended long ago are removed.
+    """Take the lease of this worker, as `renew_lease` does; rows of workers that ended long ago are removed.
 
     PostgreSQL only.
     """
@@ -26,14 +26,15 @@ async def enter(tx: Transaction, worker: int) -> float:
 async def renew_lease(tx: Transaction, worker: int) -> float:
     """Keep the lease of this worker, and with it all its runs; sets the time by the clock of the database.
 
-    Returns when the lease is over, by the monotonic clock of this process.
+    Returns until when no other worker takes over its runs, even if the advisory lock is lost, by the monotonic clock
+    of this process.
 
     PostgreSQL only: SQLite has the lock of its file.
     """
     asked_at = time.monotonic()
     told: float = await tx.value("renew_lease", worker=worker, lease_s=LEASE_S)
     set_clock(told, asked_at, time.monotonic())
-    return asked_at + LEASE_S
+    return asked_at + STALE_S
 
 
 async def end_lease(tx: Transaction, worker: int) -> None:

@@ -97,15 +97,20 @@ async def test_orphans_are_taken_over_past_one_whose_row_is_locked(postgres: Pos
                 await until(is_completed, 100)
 
 
-@pytest.mark.parametrize("caught", ["in a reply", "between two tries"])
+BUSY = {"status": 503, "headers": {"Retry-After": "3"}}
+THINKING = {"text": "word " * 100, "delay_s": 0.02, "tool": "calculator", "args": {"expr": "1 + 1"}}
+CAUGHT = {
+    "in a reply that ends while it sleeps": THINKING,
+    "in a reply that ends after it has its lease again": {**THINKING, "text": "I compute", "hold_after": 3},
+    "between two tries": BUSY,
+}
+
+
+@pytest.mark.parametrize("caught", CAUGHT)
 async def test_a_frozen_worker_is_replaced_and_awake_again_writes_and_costs_nothing(
     postgres: PostgresServer, stub: OpenAIStub, caught: str
 ) -> None:
-    """It wakes with the model's reply in its socket, or when it is time to ask the model again."""
-    thinking = {"text": "word " * 100, "delay_s": 0.02, "tool": "calculator", "args": {"expr": "1 + 1"}}
-    busy = {"status": 503, "headers": {"Retry-After": "3"}}
-    caught_in = {**thinking, "text": "word " * 100}
-    stub.script([caught_in if caught == "in a reply" else busy, thinking, {"text": "Done."}])
+    stub.script([CAUGHT[caught], THINKING, {"text": "Done."}])
     settings: dict[str, Any] = {
         "llm_model": "scripted",
         "llm_proxy_url": stub.url,
@@ -127,11 +132,12 @@ async def test_a_frozen_worker_is_replaced_and_awake_again_writes_and_costs_noth
             asking = asyncio.create_task(client.post(f"{frozen.url}{STREAM}", json=request_body(message, "s")))
 
             async def is_caught() -> bool:
-                is_speaking = (await row("select count(*) > 2 from events"))[0]
-                return stub.agent_calls == 1 and (is_speaking or caught != "in a reply")
+                is_speaking = (await row("select count(*) > 1 from events"))[0]
+                return stub.agent_calls == 1 and (is_speaking or caught == "between two tries")
 
             await until(is_caught, 60)
-            await asyncio.sleep(0.2)  # the answer of the stub to the first request has come
+            worker = (await row("select worker from runs"))[0]
+            await asyncio.sleep(1)  # what came of the answer to the first request is stored
             with frozen.frozen():
 
                 async def is_closed() -> bool:
@@ -141,6 +147,13 @@ async def test_a_frozen_worker_is_replaced_and_awake_again_writes_and_costs_noth
             tables = ("events", "messages", "llm_calls", "checkpoints")
             counts = f"select {', '.join(f'(select count(*) from {table})' for table in tables)}"
             before = await row(counts)
+
+            async def has_its_lease() -> bool:
+                is_held = f"select lease_until > extract(epoch from clock_timestamp()) from workers where id = {worker}"
+                return bool(await row(is_held) == (True,))
+
+            await until(has_its_lease, 60)
+            stub.release()
 
             async def is_idle() -> bool:
                 ready = await client.get(f"{frozen.url}/ready")

@@ -24,6 +24,7 @@ from tests.ide import STREAM, chunks_in, request_body, user_message
 from tests.serving.served import Served, environment, is_alive, serving
 
 TURNS_AFTER_A_KILL = 2
+QUICK = '#script\n["Quickly."]\nQuickly.'
 SLOW = '#script\n[{"repeat": "word ", "times": 80, "delay": 0.05}]\nSlowly.'
 
 
@@ -87,23 +88,30 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(served: Served) -
 async def test_sigterm_lets_running_turns_end_at_every_worker(served: Served) -> None:
     pids = served.pids()
 
-    async def ask(client: httpx.AsyncClient, number: int) -> list[dict[str, object]]:
-        body = request_body(user_message(SLOW, agent_type="universal"), f"slow-{number}")
+    async def ask(client: httpx.AsyncClient, script: str, session_id: str) -> list[dict[str, object]]:
+        body = request_body(user_message(script, agent_type="universal"), session_id)
         response = await client.post(f"{served.url}{STREAM}", json=body)
         assert response.status_code == 200, response.text
         return chunks_in(response.text)
 
-    async with http_client() as client:
-        asking = [asyncio.create_task(ask(client, number)) for number in range(12)]
-        async with await psycopg.AsyncConnection.connect(url_of(served), autocommit=True) as connection:
-            async with asyncio.timeout(30):
-                while True:
-                    query = "select count(*), count(distinct worker) from runs where status = 'running'"
-                    row = await (await connection.execute(query)).fetchone()
-                    if row == (12, 2):
-                        break
-                    assert not any(task.done() for task in asking), "a turn ended before both workers had one"
-                    await asyncio.sleep(0.01)
+    async with (
+        http_client() as client,
+        await psycopg.AsyncConnection.connect(url_of(served), autocommit=True) as reader,
+    ):
+
+        async def workers_of(runs: str) -> tuple[int, int]:
+            query = f"select count(*), count(distinct worker) from runs where session_id like '{runs}-%'"
+            return await (await reader.execute(query.encode())).fetchone()  # type: ignore[return-value]
+
+        for number in range(20):  # the first turn of a worker waits until LangGraph is loaded
+            await asyncio.gather(*(ask(client, QUICK, f"quick-{number}-{n}") for n in range(8)))
+            if (await workers_of("quick"))[1] == 2:
+                break
+        asking = [asyncio.create_task(ask(client, SLOW, f"slow-{number}")) for number in range(12)]
+        async with asyncio.timeout(30):
+            while await workers_of("slow") != (12, 2):
+                assert not any(task.done() for task in asking), "a turn ended before both workers had one"
+                await asyncio.sleep(0.01)
         served.process.send_signal(signal.SIGTERM)
         answers = await asyncio.gather(*asking)
     assert [chunks[-1]["type"] for chunks in answers] == ["done"] * 12
