@@ -30,6 +30,8 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 class FrameStream(EventSourceResponse):
     """Sends ready frames in the task of the request; a second one notices a client that leaves, and breaks a silence.
 
+    A comment line keeps a silent stream open.
+
     Against `EventSourceResponse` as it is: no tasks for pings, for the end of the process and for each frame. A stream
     ends with its frames, which end when the process stops.
     """
@@ -92,11 +94,6 @@ class FrameStream(EventSourceResponse):
 
 def _part(body: bytes, *, is_last: bool = False) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": not is_last}
-
-
-def stream(frames: AsyncGenerator[bytes, None]) -> EventSourceResponse:
-    """Send frames; a comment line keeps a silent stream open."""
-    return FrameStream(frames)
 
 
 async def answer(engine: Engine, taken: Taken) -> AsyncGenerator[bytes, None]:

@@ -20,7 +20,6 @@ from llm.reply.text import PROXY_ERROR, ReplyText, Thoughts
 from llm.tool_calls import WrittenCall, written_call
 from tools.tool import Tool
 
-MAX_REPLY_CHARS = 4_000_000
 _AT_LIMIT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
 Piece = str | AIMessageChunk
 """Text that is ready, or what else a reply brings."""
@@ -122,23 +121,19 @@ class Incoming:
     finish_reason: str | None = None
     usage: Usage | None = None
     model: str = ""
-    chars: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
     call_extras: dict[str, Any] = field(default_factory=dict)
 
     def take(self, piece: Piece) -> None:
-        """Take the next piece of the stream; raises `Failure` when the reply gets too long."""
+        """Take the next piece of the stream."""
         if isinstance(piece, str):
             self._take_text(piece)
         else:
             self._take_text(str(piece.text))
             self._take_rest(piece)
-        if self.chars > MAX_REPLY_CHARS:
-            raise unreadable("the reply is too long")
 
     def _take_text(self, text: str) -> None:
         if text:
-            self.chars += len(text)
             answer = self.thoughts.feed(text)
             if answer:
                 self.text.feed(answer)
@@ -150,9 +145,7 @@ class Incoming:
             call = self.calls.setdefault(slot, ["", "", ""])
             call[0] = call[0] or part.get("id") or ""
             call[1] = call[1] or part.get("name") or ""
-            arguments = part.get("args") or ""
-            call[2] += arguments
-            self.chars += len(arguments)
+            call[2] += part.get("args") or ""
         if chunk.usage_metadata:
             counted = chunk.usage_metadata
             cached = counted.get("input_token_details", {}).get("cache_read")

@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse
 
 from api.auth import via_of
 from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, refusals
-from api.streaming import answer, refused, stream
+from api.streaming import FrameStream, answer, refused
 from errors import BadRequest, SessionRefusal
 from json_text import storable
 from runs.decision.contract import Request
@@ -40,8 +40,8 @@ async def post_message(
     except SessionRefusal as refusal:
         if version > 1:
             raise
-        return stream(refused(refusal))
-    return stream(answer(engine, taken))
+        return FrameStream(refused(refusal))
+    return FrameStream(answer(engine, taken))
 
 
 def read_version(body: MessageRequest) -> int:

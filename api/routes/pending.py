@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import CallId, OpenEngine, Owner, SessionId, check_page, refusals
-from api.streaming import stream
+from api.streaming import FrameStream
 from errors import CallUnknown
 from json_text import to_json
 from runs.change import change_of
@@ -47,7 +47,7 @@ async def all_pending(engine: OpenEngine, owner: Owner, limit: int = 100) -> Pen
 @router.get("/pending/stream", responses=refusals(503))
 async def pending_stream(engine: OpenEngine, owner: Owner) -> EventSourceResponse:
     """Tell when something of the caller's sessions has changed; read `/pending` and `/sessions` then."""
-    return stream(_changes(engine, owner))
+    return FrameStream(_changes(engine, owner))
 
 
 async def _changes(engine: Engine, owner: str) -> AsyncGenerator[bytes, None]:

@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 
 from api.dependencies import JsonRoute, OpenEngine, Owner, SessionId, check_page, check_session_id, refusals
 from api.routes.conversation import stored_message
-from api.streaming import log, stream
+from api.streaming import FrameStream, log
 from errors import BadRequest, NotReady, SessionBusy, SessionExists, SessionUnknown
 from runs import cancel as cancelling
 from storage.tables import messages, sessions
@@ -146,7 +146,7 @@ async def follow_session(
     async with engine.database.autocommit() as tx:
         await sessions.find(tx, session_id, owner)
     engine.load.check_streams(owner)
-    return stream(log(engine, owner, session_id, int(wanted), protocol_version, live=follow))
+    return FrameStream(log(engine, owner, session_id, int(wanted), protocol_version, live=follow))
 
 
 def _envelope(session: Session, history: list[MessageRecord] | None) -> SessionEnvelope:

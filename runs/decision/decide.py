@@ -6,7 +6,6 @@ of a switch does. Results, decisions, plans and the end of what waits have modul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from agents.thread.decision_words import decision_word
@@ -39,7 +38,6 @@ from storage.tables.messages import MessageRecord
 from storage.tables.sessions import Session
 from wire.protocol import (
     AgentSwitched,
-    Chunk,
     Error,
     HitlDecision,
     PlanDecision,
@@ -189,7 +187,6 @@ def _start_turn(
     agent: str,
     chosen_by: str,
     previous_agent: str = "orchestrator",
-    chunks: Sequence[Chunk] = (),
 ) -> Effects:
     """Claim the session for a new run; `previous_agent` is whom the router names when it chooses another one."""
     journal = {
@@ -203,7 +200,7 @@ def _start_turn(
         **({"trace": request.trace} if request.trace else {}),
     }
     said = MessageRecord(request.message_id, "user", content, run_id=request.run_id)
-    return Effects(claims=StartRun(journal), messages=(said,), chunks=tuple(chunks), request_id=request.request_id)
+    return Effects(claims=StartRun(journal), messages=(said,), request_id=request.request_id)
 
 
 def _too_long(session: Session, terms: Terms) -> Error | None:

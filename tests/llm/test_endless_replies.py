@@ -13,8 +13,7 @@ import pytest
 
 from errors import ModelBadReply
 from llm.failure import Failure
-from llm.reply.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, ReplyBody
-from llm.streaming import MAX_REPLY_CHARS
+from llm.reply.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_REPLY_CHARS, ReplyBody
 from llm.transport import ModelServer
 from tests.llm.asking import ASK, fails
 from tests.llm.conftest import MakeModels
@@ -115,7 +114,7 @@ async def test_a_gzip_reply_is_read() -> None:
 async def test_blanks_without_end_are_stopped_early(stub: OpenAIStub, make_models: MakeModels) -> None:
     stub.words = False
     stub.script([{"text": "\n" * 20_000, "hang": True}, {"text": "ok"}])
-    assert (await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=lambda _: None), 10)).text == "ok"
+    assert (await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=lambda _: None), 60)).text == "ok"
 
 
 @pytest.mark.parametrize("finish", [{"hang": True}, {"truncated": True}])
@@ -123,7 +122,7 @@ async def test_blanks_behind_a_text_end_it(stub: OpenAIStub, make_models: MakeMo
     stub.words = False
     stub.script([{"text": "I cannot do that." + "\n" * 3_000, **finish}])
     shown: list[str] = []
-    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=shown.append), 10)
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS, on_text=shown.append), 60)
     assert (reply.text, reply.calls, reply.finish_reason) == ("I cannot do that.\n", (), "stop")
     assert "".join(shown) == reply.text
 

@@ -47,7 +47,7 @@ async def test_blanks_behind_a_call_in_text_do_not_spoil_it(
     stub.words = False
     call = '```json\n{"name": "read_file", "arguments": {"path": "a.py"}}\n```'
     stub.script([{"text": call + "\n" * 3_000, **finish}])
-    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS), 10)
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS), 60)
     assert [c.arguments for c in reply.calls] == [{"path": "a.py"}]
     assert (reply.text, reply.attempts) == ("", 1)
 
@@ -56,7 +56,7 @@ async def test_a_call_in_text_with_an_error_is_for_the_model_to_read(stub: OpenA
     stub.words = False
     call = '```json\n{"name": "read_file", "arguments": {"path": "a\\.py"}}\n```'
     stub.script([{"text": call + "\n" * 3_000, "truncated": True}])
-    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS), 10)
+    reply = await asyncio.wait_for(make_models().reply(ASK, tools=TOOLS), 60)
     assert [(c.name, c.arguments) for c in reply.calls] == [("read_file", None)]
     assert reply.calls[0].problem
     assert (reply.text, reply.attempts) == ("", 1)
