@@ -12,15 +12,12 @@ from prompts.render import variant
 
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / "notebooks" / "recorded"
-MEASURED = 3
 MAX_BYTES = 300_000
 
 
 async def test_the_runtime_plays_the_recorded_model_and_gets_the_published_figures() -> None:
     texts = json.loads((RECORDED / "prompts.json").read_text(encoding="utf-8"))
-    options = EvalOptions(
-        replay=RECORDED / "replies.jsonl", tasks=HELD_OUT, agents=frozenset({"coder"}), limit=MEASURED
-    )
+    options = EvalOptions(replay=RECORDED / "replies.jsonl", tasks=HELD_OUT, agents=frozenset({"coder"}))
     with variant(**texts):
         now = await evaluate(options)
     found = now["tasks"]
@@ -30,6 +27,10 @@ async def test_the_runtime_plays_the_recorded_model_and_gets_the_published_figur
     published = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     for one in compare(before, now):
         row = f"| {one.name} | {one.cases} | {one.before:.1%} | {one.after:.1%} |"
+        assert row in published, row
+    for name in ("tool_call", "finishing", "pass"):
+        rate, ends = (found[f"{name}_{part}"] for part in ("rate", "interval"))
+        row = f"| {name.replace('_', ' ')} rate | {rate:.1%} | {ends[0]:.1%} to {ends[1]:.1%} |"
         assert row in published, row
 
 
