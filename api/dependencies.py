@@ -1,4 +1,4 @@
-"""What the routes share: the body as it was parsed, the engine, ids as they stand in a path, documented refusals."""
+"""What the routes share: the body as it was parsed, messages in it, the engine, ids of a path, documented refusals."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationError
 
 from api.auth import owner_of
 from errors import BadRequest, SessionUnknown
 from json_text import storable
 from runs.engine import Engine
+from wire.protocol import MESSAGES, AnyMessage, HitlDecision, PlanDecision
 from wire.rest.problems import Problem
 from wire.text import SESSION_ID, quoted
 
@@ -67,6 +69,30 @@ def known_session_id(session_id: str) -> str:
         return check_session_id(session_id)
     except BadRequest as error:
         raise SessionUnknown.named(quoted(storable(session_id))) from error
+
+
+def read_message(raw: dict[str, Any]) -> AnyMessage:
+    """Dispatch on `type`; raises the protocol's 400 texts, and 422 for wrong JSON types."""
+    kind = storable(raw.get("type"))
+    model = MESSAGES.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise BadRequest(f"Unsupported message type: {quoted(kind)}")
+    try:
+        message = model.model_validate(raw)
+    except ValidationError as error:
+        told = [{**item, "loc": ("body", "message", *item["loc"])} for item in error.errors()]
+        raise RequestValidationError(told) from error
+    required = [name for name in model.required if name != "type"]
+    if any(_is_missing(name, getattr(message, name)) for name in required):
+        raise BadRequest(f"{' and '.join(required)} {'are' if required[1:] else 'is'} required for {kind} message")
+    if isinstance(message, HitlDecision | PlanDecision):
+        message.check_values()
+    return message
+
+
+def _is_missing(name: str, value: str | None) -> bool:
+    """An id may be of white space, a text for the agent may not."""
+    return not value or (name == "content" and value.isspace())
 
 
 OpenEngine = Annotated[Engine, Depends(engine_in_use)]

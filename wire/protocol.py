@@ -5,7 +5,7 @@ Scenarios such as S1: docs/scenarios.md.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StrictInt, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -48,7 +48,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     required: ClassVar[tuple[str, ...]] = ("type",)
-    """What clients must send; checked by `checked`, whose texts the protocol fixes, and told by OpenAPI."""
+    """What clients must send: `api.dependencies.read_message` refuses a message without it, OpenAPI tells it."""
     example: ClassVar[dict[str, Any]] = {}
 
     @classmethod
@@ -58,10 +58,6 @@ class Message(BaseModel):
         schema["required"] = list(cls.required)
         schema["examples"] = [cls.example]
         return schema
-
-    def checked(self) -> Self:
-        """Give the message back, or raise BadRequest with the protocol's text for what it lacks."""
-        return self
 
 
 class UserMessage(Message):
@@ -75,12 +71,6 @@ class UserMessage(Message):
     agent_type: Text | None = None
     environment: EnvironmentDeclared | None = None
 
-    def checked(self) -> Self:
-        """Raise BadRequest for a missing or unknown field value; returns the message."""
-        if not self.content or not self.content.strip():
-            raise BadRequest("content is required for user_message message")
-        return self
-
 
 class ToolResult(Message):
     """What came of a call that the client ran (S4, S6, S11, S12)."""
@@ -93,12 +83,6 @@ class ToolResult(Message):
     result: Any = None
     error: Text | None = None
 
-    def checked(self) -> Self:
-        """Raise BadRequest for a missing or unknown field value; returns the message."""
-        if not self.call_id:
-            raise BadRequest("call_id is required for tool_result message")
-        return self
-
 
 class SwitchAgent(Message):
     """The user chooses another agent (S14)."""
@@ -110,12 +94,6 @@ class SwitchAgent(Message):
     agent_type: Text | None = None
     content: Text | None = None
     reason: Text | None = None
-
-    def checked(self) -> Self:
-        """Raise BadRequest for a missing or unknown field value; returns the message."""
-        if not self.agent_type:
-            raise BadRequest("agent_type is required for switch_agent message")
-        return self
 
 
 Executor = Annotated[Text, Field(max_length=64)]
@@ -138,17 +116,14 @@ class HitlDecision(Message):
     digest: Text | None = None
     executor: Executor | None = None
 
-    def checked(self) -> Self:
-        """Raise BadRequest for a missing or unknown field value; returns the message."""
-        if not self.call_id or not self.decision:
-            raise BadRequest("call_id and decision are required for hitl_decision message")
+    def check_values(self) -> None:
+        """Raise BadRequest for a value that the protocol does not know, or that is missing beside it."""
         if self.decision not in ("approve", "edit", "reject"):
             raise BadRequest(f"Invalid HITL decision: {quoted(self.decision)}")
         if self.decision == "edit" and self.modified_arguments is None:
             raise BadRequest("modified_arguments is required for edit")
         if self.remember not in (None, "none", "session"):
             raise BadRequest(f"Invalid remember: {quoted(self.remember)}; use none or session")
-        return self
 
 
 def with_feedback(raw: Any) -> Any:
@@ -172,15 +147,12 @@ class PlanDecision(Message):
 
     _read_modification_request = model_validator(mode="before")(with_feedback)
 
-    def checked(self) -> Self:
-        """Raise BadRequest for a missing or unknown field value; returns the message."""
-        if not self.approval_request_id or not self.decision:
-            raise BadRequest("approval_request_id and decision are required for plan_decision message")
+    def check_values(self) -> None:
+        """Raise BadRequest for a value that the protocol does not know, or that is missing beside it."""
         if self.decision not in ("approve", "reject", "modify"):
             raise BadRequest(f"Invalid plan approval decision: {quoted(self.decision)}")
         if self.decision == "modify" and not (self.feedback or "").strip():
             raise BadRequest("feedback is required for modify")
-        return self
 
 
 AnyMessage = UserMessage | ToolResult | SwitchAgent | HitlDecision | PlanDecision

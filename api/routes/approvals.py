@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.auth import RestVia
-from api.dependencies import CallId, JsonRoute, OpenEngine, Owner, SessionId, check_page, refusals
+from api.dependencies import CallId, JsonRoute, OpenEngine, Owner, SessionId, check_page, read_message, refusals
 from errors import AgentRuntimeError
 from runs.decision.contract import Request
 from runs.engine import Engine
@@ -13,7 +13,6 @@ from runs.requests import take
 from storage.tables import audit, rules, sessions
 from storage.tables.audit import AuditEntry
 from wire.chunks import PLAN_APPROVAL
-from wire.protocol import HitlDecision, PlanDecision
 from wire.rest.approvals import AuditPage, DecisionRequest, DecisionTaken, RuleList, RulesRemoved
 
 router = APIRouter(route_class=JsonRoute)
@@ -31,13 +30,11 @@ async def decide(
     session_id: SessionId, call_id: CallId, body: DecisionRequest, engine: OpenEngine, owner: Owner, via: RestVia
 ) -> DecisionTaken:
     """Decide a call or a plan; with `continuing` a run goes on, to be read from the stream endpoint."""
-    fields = body.model_dump()
-    decision: PlanDecision | HitlDecision
     if call_id.startswith(PLAN_APPROVAL):
-        told = {key: fields[key] for key in ("decision", "feedback")}
-        decision = PlanDecision.model_validate({"approval_request_id": call_id, **told}).checked()
+        named = {"type": "plan_decision", "approval_request_id": call_id}
     else:
-        decision = HitlDecision.model_validate({"call_id": call_id, **fields}).checked()
+        named = {"type": "hitl_decision", "call_id": call_id}
+    decision = read_message({**body.model_dump(), **named})
     taken = await take(engine, Request(session_id, decision, owner, via=via))
     if taken.effects.refusal is not None:
         raise taken.effects.refusal

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 
 from api.auth import via_of
-from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, refusals
+from api.dependencies import JsonRoute, OpenEngine, Owner, check_session_id, read_message, refusals
 from api.streaming import FrameStream, answer, refused
 from errors import BadRequest, SessionRefusal
 from json_text import storable
 from runs.decision.contract import Request
 from runs.requests import take
-from wire.protocol import MESSAGES, AnyMessage, MessageRequest, UserMessage
+from wire.protocol import MessageRequest, UserMessage
 from wire.text import quoted
 
 router = APIRouter(route_class=JsonRoute)
@@ -54,16 +51,3 @@ def read_version(body: MessageRequest) -> int:
     if isinstance(version, bool) or version not in (1, 2):
         raise BadRequest(f"Unsupported protocol_version: {quoted(storable(version))}; use 1 or 2")
     return int(version)
-
-
-def read_message(raw: dict[str, Any]) -> AnyMessage:
-    """Dispatch on `type`; raises the protocol's 400 texts, and 422 for wrong JSON types."""
-    kind = storable(raw.get("type"))
-    model = MESSAGES.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        raise BadRequest(f"Unsupported message type: {quoted(kind)}")
-    try:
-        return model.model_validate(raw).checked()
-    except ValidationError as error:
-        told = [{**item, "loc": ("body", "message", *item["loc"])} for item in error.errors()]
-        raise RequestValidationError(told) from error

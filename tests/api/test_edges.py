@@ -80,6 +80,8 @@ MESSAGES_REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"type": "tool_result"}, "call_id is required for tool_result message"),
     ({"type": "switch_agent"}, "agent_type is required for switch_agent message"),
     ({"type": "switch_agent", "agent_type": "nobody"}, "Invalid agent_type: nobody"),
+    ({"type": "switch_agent", "agent_type": " "}, "Invalid agent_type:  "),
+    ({"type": "hitl_decision", "decision": "maybe"}, "call_id and decision are required for hitl_decision message"),
     ({"type": "hitl_decision", "call_id": "c"}, "call_id and decision are required for hitl_decision message"),
     ({"type": "hitl_decision", "call_id": "c", "decision": "maybe"}, "Invalid HITL decision: maybe"),
     ({"type": "hitl_decision", "call_id": "c", "decision": "edit"}, "modified_arguments is required for edit"),

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from api.dependencies import read_message
 from json_text import storable, to_json
 from wire.chunks import frame, pack, unpack
 from wire.protocol import MESSAGES, AnyChunk, AssistantMessage, Chunk, PlanDecision
@@ -65,10 +66,10 @@ def test_hostile_text_stays_inside_its_field(text: str) -> None:
 def test_message(kind: str) -> None:
     raw = golden(f"message_{kind}")
     assert_heading(kind)
-    read = MESSAGES[kind].model_validate(raw).checked()
+    read = read_message(raw)
     assert read.model_dump(exclude_unset=True) == raw
     assert set(raw) == set(MESSAGES[kind].model_fields) - {"error"}, "the golden message shows every field"
-    MESSAGES[kind].model_validate(MESSAGES[kind].example).checked()
+    read_message(MESSAGES[kind].example)
 
 
 def test_no_file_and_no_heading_without_its_model() -> None:
@@ -119,7 +120,7 @@ def test_the_generated_parts_of_the_page_are_true() -> None:
 @pytest.mark.parametrize("feedback", [{}, {"feedback": None}])
 def test_a_modification_request_is_read_as_feedback(feedback: dict[str, Any]) -> None:
     raw = {"type": "plan_decision", "approval_request_id": "plan-approval-1", "decision": "modify", **feedback}
-    read = PlanDecision.model_validate({**raw, "modification_request": "Use a dialog"}).checked()
+    read = PlanDecision.model_validate({**raw, "modification_request": "Use a dialog"})
     assert read.feedback == "Use a dialog"
     given = PlanDecision.model_validate({**raw, "feedback": "Shorter", "modification_request": "Use a dialog"})
     assert given.feedback == "Shorter"
