@@ -36,6 +36,7 @@ class ScriptedModel(StreamingModel):
          {"text": "cut", "finish": "length"}, {"fail": "llm_unavailable"}, {"text": "Done."}]
 
     `fail` takes a model error's wire code; `finish` replaces the finish reason; `delay` is the pause before each word.
+    `every` lets one word come in so many seconds by the clock, as from a server: a late reader finds several.
 
     Raises HistoryBroken when a tool call of the conversation has not exactly one answer.
     """
@@ -52,9 +53,14 @@ class ScriptedModel(StreamingModel):
             await asyncio.sleep(reply.sleep_s)
         if reply.fail is not None:
             raise reply.fail
-        for word in _WORDS.findall(reply.text):
-            if reply.word_delay_s:
-                await asyncio.sleep(reply.word_delay_s)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, word in enumerate(_WORDS.findall(reply.text), 1):
+            pause_s = reply.word_delay_s
+            if reply.word_every_s:
+                pause_s = began + number * reply.word_every_s - loop.time()
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
             yield word
         for index, call in enumerate(reply.calls):
             yield _part(index, name=call.name, call_id=call.id)

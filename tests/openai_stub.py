@@ -33,9 +33,10 @@ class OpenAIStub:
     - `{"raw": {…}}`: this JSON body with status 200; `{"bytes": "…", "type"?: "text/event-stream"}`: these bytes
     - beside any text or tools: `"finish"` (a finish reason, null leaves it out), `"truncated": true` (finish `length`),
       `"usage"` (null leaves it out), `"silent_s"` (seconds before the answer begins), `"delay_s"` (between pieces),
-      `"hold_after": n` (wait for `stub.release()` after n pieces), `"hang": true` (never end), `"drop_after": n` (cut
-      the connection after n bytes of body), `"error": {…}` (an error event after the text), `"done": false` (no
-      `[DONE]`), `"arguments_as_object": true`, `"headers"`.
+      `"every_s"` (the same by the clock: a piece that is late comes at once), `"hold_after": n` (wait for
+      `stub.release()` after n pieces), `"hang": true` (never end), `"drop_after": n` (cut it after n bytes of body),
+      `"error": {…}` (an error event after the text), `"done": false` (no `[DONE]`), `"arguments_as_object": true`,
+      `"headers"`.
 
     A request with temperature 0.3 or the classifier's prompt, and no tools, is the classifier's: it is answered with
     `stub.classify` (a JSON object; or one reply as above under the key `"reply"`) and takes nothing from the script.
@@ -260,9 +261,10 @@ async def _left(receive: Callable[[], Any]) -> None:
 
 
 async def _paced(blocks: Iterator[bytes], reply: Json, released: threading.Event) -> AsyncIterator[bytes]:
-    left = reply.get("drop_after")
-    for place, block in enumerate(blocks):
-        while place == reply.get("hold_after") and not released.is_set():  # noqa: ASYNC110 set in another thread
+    left, loop = reply.get("drop_after"), asyncio.get_running_loop()
+    began, every_s = loop.time(), reply.get("every_s", 0)
+    for number, block in enumerate(blocks, 1):
+        while number - 1 == reply.get("hold_after") and not released.is_set():  # noqa: ASYNC110 set in another thread
             await asyncio.sleep(0.005)
         if left is not None and len(block) >= left:
             yield block[:left]
@@ -270,7 +272,8 @@ async def _paced(blocks: Iterator[bytes], reply: Json, released: threading.Event
             raise _Cut
         left = left and left - len(block)
         yield block
-        await asyncio.sleep(reply.get("delay_s", 0))
+        pause_s = began + number * every_s - loop.time() if every_s else reply.get("delay_s", 0)
+        await asyncio.sleep(max(0, pause_s))
 
 
 def _stream(model: str, reply: Json, usage: Json, *, words: bool) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """Measure both servers in turn and write docs/performance.md, .json and the charts.
 
 Every figure is the median over rounds; in each round the floor and this server play the same load, one after the other.
-`--minutes N` ends each part early, so that everything fits into so many minutes; `--quick` is for a short look.
+`--minutes N` ends parts early, so that everything fits into so many minutes: 40 are enough for all of it, and sizes.py
+says how they are divided. `--quick` is for a short look.
 The exit status is 1 when a turn failed.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from benchmarks.performance.bench import Bench, Figures, long_run, on_sqlite, profiles, several_processes
 from benchmarks.performance.processes import Meter, postgresql
 from benchmarks.performance.report import errors_of, write_report
-from benchmarks.performance.sizes import FULL, QUICK, TIMED, Size
+from benchmarks.performance.sizes import FULL, QUICK, Size, timed
 from benchmarks.performance.starts import starts
 from benchmarks.performance.stub import model_server
 from tests.databases import PostgresServer
@@ -30,26 +31,36 @@ from tests.road import trace_plain_answer, trace_tool_turn
 
 
 async def _measure(size: Size, postgres: PostgresServer, meter: Meter, stub_url: str) -> Figures:
-    found: Figures = {"starts": starts(postgres, stub_url), "models": {}}
-    _tell("starts")
+    took_s: dict[str, float] = {}
+    began = time.monotonic()
+
+    def tell(part: str) -> None:
+        took_s[part] = round(time.monotonic() - began - sum(took_s.values()), 1)
+        print(f"{datetime.now(UTC):%H:%M:%S} measured: {part}, in {took_s[part]:.0f} s", flush=True)
+
+    found: Figures = {"took_s": took_s, "starts": starts(postgres, stub_url), "models": {}}
+    tell("starts")
     for model, url in (("in process", None), ("OpenAI-compatible stub", stub_url)):
         with ExitStack() as stack:
             bench = Bench(postgres, meter, url, size, stack)
             figures: Figures = {"warm-up": await bench.warm_up(), "turns": await bench.turns()}
-            _tell(f"turns, model {model}")
+            tell(f"turns, model {model}")
             figures["live"] = await bench.live()
-            _tell(f"live answers, model {model}")
+            tell(f"live answers, model {model}")
             if url is None:
                 figures["costs"] = await bench.costs(min(size.turns, 40))
+                tell("costs")
                 figures["growth"] = await bench.growth()
-                _tell("costs and growth")
+                tell("growth")
             found["models"][model] = figures
     found["profiles"] = await profiles(postgres, size)
+    tell("profiles")
     found["processes"] = await several_processes(postgres, meter, size)
+    tell("several processes")
     found["sqlite"] = await on_sqlite(size)
-    _tell("profiles, several processes, SQLite")
+    tell("SQLite")
     found["long run"] = await long_run(postgres, size)
-    _tell("long run")
+    tell("long run")
     return found
 
 
@@ -72,20 +83,16 @@ def _machine() -> Figures:
     return {**told, "load_at_start": round(load, 1), "at": datetime.now(UTC).isoformat(timespec="minutes")}
 
 
-def _tell(part: str) -> None:
-    print(f"{datetime.now(UTC):%H:%M:%S} measured: {part}", flush=True)
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--quick", action="store_true", help="few turns and streams, about six minutes")
-    chosen.add_argument("--minutes", type=float, help="everything, within about so many minutes; from 12 on")
+    chosen.add_argument("--quick", action="store_true", help="few turns and streams, about five minutes")
+    chosen.add_argument("--minutes", type=float, help="within about so many minutes, from 12 on; 40 for all of it")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of performance.md, .json and images/")
     parser.add_argument("--report", type=Path, help="write the page again from this .json; measures nothing")
     options = parser.parse_args()
-    size = QUICK if options.quick else FULL if options.minutes is None else TIMED.within(options.minutes)
+    size = QUICK if options.quick else FULL if options.minutes is None else timed(options.minutes)
     found = measure(size) if options.report is None else json.loads(options.report.read_text(encoding="utf-8"))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

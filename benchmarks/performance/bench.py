@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import statistics
 import tempfile
@@ -132,20 +133,22 @@ class Bench:
         return found
 
     async def growth(self) -> dict[str, list[Figures]]:
-        """One session that grows: the milliseconds of a turn and the CPU of one, in each tenth."""
+        """One session that grows: the milliseconds and the CPU of a turn, in the first hundredth and each tenth."""
         found: dict[str, list[Figures]] = {}
-        each = max(1, self._size.growth // STEPS)
+        most = self._size.growth
+        ends = sorted({max(1, most // STEPS**2), *(max(1, most * tenth // STEPS) for tenth in range(1, STEPS + 1))})
         limit_s = self._size.limit_s("growth", len(self.servers))
         for name, server in self.servers.items():
             client, began, steps = Client(server), time.monotonic(), list[Figures]()
-            while len(steps) < STEPS and (not steps or time.monotonic() - began < limit_s):
+            for first, end in itertools.pairwise((0, *ends)):
+                if steps and time.monotonic() - began > limit_s:
+                    break
                 taken, cpu_s = Taken(), server.cpu_s + self._meter.cpu_s()
-                for _ in range(each):
+                for _ in range(first, end):
                     await client.noted("chat", "growth", taken)
-                spent_ms = 1000 * (server.cpu_s + self._meter.cpu_s() - cpu_s) / each
+                spent_ms = 1000 * (server.cpu_s + self._meter.cpu_s() - cpu_s) / (end - first)
                 p50_ms = _quantiles(taken.turns_s)["p50_ms"]
-                step = {"turn": (len(steps) + 1) * each, "p50_ms": p50_ms, "cpu_ms": round(spent_ms, 1)}
-                steps.append({**step, "errors": taken.errors})
+                steps.append({"turn": end, "p50_ms": p50_ms, "cpu_ms": round(spent_ms, 1), "errors": taken.errors})
             await client.close()
             found[name] = steps
         return found

@@ -37,7 +37,7 @@ def script(*replies: dict[str, Any]) -> str:
 
 
 CHAT = script({"repeat": "word ", "times": WORDS})
-LIVE = script({"repeat": "word ", "times": WORDS, "delay": 0.1})
+LIVE = script({"repeat": "word ", "times": WORDS, "every": 0.1})
 TOOL = script({"tool": "read_file", "args": {"path": "a.py"}, "id": "c1"}, {"repeat": "word ", "times": WORDS})
 
 
@@ -48,7 +48,7 @@ def respond(body: dict[str, Any]) -> dict[str, Any]:
     replies = json.loads(str(messages[asked]["content"]).split("\n")[1])
     reply = replies[sum(message["role"] == "assistant" for message in messages[asked:])]
     if "repeat" in reply:
-        return {"text": (reply["repeat"] * reply["times"]).strip(), "delay_s": reply.get("delay", 0)}
+        return {"text": (reply["repeat"] * reply["times"]).strip(), "every_s": reply.get("every", 0)}
     return {**reply, "id": f"call_{uuid.uuid4().hex}"}
 
 

@@ -55,15 +55,23 @@ def _compared(loads: Mapping[str, Any]) -> list[str]:
 
 def write_report(found: Mapping[str, Any], out: Path) -> Path:
     """Write performance.md and its charts into a folder; returns the page."""
+    draw(found, out / "images")
+    page = out / "performance.md"
+    page.write_text(page_of(found), encoding="utf-8")
+    return page
+
+
+def page_of(found: Mapping[str, Any]) -> str:
+    """The figures and findings as Markdown."""
     machine = found["machine"]
-    wrong = errors_of(found)
+    wrong, took_s = errors_of(found), found.get("took_s", {})
     lines = [
         "# Performance",
         "",
         "This server beside the floor (`benchmarks/performance/floor.py`: a bare FastAPI + LangGraph + PostgreSQL app "
         "without authentication, policy, event log, history, audit or take-over), interleaved in one run on one "
-        f"PostgreSQL. Written by `{COMMAND}`; `--minutes 14` ends each part early, `--quick` is a short look. The "
-        "figures as JSON: [performance.json](performance.json).",
+        f"PostgreSQL. Written by `{COMMAND}`; `--minutes 40` is all of it, parts that take too long end early; "
+        "`--quick` is a short look. The figures as JSON: [performance.json](performance.json).",
         "",
         "## How to read",
         "",
@@ -77,6 +85,7 @@ def write_report(found: Mapping[str, Any], out: Path) -> Path:
         f"{machine['load_at_start']} at the start, {machine['took_s']} s in all; "
         + (f"**{len(wrong)} turns failed**: {'; '.join(wrong[:5])}." if wrong else "no turn failed."),
         "",
+        *([f"Seconds: {'; '.join(f'{part} {s:.0f}' for part, s in took_s.items())}.", ""] if took_s else []),
         "## Goals",
         "",
         *_table(
@@ -99,10 +108,7 @@ def write_report(found: Mapping[str, Any], out: Path) -> Path:
     several = ((n, f["turns_per_s"], f["cpu_ms"]) for n, f in found["processes"].items())
     lines += _table(("processes", "turns/s", "CPU ms a turn"), several)
     lines += _sqlite(found)
-    draw(found, out / "images")
-    page = out / "performance.md"
-    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    return page
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def errors_of(found: object) -> list[str]:

@@ -39,6 +39,7 @@ class ScriptedReply:
     finish: str | None = None
     sleep_s: float = 0.0
     word_delay_s: float = 0.0
+    word_every_s: float = 0.0
     fail: Exception | None = None
 
 
@@ -91,6 +92,7 @@ def _play(script: list[Any], played: int, position: int) -> ScriptedReply:
         finish=reply.get("finish"),
         sleep_s=float(reply.get("sleep", 0)),
         word_delay_s=float(reply.get("delay", 0)),
+        word_every_s=float(reply.get("every", 0)),
         fail=failure() if failure is not None else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -121,6 +122,15 @@ async def test_a_script_can_be_slow() -> None:
         await models.reply([script({"sleep": 5, "text": "late"})])
     with pytest.raises(ModelTimeout):
         await models.reply([script({"repeat": "w ", "times": 50, "delay": 0.1})])
+
+
+async def test_words_that_come_by_the_clock_wait_for_a_late_reader() -> None:
+    pieces = ScriptedModel().pieces([script({"repeat": "w ", "times": 3, "every": 0.01})])
+    assert await anext(pieces) == "w"
+    time.sleep(0.05)  # noqa: ASYNC251 the reader is late: the loop does nothing else
+    with pytest.raises(StopIteration) as second:
+        anext(pieces).__await__().send(None)
+    assert second.value.value == " w"
 
 
 @pytest.mark.parametrize("text", ["#script\n[broken", "#script\n[1]", '#script\n{"text": "a"}', "#script"])
