@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from client.question import Question
+from tools.write_file import refusal_of_loss
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
 TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
-_AFTER_LOSS = (
-    "No person is there to agree to that. Change parts of a file with edit_file, after reading them; "
-    "when all is changed, finish."
-)
 
 
 class TaskCancelled(Exception):
@@ -67,7 +64,7 @@ def refused_alone(about: Mapping[str, Any]) -> str | None:
     """
     loss = next((str(r["text"]) for r in about.get("reasons") or () if r["code"] == "write.loss"), None)
     if loss is not None:
-        return f"Nothing was written: {loss[:1].lower()}{loss[1:]}. {_AFTER_LOSS}"
+        return refusal_of_loss(loss)
     return TOO_DANGEROUS if about.get("danger") == "high" else None
 
 

@@ -1,4 +1,4 @@
-"""`write_file`: create a file or replace its whole content, and what that takes out of it."""
+"""`write_file`: create a file or replace its whole content, what that takes out of it, and how it is refused."""
 
 from collections import Counter
 
@@ -37,3 +37,11 @@ def lost_lines(before: str, after: str) -> list[str]:
         else:
             lost.append(line)
     return lost
+
+
+def refusal_of_loss(loss: str) -> str:
+    """What the model is told of a write that would lose something, where no person is there who could agree to it."""
+    return (
+        f"Nothing was written: {loss[:1].lower()}{loss[1:]}. No person is there to agree to that. "
+        "Change parts of a file with edit_file, after reading them; when all is changed, finish."
+    )

@@ -17,7 +17,7 @@ from langgraph.types import Command, Send
 
 from agents.custom_events import Writer
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
-from agents.replies.lossy_write import asked_about, loss_of, refusal_of_loss
+from agents.replies.lossy_write import asked_about, loss_of
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.conversation import end_of_turn
@@ -27,7 +27,7 @@ from llm.chat_model import WrittenCall
 from policy.decide import Call, decide
 from state import AgentState, DecidedCall, Turn, answer_to, tool_message
 from tools.catalog import BY_NAME
-from tools.write_file import WRITE_FILE
+from tools.write_file import WRITE_FILE, refusal_of_loss
 
 MAX_BAD_REPLIES = 3
 MAX_DENIALS = 3

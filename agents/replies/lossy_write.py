@@ -55,14 +55,6 @@ def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], worksp
     return f"it takes {lost} of the {lines} lines out of {path}"
 
 
-def refusal_of_loss(loss: str) -> str:
-    """What the model is told of a write that was not made, because nobody is there who could agree to it."""
-    return (
-        f"Nothing was written: {loss}. Change parts of a file with edit_file, after reading them; when all is changed, "
-        "finish. Nobody is there who could agree to this write."
-    )
-
-
 def asked_about(verdict: Verdict, loss: str) -> Verdict:
     """Let a person decide, whatever rule allows the write; unattended clients reject this reason."""
     reason = Reason("write.loss", f"{loss[0].upper()}{loss[1:]}")
