@@ -30,5 +30,26 @@ def refuse_transaction_mode(connection: Any, conninfo: str, *, is_direct: bool) 
                 raise ConfigurationError(f"{named} leads through a pooler in transaction mode: {cure}")
 
 
+def refuse_other_database(direct: Any, conninfo: str) -> None:
+    """Raise ConfigurationError when DB_URL, the address given, leads to another database than DB_LISTEN_URL."""
+    import psycopg
+
+    try:
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_S, prepare_threshold=None) as pooled:
+            is_same = _database_of(direct) == _database_of(pooled)
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(
+            "PostgreSQL does not answer through the pooler: check AGENT_RUNTIME__DB_URL and that the pooler is running."
+        ) from error
+    if not is_same:
+        raise ConfigurationError(f"{LISTEN_SETTING} names another database than AGENT_RUNTIME__DB_URL.")
+
+
+def _database_of(connection: Any) -> tuple[Any, ...]:
+    query = "select oid, pg_postmaster_start_time() from pg_database where datname = current_database()"
+    found: tuple[Any, ...] = connection.execute(query).fetchone()
+    return found
+
+
 def _server_of(connection: Any) -> int:
     return int(connection.execute("select pg_backend_pid()").fetchone()[0])

@@ -7,8 +7,9 @@ import logging
 import secrets
 import selectors
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,6 +37,9 @@ STATEMENT_TIMEOUT_MS = 2_000
 LONG_LOCK_TIMEOUT_MS = 10_000
 LONG_STATEMENT_TIMEOUT_MS = 60_000
 """For transactions that no client waits for: closing a run, purges, imports."""
+SILENCE_S = 2.5
+LONG_SILENCE_S = 62.0
+"""So long is an answer waited for, or its next piece: a server that is frozen ends no statement itself."""
 _LIMITS = {
     "idle_in_transaction_session_timeout": IDLE_TRANSACTION_MS,
     "lock_timeout": LOCK_TIMEOUT_MS,
@@ -44,6 +48,8 @@ _LIMITS = {
 _LONG = f"; set local lock_timeout = {LONG_LOCK_TIMEOUT_MS}; set local statement_timeout = {LONG_STATEMENT_TIMEOUT_MS}"
 IDLE_CHECK_S = 1.0
 """A connection that was used less than this ago is checked only when its socket has something to read."""
+CHECK_SILENCE_S = 1.0
+"""How long the check of a connection waits for its server before another connection is taken."""
 _WRITE_PATH = (
     "lock table sessions, runs, events, tool_calls, messages, checkpoints, checkpoint_blobs, checkpoint_writes"
     " in row exclusive mode"
@@ -71,6 +77,39 @@ async def prepare_connection(connection: Any) -> None:
     settings = {**_LIMITS, "plan_cache_mode": "force_generic_plan"}
     sets = "; ".join(f"set {name} = {value}" for name, value in settings.items())
     await connection.execute(f"{ENTER_HOME}; {sets}", prepare=False)
+
+
+@cache
+def bounded_connection() -> Any:
+    """The class of our connections: one raises OperationalError, closed, when its server is silent for `silence_s`.
+
+    The timeouts of PostgreSQL end what a running server does. A frozen one keeps its connections open, and the network
+    acknowledges what is sent to it.
+    """
+    from psycopg import AsyncConnection, OperationalError
+
+    class BoundedConnection(AsyncConnection[Any]):
+        silence_s = SILENCE_S
+
+        async def wait(self, gen: Any, *bounds: Any, **options: Any) -> Any:
+            return await super().wait(self._heard(gen), *bounds, **options)
+
+        def _heard(self, gen: Any) -> Generator[Any, Any, Any]:
+            """Pass on what psycopg waits for; it looks ten times a second, also when nothing has come."""
+            try:
+                wanted, heard_at = next(gen), time.monotonic()
+                while True:
+                    ready = yield wanted
+                    if ready:
+                        heard_at = time.monotonic()
+                    elif time.monotonic() - heard_at > self.silence_s:
+                        self.pgconn.finish()
+                        raise OperationalError(f"the server said nothing for {self.silence_s} s")
+                    wanted = gen.send(ready)
+            except StopIteration as ended:
+                return ended.value
+
+    return BoundedConnection
 
 
 def _is_readable(descriptor: int) -> bool:
@@ -103,6 +142,7 @@ class PostgresDatabase(Database):
 
         return AsyncConnectionPool(
             self.conninfo,
+            connection_class=bounded_connection(),
             min_size=min_size,
             max_size=max_size,
             open=False,
@@ -120,7 +160,9 @@ class PostgresDatabase(Database):
         """Discard a lost connection: the server has said something unasked, its end, or the network may have cut it."""
         idle_s = time.monotonic() - self._used_at.get(connection, 0.0)
         if idle_s > IDLE_CHECK_S or _is_readable(connection.fileno()):
+            connection.silence_s = CHECK_SILENCE_S
             await connection.execute("")
+        connection.silence_s = SILENCE_S
 
     @property
     def options(self) -> dict[str, Any]:
@@ -130,6 +172,10 @@ class PostgresDatabase(Database):
         seconds = max(2, round(CONNECT_TIMEOUT_S))
         own = {"autocommit": True, "application_name": self.name, "row_factory": namedtuple_row}
         return {**own, "connect_timeout": seconds, **KEEPALIVES}
+
+    async def connect_directly(self) -> Any:
+        """Open a connection that lasts, past a pooler."""
+        return await bounded_connection().connect(self.direct_conninfo, **self.options)
 
     def on(self, connection: Any) -> Transaction:
         """Run named statements on a connection that was opened with `options`."""
@@ -156,7 +202,7 @@ class PostgresDatabase(Database):
         import psycopg
 
         try:
-            async with await psycopg.AsyncConnection.connect(self.direct_conninfo, **self.options) as connection:
+            async with await self.connect_directly() as connection:
                 row = await (await connection.execute(f"select quote_ident(({HOME}))")).fetchone()
         except psycopg.OperationalError as error:
             raise ConfigurationError(f"PostgreSQL does not answer: check {LISTEN_SETTING}.") from error
@@ -176,7 +222,9 @@ class PostgresDatabase(Database):
 
     def transaction(self, *, long: bool = False) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction; `long` raises its lock and statement timeouts. Raises NotReady without a database."""
-        return self._transaction(self.pool, self._set_local + (_LONG if long else ""))
+        if long:
+            return self._transaction(self.pool, self._set_local + _LONG, silence_s=LONG_SILENCE_S)
+        return self._transaction(self.pool, self._set_local)
 
     @asynccontextmanager
     async def _on(self, pool: Any) -> AsyncIterator[Transaction]:
@@ -185,10 +233,13 @@ class PostgresDatabase(Database):
                 yield self.on(connection)
 
     @asynccontextmanager
-    async def _transaction(self, pool: Any, set_local: str) -> AsyncIterator[Transaction]:
+    async def _transaction(
+        self, pool: Any, set_local: str, *, silence_s: float = SILENCE_S
+    ) -> AsyncIterator[Transaction]:
         import psycopg
 
         async with self._on(pool) as tx:
+            tx.connection.silence_s = silence_s
             # One round trip; psycopg's own `transaction()` would send BEGIN alone, and savepoints are not needed.
             await tx.connection.execute(f"begin{set_local}", prepare=False)
             try:

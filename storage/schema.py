@@ -16,7 +16,7 @@ from errors import ConfigurationError
 from storage.address import read_url
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
-from storage.pooler import CONNECT_S, LISTEN_SETTING, refuse_transaction_mode
+from storage.pooler import CONNECT_S, LISTEN_SETTING, refuse_other_database, refuse_transaction_mode
 from storage.saver_tables import read_statements, saver_tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -44,18 +44,22 @@ async def migrate(url: str, listen_url: str | None = None) -> bool:
     address = read_url(url)
     if address.dialect == "sqlite":
         return await asyncio.to_thread(_migrate_sqlite, address.target)
-    direct = read_url(listen_url, LISTEN_SETTING) if listen_url is not None else address
-    return await asyncio.to_thread(_migrate_postgres, direct.target, is_direct=listen_url is not None)
+    if listen_url is None:
+        return await asyncio.to_thread(_migrate_postgres, address.target)
+    return await asyncio.to_thread(_migrate_postgres, read_url(listen_url, LISTEN_SETTING).target, address.target)
 
 
-def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
+def _migrate_postgres(conninfo: str, pooled_conninfo: str | None = None) -> bool:
     import psycopg
 
+    named = LISTEN_SETTING if pooled_conninfo is not None else "AGENT_RUNTIME__DB_URL"
     try:
         with psycopg.connect(
             conninfo, autocommit=True, connect_timeout=CONNECT_S, prepare_threshold=None
         ) as connection:
-            refuse_transaction_mode(connection, conninfo, is_direct=is_direct)
+            refuse_transaction_mode(connection, conninfo, is_direct=pooled_conninfo is not None)
+            if pooled_conninfo is not None:
+                refuse_other_database(connection, pooled_conninfo)
             connection.execute(ENTER_HOME)
             if _is_current_postgres(lambda sql: connection.execute(sql).fetchone()):
                 return False
@@ -64,7 +68,7 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
         )
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"The role of AGENT_RUNTIME__DB_URL may not create the schema {SCHEMA} or its tables: run "
+            f"The role of {named} may not create the schema {SCHEMA} or its tables: run "
             f'"create schema {SCHEMA} authorization <role>" once as the owner of the database.'
         ) from error
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
@@ -76,10 +80,10 @@ def _migrate_postgres(conninfo: str, *, is_direct: bool) -> bool:
         # libpq quotes the address, with its password, in this error.
         if error.sqlstate is not None:
             raise
-        raise ConfigurationError("AGENT_RUNTIME__DB_URL is not usable: PostgreSQL cannot read the address.") from None
+        raise ConfigurationError(f"{named} is not usable: PostgreSQL cannot read the address.") from None
     except psycopg.OperationalError as error:
         raise ConfigurationError(
-            "PostgreSQL does not answer: check AGENT_RUNTIME__DB_URL and that the server is running."
+            f"PostgreSQL does not answer: check {named} and that the server is running."
         ) from error
 
 

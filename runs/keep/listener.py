@@ -65,10 +65,7 @@ class Listener:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen_once(self) -> None:
-        import psycopg
-
-        options = self._database.options
-        async with await psycopg.AsyncConnection.connect(self._database.direct_conninfo, **options) as connection:
+        async with await self._database.connect_directly() as connection:
             await prepare_connection(connection)
             # A lease that a crash of the database takes back is renewed before anybody could count on it.
             await connection.execute("set synchronous_commit = off")

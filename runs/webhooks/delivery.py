@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import time
 from typing import Literal
 
 from runs.engine import Engine
 from runs.webhooks.addresses import PrivateAddress, resolve
+from storage.database import now
 from storage.tables import webhooks
 from storage.tables.webhooks import Webhook
 
@@ -86,7 +86,7 @@ async def _send(engine: Engine, webhook: Webhook) -> Result:
                     "Host": url.netloc.decode("ascii"),
                     "Content-Type": "application/json",
                     "User-Agent": "codelab-agent-runtime",
-                    **signature_headers(settings.webhook_secret or "", webhook.id, body, int(time.time())),
+                    **signature_headers(settings.webhook_secret or "", webhook.id, body, int(now().timestamp())),
                 },
                 extensions={"sni_hostname": url.host},
             )

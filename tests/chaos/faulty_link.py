@@ -31,14 +31,16 @@ class Fault:
 
 @dataclass
 class BrokenCommit:
-    """One COMMIT whose sender is not told what came of it."""
+    """One statement, COMMIT or another that commits by itself, whose sender is not told what came of it."""
 
     arrives_first: bool
-    """Whether the server commits and its answer is swallowed; else the connection breaks while COMMIT is on its way."""
+    """Whether the server commits and its answer is swallowed; else the connection breaks while it is on its way."""
+    statement: bytes
+    """What its message of the wire protocol holds: a piece of its text or of a parameter."""
     has_broken: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once there was a COMMIT."""
+    """Set once there was such a statement."""
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set it to let the COMMIT reach the server, or to break the connection that waits for its answer."""
+    """Set it to let the statement reach the server, or to break the connection that waits for its answer."""
 
 
 @dataclass(eq=False)
@@ -88,9 +90,9 @@ class FaultyLink:
             self._with_losses.clear()
 
     @contextlib.contextmanager
-    def broken_commit(self, *, arrives_first: bool) -> Iterator[BrokenCommit]:
-        """Break the next COMMIT, one of the block."""
-        commit = self._commit = BrokenCommit(arrives_first)
+    def broken_commit(self, *, arrives_first: bool, statement: bytes = COMMIT) -> Iterator[BrokenCommit]:
+        """Break the next COMMIT, or the next statement that holds these bytes, one of the block."""
+        commit = self._commit = BrokenCommit(arrives_first, statement)
         try:
             yield commit
         finally:
@@ -145,7 +147,7 @@ class FaultyLink:
                 fault, commit = self._fault, self._commit
                 if direction == "answers" and connection.is_silent:
                     continue
-                if commit is not None and direction == "requests" and COMMIT in block:
+                if commit is not None and direction == "requests" and commit.statement in block:
                     self._commit = None
                     await _break(commit, connection, block)
                     return

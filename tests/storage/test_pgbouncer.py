@@ -86,6 +86,19 @@ def test_a_pooler_in_transaction_mode_alone_is_refused(postgres: PostgresServer,
             asyncio.run(migrate(through, through))
 
 
+def test_an_address_to_listen_on_that_leads_elsewhere_is_refused(postgres: PostgresServer) -> None:
+    with postgres.database() as url, postgres.database(empty=True) as other, pooler(url) as through:
+        with pytest.raises(ConfigurationError, match="DB_LISTEN_URL names another database than AGENT_RUNTIME__DB_URL"):
+            asyncio.run(migrate(through, other))
+        with psycopg.connect(other) as connection:
+            assert connection.execute("select to_regclass('agent_runtime.sessions')").fetchone() == (None,)
+        unknown = url.replace(str(conninfo_to_dict(url)["dbname"]), "unknown")
+        with pytest.raises(ConfigurationError, match="check AGENT_RUNTIME__DB_LISTEN_URL"):
+            asyncio.run(migrate(through, unknown))
+    with postgres.database() as url, pytest.raises(ConfigurationError, match="check AGENT_RUNTIME__DB_URL"):
+        asyncio.run(migrate(through, url))
+
+
 async def test_turns_approvals_and_cancels_work_through_a_pooler(postgres: PostgresServer) -> None:
     with postgres.database(empty=True) as url, pooler(url) as through:
         pooled = {"db_listen_url": url}

@@ -1,4 +1,4 @@
-"""Locked tables and full files: requests are refused while another process holds the lock, and readiness says so."""
+"""Locked tables, silent servers and full files: requests are refused while it lasts, and readiness says so."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from benchmarks.performance.loads import RESULT, TOOL
+from tests.chaos.faulty_link import Direction, Fault, FaultyLink
 from tests.databases import PostgresServer
 from tests.ide import tool_result, user_message
 from tests.runs.opened import Client, opened
@@ -64,6 +65,21 @@ def test_a_slow_statement_is_503(postgres: PostgresServer) -> None:
             await other.execute(slow)
             await refused(client, ready=200)
             await other.execute("drop trigger wait on runs")
+            await served(client)
+
+    with postgres.database() as db_url:
+        asyncio.run(run(db_url))
+
+
+@pytest.mark.parametrize("direction", ["requests", "answers"])
+def test_a_server_that_says_nothing_is_503(postgres: PostgresServer, direction: Direction) -> None:
+    """As when it is frozen: its connections stay open, and no timeout of its own ends a statement."""
+
+    async def run(db_url: str) -> None:
+        link = FaultyLink(db_url)
+        async with link.listening() as behind_link, opened(behind_link) as (_, client):
+            async with link.fault(Fault(direction, is_lost=True)):
+                await refused(client, ready=503)
             await served(client)
 
     with postgres.database() as db_url:
