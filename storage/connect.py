@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from storage.address import read_url
+from storage.address import LISTEN_SETTING, read_url
 from storage.database import Database
 from storage.home import own_file
-from storage.pooler import LISTEN_SETTING
 from storage.postgres import PostgresDatabase
 from storage.sqlite import SqliteDatabase
 from storage.statements import statements

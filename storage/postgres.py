@@ -14,9 +14,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from errors import ConfigurationError, NotReady
+from storage.address import LISTEN_SETTING
 from storage.database import Database, Dialect, Transaction
 from storage.home import ENTER_HOME, HOME
-from storage.pooler import LISTEN_SETTING
 
 POOL_MIN = 2
 POOL_MAX = 16

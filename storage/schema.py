@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from errors import ConfigurationError
-from storage.address import read_url
+from storage.address import CONNECT_S, LISTEN_SETTING, read_url, refuse_other_database, refuse_transaction_mode
 from storage.database import ADVISORY_NAMESPACE, MIGRATION_LOCK
 from storage.home import ENTER_HOME, HOME, SCHEMA, own_file
-from storage.pooler import CONNECT_S, LISTEN_SETTING, refuse_other_database, refuse_transaction_mode
 from storage.saver_tables import read_statements, saver_tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigurationError
-from storage.address import read_url
+from storage.address import CONNECT_S, read_url
 from storage.database import stamp
-from storage.pooler import CONNECT_S
 
 Row = Mapping[str, Any]
 TABLES = (
