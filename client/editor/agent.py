@@ -161,7 +161,9 @@ class EditorAgent:
     @worded
     async def list_sessions(self, cwd: str | None = None, cursor: str | None = None, **_: Any) -> ListSessionsResponse:
         """List the sessions that this user's clients began, the newest first."""
-        start = int(cursor) if cursor and cursor.isdecimal() else 0
+        if cursor is not None and not (cursor.isascii() and cursor.isdecimal()):
+            raise BadRequest("The cursor is not one of this list.")
+        start = int(cursor or 0)
         folder = workspace_at(cwd).root if cwd is not None else None
         places = await in_thread(lambda: self._servers.sessions(folder))
         rows = [

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from acp import RequestError
 from acp.interfaces import Client
 from acp.schema import ClientCapabilities, UsageUpdate
+from pydantic import ValidationError
 
 from client.editor.updates import Update
 
@@ -53,8 +54,19 @@ class Channel:
         self.ask(self.client.session_update(self.session_id, update)).result()
 
     def ask(self, request: Coroutine[Any, Any, Answer]) -> concurrent.futures.Future[Answer]:
-        """Send a request; the future can be cancelled, and then an answer that still comes is dropped."""
-        return asyncio.run_coroutine_threadsafe(request, self._loop)
+        """Send a request; the future can be cancelled, and then an answer that still comes is dropped.
+
+        An answer that has not the form of the protocol is a RequestError, like an error that the editor sends.
+        """
+        return asyncio.run_coroutine_threadsafe(_checked(request), self._loop)
+
+
+async def _checked(request: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        return await request
+    except ValidationError as error:
+        _log.warning("the editor's answer is malformed: %s", error, extra={"action": "editor_answer"})
+        raise RequestError(-32603, "its answer has not the form of the protocol") from error
 
 
 class EditorBuffers:

@@ -48,13 +48,17 @@ class Editor:
         self.choose: Callable[[Frame], str | None] = lambda _: "approve"
         """Answers a permission request with an option id; None waits until the request is withdrawn."""
         self.form: dict[str, Any] = {}
+        self.malformed: dict[str, Any] = {}
+        """Answers of another form than the protocol's, by method."""
         self.buffers: dict[str, str] = {}
         self.written: dict[str, str] = {}
         self.asked = asyncio.Event()
         self.agent: ClientSideConnection
         self._arrived = asyncio.Condition()
 
-    async def request_permission(self, **_: Any) -> RequestPermissionResponse:
+    async def request_permission(self, **_: Any) -> Any:
+        if "request_permission" in self.malformed:
+            return self.malformed["request_permission"]
         request = self.requests("session/request_permission")[-1]
         self.asked.set()
         chosen = self.choose(request)
@@ -67,10 +71,14 @@ class Editor:
     async def session_update(self, **_: Any) -> None:
         """The frames are kept by the observer."""
 
-    async def create_elicitation(self, *_: Any, **__: Any) -> AcceptElicitationResponse:
+    async def create_elicitation(self, *_: Any, **__: Any) -> Any:
+        if "create_elicitation" in self.malformed:
+            return self.malformed["create_elicitation"]
         return AcceptElicitationResponse(action="accept", content=self.form)
 
-    async def read_text_file(self, path: str, **_: Any) -> ReadTextFileResponse:
+    async def read_text_file(self, path: str, **_: Any) -> Any:
+        if "read_text_file" in self.malformed:
+            return self.malformed["read_text_file"]
         if path in self.buffers:
             return ReadTextFileResponse(content=self.buffers[path])
         try:

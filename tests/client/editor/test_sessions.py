@@ -187,6 +187,15 @@ async def test_unknown_session_is_not_found(servers: Servers, tmp_path: Path) ->
             assert refused.value.code == -32002
 
 
+async def test_cursor_of_another_list_is_refused(servers: Servers, tmp_path: Path) -> None:
+    async with in_process(servers) as editor:
+        await editor.begin(tmp_path)
+        for cursor in ("garbage", "-5", "", "٣"):
+            with pytest.raises(RequestError, match="cursor"):
+                await editor.agent.list_sessions(cursor=cursor)
+        assert (await editor.agent.list_sessions(cursor="50")).sessions == []
+
+
 async def test_meta_of_a_request_is_passed_over(servers: Servers, tmp_path: Path) -> None:
     async with in_process(servers) as editor:
         await editor.agent.initialize(1)

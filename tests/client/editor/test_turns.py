@@ -18,6 +18,7 @@ from tests.client.processes import running, wait_until_ended
 from tests.running import KEY, running_server
 
 pytestmark = pytest.mark.timeout(200)
+READ: dict[str, Any] = {"tool": "read_file", "args": {"path": "a.txt"}}
 WRITE: dict[str, Any] = {"tool": "write_file", "args": {"path": "b.txt", "content": "new\n"}}
 
 
@@ -115,6 +116,39 @@ async def test_editor_that_cannot_ask_approves_nothing(servers: Servers, tmp_pat
         editor.choose = fail
         assert await editor.says(session, WRITE, {"text": "Understood."}) == "end_turn"
         assert not (tmp_path / "b.txt").exists()
+
+
+@pytest.mark.parametrize("answer", [{"outcome": {}}, {}, {"outcome": {"outcome": "selected"}}, {"outcome": "approve"}])
+async def test_a_malformed_permission_approves_nothing_and_ends_no_turn(
+    servers: Servers, tmp_path: Path, answer: dict[str, Any]
+) -> None:
+    async with in_process(servers) as editor:
+        session = await coder(editor, tmp_path)
+        editor.malformed = {"request_permission": answer}
+        assert await editor.says(session, WRITE, {"text": "Understood."}) == "end_turn"
+        assert editor.text().endswith("Understood.")
+        assert not (tmp_path / "b.txt").exists()
+
+
+async def test_malformed_text_of_a_file_is_read_from_the_disk(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("on the disk\n", "utf-8")
+    async with in_process(servers) as editor:
+        session = await coder(editor, tmp_path, ALL)
+        for answer in ({}, {"content": None}, {"content": ["on", "the disk"]}):
+            editor.malformed = {"read_text_file": answer}
+            assert await editor.says(session, READ, {"text": "Read."}) == "end_turn"
+        ended = [update for update in editor.updates("tool_call_update") if update["status"] == "completed"]
+        assert ["on the disk" in str(update["rawOutput"]) for update in ended] == [True, True, True]
+
+
+async def test_malformed_form_leaves_the_question_to_the_next_prompt(servers: Servers, tmp_path: Path) -> None:
+    asks = {"tool": "ask_followup_question", "args": {"question": "Which one?", "suggestions": ["red", "blue"]}}
+    async with in_process(servers) as editor:
+        session = await coder(editor, tmp_path, ALL)
+        editor.malformed = {"create_elicitation": {"action": "shrug"}}
+        assert await editor.says(session, asks, {"text": "Blue it is."}) == "end_turn"
+        assert await editor.prompt(session, "blue") == "end_turn"
+        assert editor.text().endswith("Blue it is.")
 
 
 async def test_no_always_where_the_policy_offers_none(servers: Servers, tmp_path: Path) -> None:
