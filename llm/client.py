@@ -101,7 +101,10 @@ def _last_chunk(text: str, ending: Ending) -> AIMessageChunk:
 def _counted(usage: Mapping[str, Any] | None) -> UsageMetadata | None:
     if usage is None:
         return None
-    prompt, completion, total = (_int(usage.get(f"{key}_tokens")) for key in ("prompt", "completion", "total"))
+    prompt, completion, total = (
+        next((count for key in keys if (count := _int(usage.get(f"{key}_tokens"))) is not None), None)
+        for keys in (("prompt", "input"), ("completion", "output"), ("total",))
+    )
     if prompt is None or completion is None:
         return None
     cached = _cached(usage)
@@ -124,4 +127,6 @@ def _cached(usage: Mapping[str, Any]) -> int | None:
 
 
 def _int(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -19,6 +19,8 @@ _SENTENCES = {
     422: "The language model refused this request",
     429: "The language model is busy. Please try again in a while",
 }
+_REDIRECTED = "The configured address of the language model has moved: configure the new one"
+_MESSAGE_KEYS = ("error", "message", "detail", "msg", "errors", "error_description", "status_msg", "base_resp")
 _ABOUT_CREDENTIALS = frozenset({401, 403})
 _MAY_NAME_A_FIELD = frozenset({400, 404, 422, 500, 501})
 _TOO_LONG_SIGNS = (
@@ -118,6 +120,8 @@ def refused(status: int, body: str, retry_after_s: float | None = None) -> Failu
 
 def _sentence(status: int, body: str) -> str | None:
     """One sentence for the user: ours, with the provider's reason where it gave one."""
+    if 300 <= status < 400:
+        return f"{_REDIRECTED}."
     ours = _SENTENCES.get(status, "The language model failed" if status >= 500 else _SENTENCES[400])
     reason = None if status in _ABOUT_CREDENTIALS else reason_in(body)
     if reason is None:
@@ -128,7 +132,7 @@ def _sentence(status: int, body: str) -> str | None:
 def reason_in(body: str) -> str | None:
     """The provider's own reason as one sentence without addresses, paths, keys and exception names, or None."""
     try:
-        text = _message_in(json.loads(body))
+        text = message_in(json.loads(body))
     except (ValueError, RecursionError):
         text = body if len(body) < 2 * _MAX_REASON_CHARS and not body.lstrip().startswith(("<", "{", "[")) else ""
     for pattern, replacement in _UNWANTED:
@@ -141,21 +145,21 @@ def reason_in(body: str) -> str | None:
     return text if text.endswith("?") else f"{text}." if re.search(r"[^\W\d_]{2}", text) else None
 
 
-def _message_in(value: Any) -> str:
+def message_in(value: Any) -> str:
     """Find the message in the shapes that servers give their errors; the innermost provider's words win."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        parts = [_message_in(item) for item in value[:3]]
+        parts = [message_in(item) for item in value[:3]]
         return "; ".join(part for part in parts if part)
     if not isinstance(value, dict):
         return ""
     raw = value["metadata"].get("raw") if isinstance(value.get("metadata"), dict) else None
     if isinstance(raw, str) and raw.strip():
         try:
-            return _message_in(json.loads(raw)) or raw
+            return message_in(json.loads(raw)) or raw
         except (ValueError, RecursionError):
             return raw
     if isinstance(value.get("loc"), list) and isinstance(value.get("msg"), str):
         return f"{'.'.join(str(part) for part in value['loc'])}: {value['msg']}"
-    return next((found for key in ("error", "message", "detail", "msg") if (found := _message_in(value.get(key)))), "")
+    return next((found for key in _MESSAGE_KEYS if (found := message_in(value.get(key)))), "")

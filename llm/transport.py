@@ -86,7 +86,7 @@ class ModelServer:
         response: httpx.Response | None = None
         try:
             response = await self._send(body)
-            if response.status_code != 200:
+            if not response.is_success:
                 said = _without_keys(await _refusal(response), self._identity())
                 raise refused(response.status_code, said, _retry_after_s(response.headers.get("retry-after")))
             yield _bounded(response)

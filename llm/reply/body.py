@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from json_text import check_weight
-from llm.failure import Failure, is_too_long, refused, unreadable
+from errors import ModelBadReply
+from json_text import check_weight, parse_json
+from llm.failure import Failure, is_too_long, message_in, refused, unreadable
+from llm.reply.calls import CallParts, CallPieces
 from llm.tool_calls import written_call
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -16,28 +19,22 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Of one event, or of a body that is one JSON object; its values are limited too (`json_text.check_weight`)."""
 MAX_REPLY_CHARS = 2 * 1024 * 1024
 """Of text, arguments and whatever else is kept of one reply: several times what models can write."""
-_CALL_CHARS = 2048
 _EVENT_CHARS = 4
-"""What a call, and an event, count besides what they hold: a thousand calls and half a million events are the most."""
+"""What an event counts besides what it holds: half a million are the most."""
+_MAX_STRAY_CHARS = 2048
+_WEB_PAGE = "The configured address of the language model answers with a web page instead of a reply."
+_WORDS = re.compile(r"\A[^\ufffd\x00-\x08]*[^\W\d_]{2}[^\ufffd\x00-\x08]*\Z")
+_FIELD = re.compile(rb"(?:event|id|retry)?:|(?:event|id|retry)\Z")
+"""How the lines of server-sent events begin that hold no data."""
 _READ_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
-_READ_OF_CALL = frozenset({"id", "type", "index", "function", "custom", "name", "arguments"})
-_READ_OF_FUNCTION = frozenset({"name", "arguments", "parameters", "input"})
+_CALLS = frozenset({"tool_use", "tool_call", "function_call"})
+"""The kinds of parts of a content list that are calls."""
 PROVIDER = "provider"
 """The key of a message's `additional_kwargs` that keeps a provider's extras, and the model that they belong to."""
 _WRITTEN_IN_PIECES = frozenset(
     {"text", "thinking", "summary", "data", "signature", "content", "reasoning", "reasoning_content", "thought"}
 )
 _WHOLE = frozenset({"type", "id", "format", "index", "name", "role"})
-
-
-@dataclass
-class CallParts:
-    """One tool call as it was sent: its pieces joined, and whatever else stands beside it."""
-
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-    extras: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,15 +58,22 @@ class ReplyBody:
     def __init__(self) -> None:
         self._size = 0
         self._is_json: bool | None = None
+        self._carriage_return = b""
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._data: list[str] = []
         self._data_size = 0
+        self._is_error = False
         self._chars = 0
         self._text: list[str] = []
         self._high_surrogate = ""
-        self._slots: dict[int, CallParts] = {}
+        self._choice: int | None = None
+        self._has_deltas = False
+        self._has_text = False
+        self._said: dict[str, Any] | str = ""
+        """What came instead of a reply: an event without choices, or words that are no event."""
         self._ending = Ending()
+        self._pieces = CallPieces(self._count, self._keep, self._ending.calls)
         self.is_done = False
         """Whether the last event has come; what follows it does not count."""
 
@@ -87,6 +91,10 @@ class ReplyBody:
                 return ""
             self._is_json = begin[:1] in b"{["
             self._pending, block = [], begin
+        if not self._is_json and (self._carriage_return or b"\r" in block):
+            block = self._carriage_return + block
+            self._carriage_return = block[-1:] if block.endswith(b"\r") else b""  # its line feed may come
+            block = block.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self._is_json or b"\n" not in block:
             self._pending.append(block)
             self._pending_size += len(block)
@@ -112,11 +120,14 @@ class ReplyBody:
             elif self._is_json is False:
                 self._take_line(rest)
                 self._take_line(b"")
-                if not self._is_complete():
-                    raise unreadable("the body ended early")
+            is_cut = self._is_json is False and not self._is_complete()
+            if self._said and (is_cut or not (self._has_text or self._ending.calls or self._ending.finish)):
+                raise _reported(self._said)
+            if is_cut:
+                raise unreadable("the body ended early")
             self.is_done = True
         for call in self._ending.calls:
-            call.id, call.name, call.arguments = _sound(call.id), _sound(call.name), _sound(call.arguments)
+            call.id, call.name, call.arguments = _sound(call.id), _sound(call.name), _sound(call.raw_arguments())
         return self._ready_text(), self._ending
 
     def _is_complete(self) -> bool:
@@ -124,22 +135,49 @@ class ReplyBody:
         calls = self._ending.calls
         if self.is_done or self._ending.finish is not None:
             return True
-        return bool(calls) and all(written_call("", "", call.arguments).arguments is not None for call in calls)
+        return bool(calls) and all(written_call("", "", call.raw_arguments()).arguments is not None for call in calls)
 
     def _take_line(self, line: bytes) -> None:
-        line = line.removesuffix(b"\r")
-        if line.startswith(b"data:"):
+        line = line.lstrip()
+        if line[:5].lower() == b"data:":
             self._data_size += len(line)
             if self._data_size > MAX_EVENT_BYTES:
                 raise unreadable("an event is too large")
-            self._data.append(line[5:].decode("utf-8", "replace"))
-        elif not line and self._data:
-            data = "\n".join(self._data).strip()
-            self._data, self._data_size = [], 0
-            if data == "[DONE]":
-                self.is_done = True
-            elif data and not self.is_done:
-                self._take_event(data)
+            said = line[5:].decode("utf-8", "replace")
+            if self._data and said.lstrip()[:1] in ("{", "[") and self._data[-1].rstrip().endswith("}"):
+                self._close_event()  # a server that sets no blank line between its events
+            self._data.append(said)
+        elif not line:
+            self._close_event()
+        elif line.startswith(b"event:"):
+            self._is_error = line[6:].strip().lower() == b"error"
+        elif line.startswith(b"{"):
+            self._close_event()
+            self._take_event(line)
+        elif not _FIELD.match(line):
+            self._say(line.decode("utf-8", "replace"))
+
+    def _close_event(self) -> None:
+        """Read the event whose lines have come."""
+        data, is_error = "\n".join(self._data).strip(), self._is_error
+        self._data, self._data_size, self._is_error = [], 0, False
+        while data.startswith("data:"):  # framed once more by a proxy
+            data = data.removeprefix("data:").strip()
+        if data.strip('[]"').upper() == "DONE":
+            self.is_done = True
+        elif not data or self.is_done:
+            return
+        elif is_error:
+            raise _reported(_object_in(data) or data)
+        elif data[0] in "{[":
+            self._take_event(data)
+        else:
+            self._say(data)
+
+    def _say(self, words: str) -> None:
+        """Keep words that are no event: the reason, if nothing better comes."""
+        if isinstance(self._said, str) and _WORDS.search(words) and len(self._said) < _MAX_STRAY_CHARS:
+            self._said = f"{self._said} {words}".strip()[:_MAX_STRAY_CHARS]
 
     def _take_event(self, data: str | bytes) -> None:
         self._count(_EVENT_CHARS)
@@ -148,41 +186,74 @@ class ReplyBody:
             check_weight(text)
             event = json.loads(text)
         except (ValueError, RecursionError) as error:
+            if self._ending.finish is not None:
+                return
             raise unreadable("an event is not JSON") from error
+        if isinstance(event, list) and len(event) == 1:
+            event = event[0]
         if not isinstance(event, dict):
             raise unreadable("an event is not an object")
         if event.get("error"):
-            raise _reported(event["error"])
+            raise _reported(event)
         if isinstance(event.get("model"), str):
             self._ending.model = event["model"]
-        if isinstance(event.get("usage"), dict):
-            self._ending.usage = event["usage"]
         choices = event.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            return
-        message = choices[0].get("delta") or choices[0].get("message")
-        if isinstance(message, dict):
+        choice = self._chosen(choices) if isinstance(choices, list) else None
+        beside = event.get("x_groq")
+        for holder in (event, choice, beside):
+            if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
+                self._ending.usage = holder["usage"]
+        if choice is not None:
+            self._take_choice(choice)
+        elif not isinstance(choices, list) and message_in(event):
+            self._said = event
+
+    def _chosen(self, choices: list[Any]) -> dict[str, Any] | None:
+        """The part of the one choice that is read: of the lowest number in the first event with choices."""
+        found: dict[int | None, dict[str, Any]] = {}
+        for choice in choices:
+            if isinstance(choice, dict):
+                index = choice.get("index")
+                found.setdefault(index if isinstance(index, int) else None, choice)
+        if self._choice is None:
+            self._choice = min((index for index in found if index is not None), default=None)
+        return found.get(self._choice) or found.get(None)
+
+    def _take_choice(self, choice: Mapping[str, Any]) -> None:
+        if choice.get("error"):
+            raise _reported(choice)
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, dict) and delta:
+            self._has_deltas = self._has_deltas or bool(delta.keys() & {"content", "tool_calls"})
+            self._take_message(delta)
+        elif isinstance(message, dict) and not self._has_deltas:  # behind deltas it is all of them once more
             self._take_message(message)
-        elif isinstance(choices[0].get("text"), str):  # the form of the older completions API
-            self._count(len(choices[0]["text"]))
-            self._text.append(choices[0]["text"])
-        if isinstance(choices[0].get("finish_reason"), str):
-            self._ending.finish = choices[0]["finish_reason"]
+        elif isinstance(choice.get("text"), str):  # the form of the older completions API
+            self._add_text(choice["text"])
+        finish = choice.get("finish_reason")
+        if isinstance(finish, str) and finish.lower() not in ("", "null", "none"):
+            self._ending.finish = finish
 
     def _take_message(self, message: Mapping[str, Any]) -> None:
         content = message.get("content") or message.get("refusal")
-        parts = [content] if isinstance(content, str) else map(_text_of, content) if isinstance(content, list) else ()
-        for part in parts:
-            self._count(len(part))
-            self._text.append(part)
+        for part in content if isinstance(content, list) else [content]:
+            if isinstance(part, dict) and part.get("type") in _CALLS:
+                self._pieces.take(part)
+            elif part:
+                self._add_text(_text_of(part))
         calls = message.get("tool_calls")
         if isinstance(calls, list | dict):
             for written in [calls] if isinstance(calls, dict) else calls:
-                self._take_call(written)
+                self._pieces.take(written)
         elif isinstance(message.get("function_call"), dict):
-            self._take_call({"index": 0, "function": message["function_call"]})
+            self._pieces.take({"index": 0, "function": message["function_call"]})
         if not message.keys() <= _READ_OF_MESSAGE:
             self._keep(self._ending.extras, message, _READ_OF_MESSAGE)
+
+    def _add_text(self, text: str) -> None:
+        self._count(len(text))
+        self._text.append(text)
+        self._has_text = self._has_text or bool(text)
 
     def _count(self, chars: int) -> None:
         """Count what is kept of the reply; raises `Failure` beyond its limit."""
@@ -194,33 +265,6 @@ class ReplyBody:
         for value in (piece[key] for key in piece.keys() - known):
             self._count(len(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
         add_extras(extras, piece, known)
-
-    def _take_call(self, written: Any) -> None:
-        if not isinstance(written, dict):
-            raise unreadable("a tool call is not an object")
-        function = next((written[key] for key in ("function", "custom") if isinstance(written.get(key), dict)), written)
-        call_id, name = written.get("id"), function.get("name")
-        arguments = next((function[key] for key in ("arguments", "parameters", "input") if key in function), None)
-        index, calls = written.get("index"), self._ending.calls
-        call = self._slots.get(index) if isinstance(index, int) else (calls[-1] if calls else None)
-        is_next = call is not None and name and ((call_id and call.id and call_id != call.id) or index is None)
-        if call is None or is_next:
-            self._count(_CALL_CHARS)
-            call = CallParts()
-            calls.append(call)
-            if isinstance(index, int):
-                self._slots[index] = call
-        call.id = call.id or (call_id if isinstance(call_id, str) else "")
-        if isinstance(name, str) and name != call.name:
-            self._count(len(name))
-            call.name += name
-        if arguments is not None:
-            said = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-            self._count(len(said))
-            call.arguments += said
-        self._keep(call.extras, written, _READ_OF_CALL)
-        if function is not written:
-            self._keep(call.extras, function, _READ_OF_FUNCTION)
 
     def _ready_text(self) -> str:
         """Take the text that has come; half of a surrogate pair waits for its other half."""
@@ -235,18 +279,28 @@ class ReplyBody:
         return _sound(text)
 
 
-def _events_of(body: bytes) -> list[bytes]:
-    """Divide a body without server-sent events: one JSON object, or one in each line."""
+def _events_of(body: bytes) -> list[str | bytes]:
+    """Divide a body that begins like JSON: one value, one in each line, or one before other lines of events."""
+    begin, _, rest = body.partition(b"\ndata:")
+    body = begin if rest.strip() == b"[DONE]" else body
     lines = [line for line in body.splitlines() if line.strip()]
     is_divided = len(lines) > 1 and all(line.strip()[:1] == b"{" and line.strip()[-1:] == b"}" for line in lines)
-    return lines if is_divided else [body]
+    return [*lines] if is_divided else [body]
+
+
+def _object_in(data: str) -> dict[str, Any] | None:
+    try:
+        value = parse_json(data, any_integer=True)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _text_of(part: object) -> str:
-    """The text of one part of a content list; parts that hold thoughts are not text."""
+    """The text of a content, or of one part of a content list; parts that hold thoughts are not text."""
     if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
-        return part["text"] if isinstance(part.get("text"), str) else ""
-    return ""
+        part = part.get("text")
+    return part if isinstance(part, str) else ""
 
 
 def _sound(text: str) -> str:
@@ -254,14 +308,17 @@ def _sound(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _reported(error: Any) -> Failure:
-    """Translate an error that came with status 200 inside the body."""
-    said = json.dumps({"error": error}, ensure_ascii=False)
-    candidates = [error.get(key) for key in ("status", "status_code", "code")] if isinstance(error, dict) else []
-    for status in candidates:
+def _reported(said: Mapping[str, Any] | str) -> Failure:
+    """Translate an error that came with status 200: an event, or bare words."""
+    if isinstance(said, str) and said.startswith("<"):
+        return Failure(ModelBadReply(_WEB_PAGE, reason=said), again=True)
+    words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    inner = said.get("error") if isinstance(said, Mapping) else None
+    holders = [holder for holder in (inner, said) if isinstance(holder, Mapping)]
+    for status in (holder.get(key) for holder in holders for key in ("status", "status_code", "code")):
         if isinstance(status, int | str) and str(status).isdecimal() and 400 <= int(status) <= 599:
-            return refused(int(status), said)
-    return refused(400 if is_too_long(said) else 502, said)
+            return refused(int(status), words)
+    return refused(400 if is_too_long(words) else 502, words)
 
 
 def add_extras(extras: dict[str, Any], piece: Mapping[str, Any], known: Collection[str]) -> None:
