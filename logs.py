@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import quote
 
 from errors import AgentRuntimeError
 
@@ -24,16 +25,36 @@ IDS = ("request", "session", "run", "call", "error_id")
 MASK = "***"
 _bound: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=MappingProxyType({}))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_SECRET_NAME = re.compile(r"pass(word|wd|phrase)|secret|token|api[-_]?key|auth|cookie|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)|secret|token|(api|private)[-_]?key|auth|cookie|credential", re.IGNORECASE
+)
+# Every repetition below is bounded or takes what it passes: texts of other servers are logged, whatever they hold.
+_NAMES = r"(?:pass(?:word|wd|phrase)|pwd|secret|token|credential|signature|(?:api|private|access)[-_ ]?key)"
+_SEPARATOR = (
+    r"(?:[\\\"'\])]{0,8}(?: (?:provided|given))?\s{0,8}(?:[:=]>?|%3[ad])\s{0,8}|[\\]{0,4}[\"'],\s?(?=b?[\\\"']))"
+)
+_QUOTED = r"b?\"(?:\\.|[^\"\\])*|b?'(?:\\.|[^'\\])*|b?(?P<quote>\\{1,8}[\"'])(?:(?!(?P=quote)).)*"
 _NAMED_VALUE = re.compile(
-    r"((?:[\w-]*(?:password|passwd|secret|token|api[-_]?key|authorization|internal-auth|cookie)[\w-]*)[\"']?\s*[:=]\s*"
-    r"[\"']?(?:Bearer\s+|Basic\s+)?)[^\s\"',;&)}\]]+",
-    re.IGNORECASE,
+    rf"({_NAMES}[\w-]{{0,32}}{_SEPARATOR})({_QUOTED}|(?:Bearer\s+|Basic\s+)?[^\s\"',;&)}}\]]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_HEADER_VALUE = re.compile(
+    rf"((?:authorization|internal-auth|cookie)[\w-]{{0,16}}{_SEPARATOR})({_QUOTED}|[^\r\n]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_OPENING = re.compile(r"b?\\{0,8}[\"']|")
+_FLAG_OR_QUERY = re.compile(
+    rf"(--(?:[a-z]{{1,12}}-){{0,2}}{_NAMES}\s{{1,4}}|[?&;](?:key|sig|auth|code|hash)=)[^\s&#\"']+", re.IGNORECASE
 )
 _KNOWN_FORMS = re.compile(
-    r"(?<=Bearer )\S+|\bsk-[\w-]{8,}|\bgh[pousr]_\w{16,}|\bAKIA[0-9A-Z]{12,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+    r"(?<=[Bb]earer )\S+|\bBasic (?=[A-Za-z+/]{0,40}[0-9=])[A-Za-z0-9+/]{8,}={0,2}"
+    r"|\bsk-[\w-]{8,}|\b[spr]k_(?:live|test)_\w{8,}"
+    r"|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{8,}|\bglpat-[\w-]{8,}|\bxox[a-z]-[\w-]{8,}|\bA[KS]IA[0-9A-Z]{12,}|\bAIza[\w-]{20,}"
+    r"|\b(?:hf|npm)_\w{16,}|\bwhsec_[\w+/=]{8,}|\beyJ[\w-]{8,500}\.[\w-]{1,4000}\.[\w-]{0,1000}"
+    r"|(?<=PRIVATE KEY-----)(?:(?!-----END).)+",
+    re.DOTALL,
 )
-_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
+_ADDRESS = re.compile(r"://((?:(?!://)[^\s\"'<>])+)")
 _SAFE_MESSAGES = (AgentRuntimeError, OSError, TimeoutError)
 """Exceptions whose text contains no user data; of others only class and source line are logged."""
 _FRAMES = 8
@@ -87,7 +108,8 @@ class _Formatter(logging.Formatter):
 
     def mask(self, secrets: Iterable[str]) -> None:
         """Add secrets to those that are masked."""
-        self._known |= {secret for secret in secrets if len(secret) >= 3}
+        for secret in (secret for secret in secrets if len(secret) >= 3):
+            self._known |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
         longest_first = sorted(self._known, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -95,8 +117,10 @@ class _Formatter(logging.Formatter):
         """Mask configured secrets, credentials with a name or a known form, and passwords in URLs."""
         if self._secrets is not None:
             text = self._secrets.sub(MASK, text)
-        text = _URL_PASSWORD.sub(rf"\g<1>{MASK}", text)
-        text = _NAMED_VALUE.sub(rf"\g<1>{MASK}", text)
+        text = _ADDRESS.sub(_without_password, text)
+        text = _HEADER_VALUE.sub(_without_value, text)
+        text = _NAMED_VALUE.sub(_without_value, text)
+        text = _FLAG_OR_QUERY.sub(rf"\g<1>{MASK}", text)
         return _KNOWN_FORMS.sub(MASK, text)
 
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -148,6 +172,24 @@ def describe(error: BaseException) -> str:
         told.append(f"{kind}{text} at {place}" if place else f"{kind}{text}")
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return "; caused by ".join(told)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    """Mask a value and keep its name and opening quote."""
+    opening = _OPENING.match(found[2])
+    return f"{found[1]}{opening[0] if opening else ''}{MASK}"
+
+
+def _without_password(found: re.Match[str]) -> str:
+    """Mask the password of a URL, or the user where it has none; both may hold `/` and `@`, which URLs do not allow."""
+    authority, slash, _ = found[1].partition("/")
+    user, colon, password = authority.partition(":")
+    if "@" not in authority and not (slash and colon and "@" in found[1] and not password.isdecimal()):
+        return found[0]
+    userinfo, _, rest = (authority if "@" in authority else found[1]).rpartition("@")
+    behind = found[1][len(authority) :] if "@" in authority else ""
+    shown = f"{user}:" if ":" in userinfo else ""
+    return f"://{shown}{MASK}@{rest}{behind}"
 
 
 def _time(record: logging.LogRecord) -> str:

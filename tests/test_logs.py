@@ -96,7 +96,90 @@ def test_credentials_are_masked(written: io.StringIO, form: logs.LogFormat, text
     assert written.getvalue().count(logs.MASK) >= 4
 
 
-@pytest.mark.parametrize("known", ["sk-proj-abcdefgh1234", "ghp_abcdefghijklmnop1234", "AKIAABCDEFGHIJKLMNOP"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'body {"a": "{\"password\": \"%s\"}"}',
+        r"{\\\"api_key\\\":\\\"%s\\\"}",
+        'password: "my %s phrase"',
+        r'"token": "a \" quoted %s"',
+        "{'passwd': 'my %s'}",
+        "(b'x-internal-auth', b'%s')",
+        '["x-internal-auth", "%s"]',
+        "GET https://h/x?key=%s&b=1",
+        "https://h/?sig=%s&X-Amz-Signature=%s",
+        "password%%3D%s",
+        "https://%s@github.com/x.git",
+        "postgresql://u:p@%s@host/db",
+        "postgresql://u:p/%s@host/db",
+        "redis://:%s@host:6379",
+        "http://a://u:%s@host",
+        "Authorization: Token %s",
+        "Authorization: %s",
+        'Authorization: Digest username="x", response="%s"',
+        "Authorization: AWS4-HMAC-SHA256 Credential=x/2020, Signature=%s",
+        "bearer %s",
+        "Cookie: a=b; sid=%s; c=d",
+        "pwd=%s",
+        "passphrase = %s",
+        "private_key: %s",
+        "Incorrect API key provided: %s",
+        "clientSecret=%s, accessToken:%s",
+        "--password %s",
+        "token => %s",
+        "-----BEGIN RSA PRIVATE KEY-----\n%s\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+def test_credentials_are_masked_wherever_they_stand(written: io.StringIO, text: str) -> None:
+    log_to(written, "text").error("%s", text.replace("%s", SECRET).replace("%%", "%"))
+    assert SECRET not in written.getvalue()
+    assert logs.MASK in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /sessions/s1 answered 200",
+        "http://127.0.0.1:8001/@scope/package",
+        "the token bucket is empty",
+        "Basic authentication is needed",
+        "a key: value",
+    ],
+)
+def test_other_words_stay(written: io.StringIO, text: str) -> None:
+    log_to(written, "text").error("%s", text)
+    assert text in written.getvalue()
+
+
+def test_a_configured_secret_is_masked_also_where_it_is_escaped(written: io.StringIO) -> None:
+    log = log_to(written, "text", 'pa"ss/wörd')
+    log.error("%s %s %s", "pa%22ss%2Fw%C3%B6rd", json.dumps('pa"ss/wörd'), 'pa"ss/wörd')
+    assert written.getvalue().count(logs.MASK) == 3
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", ["a", "a-", "password", "://u:", "eyJ-", "token=", "Basic ", '\\"', "--x-", "sk-"])
+def test_a_long_text_of_another_server_costs_linear_time(written: io.StringIO, piece: str) -> None:
+    log_to(written, "text").error("%s", (piece * 64_000)[:64_000])
+    assert written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "sk-proj-abcdefgh1234",
+        "ghp_abcdefghijklmnop1234",
+        "github_pat_11AAAA_abcdefgh",
+        "glpat-abcdefgh1234",
+        "AKIAABCDEFGHIJKLMNOP",
+        "AIzaSyA-abcdefghijklmnopqrstuvwxyz",
+        "xoxb-123456-abcdefgh",
+        "sk_live_abcdefgh1234",
+        "hf_abcdefghijklmnopqrst",
+        "whsec_abcdefgh1234",
+        "Basic dXNlcjpwYXNzd29yZDE=",
+    ],
+)
 def test_known_forms_of_keys_are_masked(written: io.StringIO, known: str) -> None:
     log_to(written, "text").error("refused %s", known)
     assert known not in written.getvalue()
