@@ -87,8 +87,9 @@ class AgentState(TypedDict, total=False):
     """Who chose it: `user`, `router` or `agent`; set together with `agent`."""
     previous_agent: str
     """The agent before this turn was sent to the router; set by the input."""
-    turn: Turn
-    """Set to {} by the input of a new turn, counted up by the specialist."""
+    turn: Turn | None
+    """Set to {} by the input of a new turn, counted up by the specialist and cleared with its last answer: LangGraph's
+    saver then stores no value of its own for it."""
     round: list[DecidedCall]
     """Calls of the last reply that are not dispatched yet; written and emptied by the specialist."""
     native_callers: list[str]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
+from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -117,7 +118,8 @@ async def work(state: AgentState, runtime: Runtime[Context]) -> Command[Next]:
         response_metadata=reading_of(said.prompt_tokens, sent_chars),
     )
     if not said.calls:
-        return Command(update={"turn": turn, "messages": [message]}, goto=end_of_turn(state))
+        after = end_of_turn(state)
+        return Command(update={"turn": None if after == END else turn, "messages": [message]}, goto=after)
     return _call(said, ids, message, agent, turn, state, context, write)
 
 

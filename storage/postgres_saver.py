@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import dict_row
 
@@ -41,26 +43,26 @@ class _Gathered:
         self.special_writes: dict[Any, dict[str, Any]] = {}
         """Of channels with an index below 0: a later one replaces what is stored."""
 
-    async def execute(self, query: str, row: Sequence[Any]) -> None:
+    def execute(self, query: str, row: Sequence[Any]) -> None:
         """Take one row: of a checkpoint the newest counts, of a version of a channel the first."""
         match query:
-            case AsyncPostgresSaver.UPSERT_CHECKPOINTS_SQL:
+            case PostgresSaver.UPSERT_CHECKPOINTS_SQL:
                 found = dict(zip(_CHECKPOINT, row, strict=True))
                 # jsonb's own text: the saver wraps the values for psycopg.
                 self.checkpoints[tuple(row[:3])] = {**found, "checkpoint": row[4].obj, "metadata": row[5].obj}
-            case AsyncPostgresSaver.UPSERT_CHECKPOINT_BLOBS_SQL:
+            case PostgresSaver.UPSERT_CHECKPOINT_BLOBS_SQL:
                 self.blobs.setdefault(tuple(row[:4]), _in_base64(_BLOB, row))
-            case AsyncPostgresSaver.INSERT_CHECKPOINT_WRITES_SQL:
+            case PostgresSaver.INSERT_CHECKPOINT_WRITES_SQL:
                 self.writes.setdefault((*row[:4], row[5]), _in_base64(_WRITE, row))
-            case AsyncPostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL:
+            case PostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL:
                 self.special_writes[(*row[:4], row[5])] = _in_base64(_WRITE, row)
             case _:
                 raise NotImplementedError(f"LangGraph's saver writes by another statement: {query}")
 
-    async def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
         """Take rows."""
         for row in rows:
-            await self.execute(query, row)
+            self.execute(query, row)
 
 
 _CHECKPOINT = ("thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "checkpoint", "metadata")
@@ -73,16 +75,27 @@ def _in_base64(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     return {**found, "blob": None if found["blob"] is None else b64encode(found["blob"]).decode()}
 
 
-class PostgresWriter(AsyncPostgresSaver):
-    """LangGraph's saver whose rows are gathered, for a few statements of ours."""
+class PostgresWriter(PostgresSaver):
+    """LangGraph's saver whose rows are gathered, for a few statements of ours.
+
+    The synchronous one: it waits for nothing, and the asynchronous one encodes each value in a thread.
+    """
 
     def __init__(self, connection: Any, serde: Any) -> None:
         super().__init__(connection, serde=serde)
         self._gathered = _Gathered()
 
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:  # noqa: ARG002 the signature is the saver's
+    @contextmanager
+    def _cursor(self, *, pipeline: bool = False) -> Iterator[Any]:  # noqa: ARG002 the signature is the saver's
         yield self._gathered
+
+    async def aput(self, *given: Any, **named: Any) -> RunnableConfig:
+        """Gather the rows of a checkpoint."""
+        return self.put(*given, **named)
+
+    async def aput_writes(self, *given: Any, **named: Any) -> None:
+        """Gather writes."""
+        self.put_writes(*given, **named)
 
     async def write(self, tx: Writer) -> None:
         """Write what was gathered."""

@@ -67,10 +67,11 @@ async def test_a_turn_after_an_open_call_begins_at_the_router(graph: Graph) -> N
     assert await nodes_of_turn(graph, "What is a closure?", turn={}) == ["router", "specialist"]
 
 
-async def test_counters_start_at_zero_with_each_message(graph: Graph) -> None:
-    for _ in range(3):
-        values = await say(graph, "What is a closure?", agent="ask")
+async def test_counters_end_with_their_turn(graph: Graph) -> None:
+    values = await say(graph, CREATE, agent="coder")
     assert values["turn"]["model_calls"] == 1
+    values = await say(graph, "What is a closure?", agent="ask")
+    assert values["turn"] is None
 
 
 async def test_a_message_in_the_middle_leaves_no_call_open(graph: Graph) -> None:
