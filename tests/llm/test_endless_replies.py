@@ -36,13 +36,14 @@ def endless(piece: bytes) -> Callable[[], Iterator[bytes]]:
 
 
 DELTA = b'data: {"choices":[{"delta":{"content":"x"}}]}' + b" " * 60_000 + b"\n\n"
+CALL = b'data: {"choices":[{"delta":{"tool_calls":[{"name":"a"}]}}]}\n\n'
 REPLIES: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     "a gzip bomb": ("gzip", bomb),
     "a line without end": ("identity", endless(b"data: xxx")),
     "events without end": ("identity", endless(DELTA)),
     "empty events without end": ("identity", endless(b"data: {}\n\n")),
     "lines of one event without end": ("identity", endless(b"data: 1\n")),
-    "calls without end": ("identity", endless(b'data: {"choices":[{"delta":{"tool_calls":[{"name":"a"}]}}]}\n\n')),
+    "calls without end": ("identity", endless(CALL)),
     "thoughts without end": ("identity", endless(DELTA.replace(b"content", b"reasoning_content"))),
     "an object without end": ("identity", endless(b"[[],[],")),
     "no gzip": ("gzip", lambda: iter([b"plain"])),
@@ -101,6 +102,23 @@ async def test_a_reply_is_read_in_small_blocks_up_to_a_limit(name: str) -> None:
     assert max(sizes, default=0) <= 16 * 1024
     assert sum(sizes) <= MAX_BODY_BYTES + 64 * 1024
     assert turns >= len(sizes), "others were served between the blocks"
+
+
+@pytest.mark.parametrize(
+    ("piece", "most_bytes"),
+    [
+        pytest.param(b"data: 1\n", 2 * MAX_EVENT_BYTES, id="lines of one event"),
+        pytest.param(CALL, 2_000 * len(CALL), id="calls"),
+    ],
+)
+def test_what_adds_little_text_has_a_bound_of_its_own(piece: bytes, most_bytes: int) -> None:
+    def feed() -> None:
+        body, block = ReplyBody(), piece * (16_384 // len(piece))
+        for _ in range(most_bytes // len(block)):
+            body.feed(block)
+
+    with pytest.raises(Failure):
+        feed()
 
 
 async def test_a_gzip_reply_is_read() -> None:
