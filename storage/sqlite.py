@@ -52,9 +52,10 @@ class SqliteDatabase(Database):
     dialect: Dialect = "sqlite"
     fences_writes = False
 
-    def __init__(self, path: str, statements: Any) -> None:
+    def __init__(self, path: str, statements: Any, *, guard_wait_s: float = GUARD_WAIT_S) -> None:
         self.path = path
         self._statements = statements
+        self._guard_wait_s = guard_wait_s
         self._connection: Any = None
         self._guard = asyncio.Lock()
         self._served_at = 0.0
@@ -120,11 +121,11 @@ class SqliteDatabase(Database):
             raise
 
     async def _wait_for_turn(self) -> None:
-        """Take the connection in order of arrival; raises NotReady when nobody was served for GUARD_WAIT_S."""
+        """Take the connection in order of arrival; raises NotReady when nobody was served for so long."""
         began = time.monotonic()
         turn = asyncio.ensure_future(self._guard.acquire())
         try:
-            while not turn.done() and (left := max(began, self._served_at) + GUARD_WAIT_S - time.monotonic()) > 0:
+            while not turn.done() and (left := max(began, self._served_at) + self._guard_wait_s - time.monotonic()) > 0:
                 await asyncio.wait({turn}, timeout=left)
         except asyncio.CancelledError:
             self._leave_queue(turn)

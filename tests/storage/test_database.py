@@ -16,11 +16,12 @@ from storage.connect import open_database
 from storage.postgres import PostgresDatabase, postgres_errors
 from storage.schema import migrate
 from storage.sqlite import BUSY_TIMEOUT_S, GUARD_WAIT_S, SqliteDatabase
+from storage.statements import statements
 from storage.tables import sessions
 from tests.databases import PostgresServer
 
 WAITING = 40
-QUEUE_S = 4.0
+QUEUE_S = 5.0
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,11 @@ async def test_a_file_that_another_program_holds_is_not_ready_and_then_served(tm
 
 
 async def test_a_long_queue_for_a_file_is_served(tmp_path: Path) -> None:
-    """A request waits as long as those before it are served."""
-    url = f"sqlite:///{tmp_path / 'queue.db'}"
-    await migrate(url)
-    database = await open_database(url)
+    """A request waits as long as those before it are served: longer than for one that is not."""
+    path = tmp_path / "queue.db"
+    await migrate(f"sqlite:///{path}")
+    database = SqliteDatabase(str(path), statements("sqlite"), guard_wait_s=QUEUE_S / 2)
+    await database.open()
 
     async def write(number: int) -> None:
         async with database.transaction() as tx:
@@ -142,7 +144,8 @@ async def test_a_long_queue_for_a_file_is_served(tmp_path: Path) -> None:
 async def test_a_long_queue_for_a_locked_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "locked.db"
     await migrate(f"sqlite:///{path}")
-    database = await open_database(f"sqlite:///{path}")
+    database = SqliteDatabase(str(path), statements("sqlite"), guard_wait_s=WAITING * BUSY_TIMEOUT_S)
+    await database.open()
 
     async def write(number: int) -> bool:
         try:

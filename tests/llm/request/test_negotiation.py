@@ -112,4 +112,5 @@ async def test_guesses_that_are_needed_together_are_learnt_by_the_next_call() ->
 async def test_a_server_without_tools_that_names_nothing_is_believed_the_second_time() -> None:
     found, refused = await changes_of([without("tools", SILENT)], calls=4)
     assert found == {"no_tools"}
+    assert all(refused[:2])
     assert refused[2:] == [0, 0]
