@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from errors import SessionBusy
 from runs.decision.contract import Cancel, Request
+from runs.drive.ending import cancelled, end_surely
 from runs.engine import Engine
 from runs.requests import take
 from storage.tables import runs
 from storage.tables.runs import Run
 
 STOP_WAIT_S = 10.0
-"""How long a cancel waits until the worker of the run has closed it."""
+"""How long a cancel waits until the worker of the run has closed it, or another one that took the run over."""
+END_WAIT_S = 3.0
+"""How long it then tries to close the run itself."""
 POLL_S = 1.0
 
 
@@ -54,5 +57,19 @@ async def _stop(engine: Engine, run: Run) -> bool:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(POLL_S):
                             await change.wait()
-        except TimeoutError as error:
-            raise SessionBusy("The run did not stop in time; it stops as soon as its worker answers.") from error
+        except TimeoutError:
+            return await _end(engine, run)
+
+
+async def _end(engine: Engine, run: Run) -> bool:
+    """Close a run that no worker has closed; one that still drives it can write nothing more."""
+    try:
+        async with asyncio.timeout(END_WAIT_S):
+            async with engine.database.autocommit() as tx:
+                now = await runs.find(tx, run.id)
+            if now is not None and now.status == "running":
+                await end_surely(engine, now, cancelled())
+                return True
+            return now is None or now.status == "cancelled"
+    except TimeoutError as error:
+        raise SessionBusy("The run did not stop in time; it stops as soon as the database takes its end.") from error

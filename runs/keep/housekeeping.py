@@ -54,24 +54,24 @@ async def sweep_idle(engine: Engine) -> int:
 
 
 async def purge_deleted(engine: Engine) -> int:
-    """Remove everything of sessions that were deleted long ago, their threads first."""
+    """Remove everything of sessions that were deleted long ago and did not come back."""
+    before = stamp_in(-PURGE_AFTER_HOURS)
     async with engine.database.autocommit() as tx:
-        old = await sessions.purgeable(tx, stamp_in(-PURGE_AFTER_HOURS))
+        old = await sessions.purgeable(tx, before)
     if old:
         await engine.load_graph()
-    return sum([await _alone(_purge(engine, session_id), session_id) for session_id in old])
+    return sum([await _alone(_purge(engine, session_id, before), session_id) for session_id in old])
 
 
-async def _purge(engine: Engine, session_id: str) -> None:
+async def _purge(engine: Engine, session_id: str, before: str) -> bool:
     async with engine.database.transaction(long=True) as tx:
-        await sessions.hard_delete(tx, session_id)
+        return await sessions.purge(tx, session_id, before)
 
 
 async def _alone(step: Awaitable[object], session_id: str) -> bool:
-    """Do a step for one session; when it fails the others still get theirs. Returns whether it went well."""
+    """Do a step for one session; when it fails the others still get theirs. Returns whether it did something."""
     try:
-        await step
+        return await step is not False
     except Exception:  # noqa: BLE001 recorded; the next round tries it again
         _log.exception("housekeeping failed", extra={"action": "housekeeping_failed", "session": session_id})
         return False
-    return True

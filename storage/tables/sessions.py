@@ -69,6 +69,15 @@ async def hard_delete(tx: Transaction, session_id: str) -> None:
     await tx.run("hard_delete_session", session_id=session_id)
 
 
+async def purge(tx: Transaction, session_id: str, before: str) -> bool:
+    """Remove a session as `hard_delete` does; False when it came back meanwhile, or is gone."""
+    session = await find_any(tx, session_id, lock=True)
+    if session is None or session.deleted_at is None or session.deleted_at >= before:
+        return False
+    await hard_delete(tx, session_id)
+    return True
+
+
 async def sweep(tx: Transaction, before: str) -> list[str]:
     """Hide sessions that were idle since `before`, until their next message; returns their ids."""
     return [row.id for row in await tx.rows("sweep_sessions", before=before, now=stamp())]

@@ -1,4 +1,4 @@
-"""A connection that breaks inside COMMIT: what was written is neither lost nor written again."""
+"""A connection that breaks inside a commit: what was written is neither lost nor written again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 
+from storage.tables import runs
 from tests.chaos.facts import check_view, table_log
-from tests.chaos.faulty_link import FaultyLink
+from tests.chaos.faulty_link import COMMIT_S, FaultyLink
 from tests.databases import PostgresServer
+from tests.ide import tool_result, user_message
 from tests.runs.opened import opened
+from tests.runs.test_cancel import until
 
 WORDS = 40
 
@@ -19,6 +22,40 @@ WORDS = 40
 def test_a_commit_whose_answer_is_lost_doubles_no_text(postgres: PostgresServer) -> None:
     with postgres.database() as db_url:
         asyncio.run(_cut_commit(db_url))
+
+
+def test_requests_whose_commit_lost_its_answer_are_taken_once(postgres: PostgresServer) -> None:
+    """A message and a result commit with the one statement that holds them."""
+    with postgres.database() as db_url:
+        asyncio.run(_lose_answers(db_url))
+
+
+async def _lose_answers(db_url: str) -> None:
+    link = FaultyLink(db_url)
+    async with link.listening() as proxied, opened(proxied) as (engine, client):
+
+        async def is_free() -> bool:
+            async with engine.database.autocommit() as tx:
+                run = await runs.active(tx, "s")
+            return run is None or run.status == "paused"
+
+        async def lost(message: dict[str, Any]) -> None:
+            with link.broken_commit(arrives_first=True, statement=b"needle") as commit:
+                sending = asyncio.create_task(client.post(message))
+                async with asyncio.timeout(20):
+                    await commit.has_broken.wait()
+                    await asyncio.sleep(COMMIT_S)
+                    commit.may_go_on.set()
+                    assert (await sending)[0] == 503
+            await until(is_free, 30)
+
+        replies = [{"tool": "read_file", "args": {"path": "a"}, "id": "c1"}, {"text": "Read."}]
+        await lost(user_message(f"#script\n{json.dumps(replies)}\nFind the needle.", agent_type="coder"))
+        await lost(tool_result("c1", "needle"))
+        assert (await client.post(tool_result("c1", "needle")))[0] == 200, "a result may be repeated"
+        history = (await client.get("/sessions/s/history"))["messages"]
+    assert [message["role"] for message in history] == ["user", "assistant", "tool", "assistant"]
+    assert history[-1]["content"] == "Read."
 
 
 async def wait_for_blocked(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -129,6 +129,29 @@ async def test_stopping_wins_over_a_run_that_cannot_be_stored(
             await asking
 
 
+async def test_a_cancel_wins_over_a_run_that_cannot_be_taken_over(postgres: PostgresServer, stub: OpenAIStub) -> None:
+    with postgres.database() as url:
+        async with opened(url, **modelled(stub)) as (engine, client):
+            asking = await started(engine, client, stub)
+            run = await run_of(engine, "bad")
+            assert run is not None
+            engine.tasks[run.id].cancel()
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute("update runs set worker = 1, lease_until = 0")
+                await connection.execute(REFUSE)
+                await connection.execute(
+                    """create trigger refuse before update on runs for each row
+                       when (old.worker is distinct from new.worker) execute function refuse()"""
+                )
+            answer = await client.http.post("/sessions/bad/cancel")
+            assert (answer.status_code, answer.json()["cancelled"]) == (200, True), answer.text
+            _, chunks = await asking
+            assert chunks[-1]["metadata"]["outcome"] == "cancelled"
+            await cure(url, "runs")
+            stub.responder = lambda _: {"text": "Well again."}
+            assert (await asked(client, "bad"))[1][-1]["metadata"]["outcome"] == "completed"
+
+
 @pytest.mark.parametrize("table", TABLES)
 async def test_one_session_that_cannot_be_stored_leaves_the_others_alone(
     postgres: PostgresServer, stub: OpenAIStub, table: str

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
+
 from runs.engine import Engine
 from runs.keep import housekeeping
 from storage.database import stamp_in
+from tests.databases import PostgresServer
 from tests.runs.opened import opened
 from tests.runs.test_cancel import active, log_of, until
 
 WRITE = {"tool": "write_file", "args": {"path": "a.py", "content": ""}, "id": "c1"}
 READ = {"tool": "read_file", "args": {"path": "a.py"}, "id": "c2"}
 SOON_HOURS = 0.3 / 3600
+WAITS_FOR_A_LOCK = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
 
 
 async def _execute(engine: Engine, statement: str) -> Any:
@@ -96,6 +100,24 @@ async def test_a_purge_leaves_nothing_of_a_session(db_url: str) -> None:
             kept[table] = await _execute(engine, f"select thread_id from {table} where thread_id = 's'")
         assert not any(kept.values()), kept
         assert len((await client.get("/sessions/other/history"))["messages"]) == 2
+
+
+async def test_a_session_that_is_restored_while_it_is_purged_stays(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        async with opened(url) as (engine, client), await psycopg.AsyncConnection.connect(url) as holder:
+            await client.play([{"text": "Stays."}])
+            await client.http.delete("/sessions/s")
+            await _execute(engine, f"update sessions set deleted_at = '{stamp_in(-24 * 31)}'")
+            await holder.execute("update sessions set deleted_at = null")
+            purging = asyncio.create_task(housekeeping.purge_deleted(engine))
+
+            async def is_waiting() -> bool:
+                return bool(await _execute(engine, f"{WAITS_FOR_A_LOCK} and datname = current_database()"))
+
+            await until(is_waiting)
+            await holder.commit()
+            assert await purging == 0
+            assert len((await client.get("/sessions/s/history"))["messages"]) == 2
 
 
 async def test_the_clock_of_two_instances_expires_once(db_url: str) -> None:
