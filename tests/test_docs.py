@@ -17,6 +17,7 @@ import pytest
 from typer.models import CommandInfo
 
 from agents.roster import AGENTS
+from benchmarks.performance.goals import goals
 from benchmarks.performance.report import page_of
 from cli import app
 from settings import PREFIX, Settings
@@ -41,6 +42,12 @@ def test_every_setting_has_its_line(name: str) -> None:
 
 def test_the_page_of_figures_is_what_its_figures_and_the_findings_make() -> None:
     assert page_of(json.loads(read("docs/performance.json"))) == read("docs/performance.md")
+
+
+def test_each_missed_goal_of_performance_has_its_paragraph() -> None:
+    missed = {goal.topic for goal in goals(json.loads(read("docs/performance.json"))) if not goal.is_reached}
+    findings = read("benchmarks/performance/findings.md").partition("## What is not reached")[2]
+    assert not {topic for topic in missed if f"- **{topic}.**" not in findings}
 
 
 def test_no_setting_is_documented_that_is_gone() -> None:
