@@ -1,6 +1,8 @@
 """`edit_file`: replace text in a file, and the search for the text."""
 
 import re
+from collections import Counter
+from itertools import accumulate
 
 from tools.tool import Tool, arguments_schema
 
@@ -25,26 +27,60 @@ EDIT_FILE = Tool(
     judged_as="write_file",
 )
 
+LIKELY_LINES = 10
+_MAX_LIKELY_LINES = 30
+_MAX_LINE_CHARS = 300
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_A-Za-z]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ANY_END = r"(?:\r\n|\n|\r)"
 
 
-def edited(text: str, old: str, new: str, *, count: int = 1, path: str) -> str:
+def edited(text: str, old: str, new: str, *, count: int = 1, path: str, may_quote: bool = False) -> str:
     """Replace exactly `count` occurrences of `old`; `new` takes the line ends of the place.
 
-    An occurrence may differ in trailing blanks and line ends. Raises ValueError with a sentence for the model where
-    another number is found; `path` is named in it.
+    An occurrence may differ in trailing blanks and line ends. Raises ValueError where another number is found: its
+    first line says so and names `path`, the lines after it tell the model what to send instead. `may_quote`: whether
+    it may quote the text, which the model has read; else an edit would show a file whose reading is not allowed.
     """
     places = list(_pattern(old).finditer(text))
     if not places:
-        raise ValueError(f"The text does not occur in {path}: read the file again.")
+        likely = _likely_lines(text, old) if may_quote else ""
+        raise ValueError(f"The text does not occur in {path}: read the file again.{likely}")
     if (found := len(places)) != count:
-        raise ValueError(f"Found {found} occurrences of the text, expected {count}: give more of its surroundings.")
+        raise ValueError(
+            f"Found {found} occurrences of the text, expected {count}: give more of its surroundings.\n"
+            f"To replace all {found}, send the same edit with `count` {found}."
+        )
     pieces, end = [], 0
     for place in places:
         pieces += [text[end : place.start()], _with_ends_of(text, place.start(), new)]
         end = place.end()
     return "".join([*pieces, text[end:]])
+
+
+def _likely_lines(text: str, old: str) -> str:
+    """Quote the part of a file that shares most words with a text that was not found; rare words count more.
+
+    It has no gaps: a model copies what it reads as if all lines followed each other.
+    """
+    wanted = _words(old)
+    lines = text.splitlines()
+    shared = [_words(line) & wanted if len(line) <= _MAX_LINE_CHARS else set() for line in lines]
+    lines_with = Counter(word for words in shared for word in words)
+    score = [sum(1 / lines_with[word] for word in sorted(words)) for words in shared]
+    size = min(max(LIKELY_LINES, len(old.splitlines())), _MAX_LIKELY_LINES)
+    total = [0.0, *accumulate(score)]
+    start = max(range(len(lines)), key=lambda at: total[min(at + size, len(lines))] - total[at], default=0)
+    alike = [at for at in range(start, min(start + size, len(lines))) if score[at]]
+    if not alike:
+        return ""
+    quoted = "\n".join(lines[alike[0] : alike[-1] + 1])
+    return f"\nThe same `old` fails again. Copy `old` from the file; most like it is this part:\n{quoted}"
+
+
+def _words(text: str) -> set[str]:
+    """The words in identifiers too: `maxAge_s` has max and age; single letters say nothing."""
+    return {word.lower() for word in _WORD.findall(text) if len(word) > 1 or word.isdigit()}
 
 
 def _pattern(old: str) -> re.Pattern[str]:

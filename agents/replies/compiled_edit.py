@@ -89,7 +89,7 @@ def go_on_after(call: DecidedCall, answer: Answer, context: Context) -> DecidedC
     edit = call["part_of"]
     path = str(edit["arguments"]["path"])
     try:
-        text = edited(_whole_text(answer, path), **{**edit["arguments"], "path": path})
+        text = edited(_whole_text(answer, path), **{**edit["arguments"], "path": path}, may_quote=True)
     except ValueError as error:
         return f"Error: {error}"
     return _write(call, edit, {"path": path, "content": text}, context)

@@ -47,8 +47,9 @@ def planned_edit(
         raise Refusal(f"There is no file '{path}': create it with write_file.")
     encoding, errors = _encoding_of(content, path, is_ascii=(old + new).isascii())
     text = content.decode(encoding, errors)
+    count, was_read = int(arguments.get("count", 1)), precondition is not None
     try:
-        after = edited(text, old, new, count=int(arguments.get("count", 1)), path=path)
+        after = edited(text, old, new, count=count, path=path, may_quote=was_read)
         return Edit(text, after, content, after.encode(encoding, errors))
     except UnicodeEncodeError as error:
         raise Refusal("The new text holds characters that cannot be written to a file.") from error

@@ -165,7 +165,7 @@ class WorkspaceExecutor:
                 request.precondition.check(bytes_of(self._workspace, located))
             # A refusal would tell what a secret holds; its edit is planned when it was approved.
             if request.tool_name == EDIT_FILE.name and not holds_secret(located):
-                planned_edit(self._workspace, request.arguments, located)
+                planned_edit(self._workspace, request.arguments, located, request.precondition)
         except Refusal as refusal:
             return Examination(request, refusal=str(refusal))
         except OSError as error:

@@ -62,6 +62,7 @@ def test_the_person_is_asked_about_the_whole_new_text(serve: Serve, stub: OpenAI
     ("arguments", "result", "said"),
     [
         ({"old": "return 3"}, whole(), f"The text does not occur in {PATH}: read the file again."),
+        ({"old": "return 3"}, whole(), "most like it is this part:\n"),
         ({"old": "\n"}, whole(), "Found 2 occurrences of the text, expected 1: give more of its surroundings."),
         ({"count": 2}, whole(), "Found 1 occurrences of the text, expected 2: give more of its surroundings."),
         ({}, whole(truncated=True), "could not be read as a whole"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.edit_file import edited
+from tools.edit_file import LIKELY_LINES, edited
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,34 @@ def test_as_many_as_counted_are_replaced() -> None:
 def test_another_number_is_an_error(text: str, old: str, count: int, sentence: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as raised:
         edited(text, old, "x", count=count, path="lib/a.py")
-    assert str(raised.value) == sentence
+    first, *more = str(raised.value).splitlines()
+    assert first == sentence
+    found = sentence.startswith("Found") and sentence.split()[1]
+    assert more == ([f"To replace all {found}, send the same edit with `count` {found}."] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "quoted"),
+    [
+        ("import os\n\nDELAY_S = 5\nTRIES = 3\n", "retryDelay = 10", ["DELAY_S = 5"]),
+        ("enum state {\n    IDLE,\n    READY,\n};\n", "enum State { A, B };", ["enum state {"]),
+        ("def a():\n\treturn one\n", "def a():\n    return one", ["def a():", "\treturn one"]),
+        ("# Цена\nprice = 1\nsum = 2\n", "цена = 1", ["# Цена", "price = 1"]),
+        ("a: 1\nend: 2\nb: 3\nend: 4\n", "end = 9", ["end: 2", "b: 3", "end: 4"]),
+        ("\r\n".join(["let value = 1;"] * 30), "let value = 2;", ["let value = 1;"] * LIKELY_LINES),
+        ("let value\n" * 30 + "\n" * 9 + "let total\n", "let total = value", ["let total"]),
+        ("x" * 1000 + " name\nname\n", "name()", ["name"]),
+    ],
+    ids=["in an identifier", "kind", "indentation", "other alphabet", "no gap", "bounded", "rare word", "long line"],
+)
+def test_a_text_that_does_not_occur_is_answered_with_the_part_most_like_it(
+    text: str, old: str, quoted: list[str]
+) -> None:
+    with pytest.raises(ValueError, match="does not occur in lib/a") as raised:
+        edited(text, old, "x", path="lib/a.py", may_quote=True)
+    assert str(raised.value).splitlines()[2:] == quoted
+    with pytest.raises(ValueError, match=r"read the file again\.$"):
+        edited(text, old, "x", path="lib/a.py")
 
 
 @pytest.mark.timeout(20)

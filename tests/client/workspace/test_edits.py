@@ -101,6 +101,17 @@ def test_edit_of_a_file_that_changed_is_refused(workspace: Workspace) -> None:
     assert file.read_text() == "one\ntwo\n"
 
 
+def test_only_a_file_that_was_read_is_quoted_where_a_text_does_not_occur(workspace: Workspace) -> None:
+    (workspace.root / "keys.txt").write_text("SIGNING_KEY=abc\n")
+    executor = WorkspaceExecutor(workspace)
+    missed = {"path": "keys.txt", "old": "KEY = ?", "new": "x"}
+    unread = executor.examine(ToolRequest("edit_file", missed)).refusal or ""
+    assert unread == "The text does not occur in keys.txt: read the file again."
+    read = Precondition(hashlib.sha256(b"SIGNING_KEY=abc\n").hexdigest())
+    refusal = executor.examine(ToolRequest("edit_file", missed, precondition=read)).refusal or ""
+    assert refusal.splitlines()[-1] == "SIGNING_KEY=abc"
+
+
 def test_edit_through_a_link_is_asked_like_a_write_of_its_target(workspace: Workspace) -> None:
     (workspace.root / ".env").write_text("KEY=1\n")
     (workspace.root / "plain.txt").symlink_to(".env")
@@ -124,9 +135,9 @@ def test_edit_is_shown_as_a_diff(workspace: Workspace) -> None:
 
 
 def test_edit_that_cannot_be_applied_shows_both_texts(workspace: Workspace) -> None:
-    diff = diff_edit(workspace, {"path": "lib/a.py", "old": "x\ny", "new": "z"})
+    diff = diff_edit(workspace, {"path": "lib/a.py", "old": "one\ny", "new": "z"})
     assert diff.summary == "cannot be applied: The text does not occur in lib/a.py: read the file again."
-    assert diff.lines == ("-x", "-y", "+z")
+    assert diff.lines == ("-one", "-y", "+z")
 
 
 def found(workspace: Workspace, pattern: str, **arguments: Any) -> list[str]:
