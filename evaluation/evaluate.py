@@ -58,8 +58,11 @@ class EvalOptions:
 
 async def evaluate(options: EvalOptions, progress: Callable[[str], None] = lambda _: None) -> Report:
     """Measure; `progress` receives one line per result. Labels are read before a model is asked."""
+    _refuse_contradictions(options)
     requests = read_requests(options.requests)[: options.limit] if options.requests is not None else None
     tasks = _chosen(read_tasks(options.tasks), options) if options.tasks is not None else None
+    if not requests and not tasks:
+        raise ConfigurationError("There is nothing to measure: name --requests or --tasks that hold at least one line.")
     live = Models(model=options.model, endpoint=options.endpoint)
     models: Any = live
     source = "scripted model" if options.model == BUILT_IN_MODEL else f"live, {options.endpoint.proxy_url}"
@@ -105,6 +108,13 @@ async def _each(works: Sequence[Callable[[], Awaitable[Result]]], at_once: int) 
     return [task.result() for task in tasks]
 
 
+def _refuse_contradictions(options: EvalOptions) -> None:
+    if options.resume and options.record is None:
+        raise ConfigurationError("--resume goes on with the recording of --record: name its file.")
+    if options.replay is not None and options.record is not None:
+        raise ConfigurationError("--replay asks no model, so --record has nothing to keep: leave one of them out.")
+
+
 def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:
     without = sorted(options.agents - {task.agent for task in tasks})
     if without:
@@ -116,7 +126,7 @@ def _chosen(tasks: Sequence[Task], options: EvalOptions) -> list[Task]:
 
 
 def _line(trial: Trial) -> str:
-    result = "passed" if trial.passed else trial.problem or trial.error or "only announced"
+    result = "passed" if trial.passed else trial.error or trial.problem or "only announced"
     asked_again = f", reprompted {trial.reprompted} ×" if trial.reprompted else ""
     calls = ", ".join(trial.calls) or "no call"
     return f"{trial.task.name}: {result} ({calls}; {trial.model_calls} model calls{asked_again}, {trial.wall_s:.1f} s)"

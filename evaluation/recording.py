@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from errors import ModelBadReply, ModelUnavailable
+from errors import ConfigurationError, ModelBadReply, ModelUnavailable
 from evaluation.output import open_unlinked
 from llm.streaming import Reply, Usage
 from llm.tool_calls import written_call
@@ -33,9 +33,8 @@ class Recording:
         self._replies: dict[str, list[dict[str, Any] | None]] = {}
         self.name = str(live.name) if live is not None else "recording"
         """The configured name of the model that was or is asked: prompts and the reading of calls depend on it."""
-        if path.exists() and (live is None or resumed):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
+        if live is None or (resumed and path.exists()):
+            for row in _rows(path):
                 self._replies.setdefault(row["key"], []).append(row["reply"])
                 self.name = row["asked"] if live is None else self.name
 
@@ -70,6 +69,24 @@ class Recording:
         with open_unlinked(self._path, "a") as file:
             row = {"asked": self.name, "key": key, "reply": written}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Read a recording; raises ConfigurationError naming the file, or the line that is no reply."""
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The recording {path} cannot be read: correct --replay or --record.") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not {"asked", "key", "reply"} <= row.keys():
+            raise ConfigurationError(f"{path}, line {number} is no recorded reply: remove the line.")
+        rows.append(row)
+    return rows
 
 
 def _key(messages: Sequence[BaseMessage], tools: Sequence[Any], wishes: dict[str, Any]) -> str:

@@ -83,6 +83,7 @@ async def test_a_recording_plays_what_was_recorded(tmp_path: Path) -> None:
     assert replayed["source"] == "recording replies.jsonl"
     same = ("pass_rate", "tool_call_rate", "model_calls", "prompt_tokens", "completion_tokens")
     assert [replayed["tasks"][name] for name in same] == [live["tasks"][name] for name in same]
+    (tmp_path / "nothing.jsonl").touch()
     missing = await evaluate(EvalOptions(replay=tmp_path / "nothing.jsonl", limit=1))
     assert missing["tasks"]["rows"][0]["result"] == "llm_unavailable"
 
@@ -268,3 +269,27 @@ def test_the_command_compares_two_reports(tmp_path: Path) -> None:
     refused = run("eval-compare", str(tmp_path / "a"), str(tmp_path / "none"))
     assert refused.returncode != 0
     assert "is no report of an evaluation" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--no-tasks", "--fail-under", "0.9"), "There is nothing to measure"),
+        (("--tasks", "{folder}/empty.jsonl"), "There is nothing to measure"),
+        (("--resume",), "--resume goes on with the recording of --record"),
+        (("--replay", "{folder}/none.jsonl"), "none.jsonl cannot be read"),
+        (("--replay", "{folder}/cut.jsonl"), "cut.jsonl, line 1 is no recorded reply"),
+        (("--record", "{folder}/cut.jsonl", "--resume"), "cut.jsonl, line 1 is no recorded reply"),
+        (("--replay", "{folder}/cut.jsonl", "--record", "{folder}/new.jsonl"), "leave one of them out"),
+    ],
+)
+def test_options_that_would_measure_nothing_or_something_else_are_refused(
+    tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "cut.jsonl").write_text('{"asked": "m", "key": "0a', encoding="utf-8")
+    out = tmp_path / "out"
+    done = run_eval(*(word.format(folder=tmp_path) for word in options), "--out", str(out))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert sentence in done.stderr
+    assert not out.exists()
