@@ -6,8 +6,8 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from agents.compaction import SHORTEST_CUT_CHARS, cut_results
-from agents.thread.conversation import is_cut_by_server, size_of
-from state import tool_message
+from agents.thread.conversation import fills_window, is_cut_by_server, size_of
+from state import AgentState, tool_message
 
 
 def thread(*results: str, tool: str = "read_file") -> list[AnyMessage]:
@@ -16,6 +16,15 @@ def thread(*results: str, tool: str = "read_file") -> list[AnyMessage]:
         call = {"id": str(number), "name": tool, "args": {}, "type": "tool_call"}
         messages += [AIMessage("", tool_calls=[call]), tool_message(str(number), tool, text)]
     return messages
+
+
+def test_a_thread_is_compacted_again_only_when_it_has_grown_since() -> None:
+    """What a compaction leaves may still fill the window: to compact it again would not end."""
+    state = AgentState(messages=thread("a"), turn={"compacted_at": 3})
+    assert not fills_window(state, 900, 1000)
+    state["messages"] += [HumanMessage("more")]
+    assert fills_window(state, 900, 1000)
+    assert not fills_window(state, 800, 1000)
 
 
 def test_the_newest_result_is_cut_too_and_says_how_to_read_on() -> None:

@@ -12,6 +12,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import ERROR
 
 from storage.checkpoints import MAX_SHORT_VERSION, StrictSerializer
 from tests.runs.opened import opened
@@ -113,6 +114,21 @@ async def test_versions_grow_whichever_saver_counts_on(db_url: str) -> None:
         version = following
     ends = [ours.get_next_version(f"{count:6}", None) for count in range(MAX_SHORT_VERSION - 12, MAX_SHORT_VERSION + 2)]
     assert ends == sorted(set(ends)), ends
+    assert [end for end in ends if stock.get_next_version(end, None) <= end] == []
+
+
+async def test_of_a_special_channel_the_later_write_counts(db_url: str) -> None:
+    """Interrupts and errors of a task replace those that it wrote before, also in another transaction."""
+    config: Any = {"configurable": {"thread_id": "s", "checkpoint_ns": "", "checkpoint_id": "c"}}
+    async with opened(db_url) as (engine, _):
+        for written in ("first", "second"):
+            saver = engine.checkpoints.saver()
+            await saver.aput_writes(config, [(ERROR, written)], "task")
+            await saver.aput_writes(config, [("messages", written)], "task")
+            async with engine.database.transaction() as tx:
+                await saver.store(tx)
+        stored = b"\n".join(await _stored(engine))
+    assert (stored.count(b"first"), stored.count(b"second")) == (1, 1), "the error is the second, the message the first"
 
 
 async def test_a_first_turn_is_one_checkpoint_and_the_next_ones_are_its_children(db_url: str) -> None:
