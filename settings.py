@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from errors import ConfigurationError
+from json_text import parse_json
 
 PREFIX = "AGENT_RUNTIME__"
 DEFAULT_KEY = "change-me-internal-key"
@@ -28,6 +28,10 @@ NANO = 10**9
 """Money is counted in billionths of a USD: sums are exact."""
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING = frozenset(
+    {"content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade"}
+)
+"""Headers that say how a request is sent: another value breaks it."""
 _HOST = re.compile(r"[0-9A-Za-z_.:%-]{1,253}")
 
 
@@ -80,7 +84,7 @@ def _read_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        found = json.loads(value)
+        found = parse_json(value, any_integer=True)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -89,10 +93,36 @@ def _read_object(value: Any) -> Any:
 
 
 def _check_headers(value: dict[str, str]) -> dict[str, str]:
+    names = [name.lower() for name in value]
+    if len(set(names)) < len(names):
+        raise ValueError("write each header once; case makes no difference")
+    if ours := _FRAMING.intersection(names):
+        raise ValueError(f"{min(ours)} belongs to the connection and cannot be chosen")
     for name, text in value.items():
         if not _HEADER_NAME.fullmatch(name) or (text and not _HEADER_TEXT.fullmatch(text)):
             raise ValueError("names and values must be what HTTP allows in a header")
     return value
+
+
+def _check_hosts(value: str) -> str:
+    for name in _host_names(value):
+        is_address = ":" not in name or _is_ipv6(name)
+        if not is_address or not _HOST.fullmatch(name) or ".." in name:
+            raise ValueError("write host names, separated by commas, without http://, port and *")
+    return value
+
+
+def _host_names(value: str) -> frozenset[str]:
+    """The names as the Host check compares them: in lower case, without brackets and a final dot."""
+    names = (name.strip().lower().removeprefix("[").removesuffix("]").rstrip(".") for name in value.split(","))
+    return frozenset(filter(None, names))
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).version == 6
+    except ValueError:
+        return False
 
 
 Scope = Literal["turn", "session", "owner"]
@@ -123,7 +153,7 @@ class Settings(BaseSettings):
     host: Annotated[str, AfterValidator(_check_host)] = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=64)
-    allowed_hosts: str | None = None
+    allowed_hosts: Annotated[str, AfterValidator(_check_hosts)] | None = None
     internal_api_key: Key | None = None
     internal_api_key_file: Path | None = None
     db_url: str = "sqlite:///data/agent_runtime.db"
@@ -254,7 +284,7 @@ class Settings(BaseSettings):
     @cached_property
     def hosts(self) -> frozenset[str]:
         """The host names of ALLOWED_HOSTS in lower case; empty = every name."""
-        return frozenset(name.strip().lower() for name in (self.allowed_hosts or "").split(",") if name.strip())
+        return _host_names(self.allowed_hosts or "")
 
     def cautions(self) -> list[str]:
         """What an operator should know of these settings, a sentence each, for the log at the start."""

@@ -100,7 +100,9 @@ class ModelServer:
 
     async def _send(self, body: bytes) -> httpx.Response:
         """Send; a kept connection that the server has closed meanwhile costs no attempt: the next one is taken."""
-        headers = {**self._headers, **self._identity()}
+        chosen = self._identity()
+        names = {name.lower() for name in chosen}
+        headers = {**{name: value for name, value in self._headers.items() if name.lower() not in names}, **chosen}
         for left in reversed(range(_MAX_STALE + 1)):
             connected: list[str] = []
 

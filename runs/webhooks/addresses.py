@@ -8,6 +8,10 @@ import socket
 
 from errors import AgentRuntimeError
 
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""The only IPv6 addresses that lead to the public internet; all other forms may carry or mean a private one."""
+_UNROUTED = tuple(map(ipaddress.ip_network, ("3fff::/20", "192.0.0.0/24", "192.88.99.0/24")))
+"""Documentation, protocol assignments and former 6to4 relays, which older versions of Python call global."""
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """NAT64: an IPv4 address written as IPv6."""
 
@@ -37,5 +41,7 @@ def is_public(address: str) -> bool:
         if inner is None and ip in _TRANSLATED:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return ip.is_global and not ip.is_multicast
+            return is_public(str(inner))
+        if ip not in _GLOBAL_UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _UNROUTED)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from state import tool_message_id
-from storage.legacy.source import Row, json_of, time_of
+from storage.legacy.source import Row, first_time, json_of, time_of
 from storage.tables.audit import AuditEntry
 from storage.tables.messages import MessageRecord
 
@@ -76,8 +76,8 @@ def convert_messages(session: Converted, rows: Sequence[Row]) -> None:
     """Convert the conversation, so that every tool message still follows the call that it answers."""
     awaited: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: time_of(row["timestamp"]) or ""):
-        role, content = row["role"], row["content"] or ""
-        created = time_of(row["timestamp"]) or ""
+        role, content = row["role"], str(row["content"] or "")
+        created = first_time(row["timestamp"])
         if role == "system":
             session.skip("messages", row, "a note of the original about a switch, not part of the conversation")
         elif role == "user":
@@ -111,12 +111,13 @@ def _calls_of(session: Converted, row: Row) -> list[dict[str, Any]]:
         nested = call.get("function")
         function = nested if isinstance(nested, dict) else call
         name, arguments = function.get("name") or call.get("tool_name"), json_of(function.get("arguments"))
-        if not call.get("id") or not name or call["id"] in known:
+        call_id = str(call.get("id") or "")
+        if not call_id or not name or call_id in known:
             session.skip("messages", row, "a tool call without an id and name of its own")
             continue
-        known.add(call["id"])
+        known.add(call_id)
         is_readable = isinstance(arguments, dict)
-        found.append({"id": str(call["id"]), "name": str(name), "arguments": arguments if is_readable else {}})
+        found.append({"id": call_id, "name": str(name), "arguments": arguments if is_readable else {}})
     return found
 
 
@@ -126,7 +127,7 @@ def convert_switches(session: Converted, rows: Sequence[Row]) -> None:
         told = json_of(row["metadata_json"])
         details = {key: row[key] for key in ("from_agent", "to_agent", "reason")}
         details["confidence"] = told.get("confidence") if isinstance(told, dict) else None
-        at = time_of(row["switched_at"]) or ""
+        at = first_time(row["switched_at"])
         session.switches.append(AuditEntry("agent_switched", agent=row["to_agent"], details=details, at=at))
 
 
@@ -144,7 +145,7 @@ def convert_approvals(session: Converted, rows: Sequence[Row], agent: str) -> No
         if row["status"] == "pending":
             session.waiting.add(str(call_id))
         arguments = json_of(row["arguments"])
-        created, decided = time_of(row["created_at"]), time_of(row["decision_at"])
+        created, decided = first_time(row["created_at"]), time_of(row["decision_at"])
         session.calls.append(
             {
                 "session_id": session.id,
@@ -176,22 +177,22 @@ def convert_plans(
 ) -> None:
     """Convert plans with their status; one that was still open is superseded, its remaining subtasks are skipped."""
     for version, row in enumerate(sorted(rows, key=lambda row: time_of(row["created_at"]) or ""), start=1):
-        own = sorted(subtasks.get(str(row["id"]), []), key=lambda s: (time_of(s["created_at"]) or "", s["id"]))
+        own = sorted(subtasks.get(str(row["id"]), []), key=lambda s: (time_of(s["created_at"]) or "", str(s["id"])))
         told = json_of(row["metadata_json"])
-        status = _ENDED.get(row["status"], "superseded")
+        status, goal = _ENDED.get(row["status"], "superseded"), str(row["goal"] or "")
         summary = {
             "plan_id": str(row["id"]),
-            "title": row["goal"],
-            "description": (told.get("description") if isinstance(told, dict) else None) or row["goal"],
-            "goal": row["goal"],
+            "title": goal,
+            "description": (told.get("description") if isinstance(told, dict) else None) or goal,
+            "goal": goal,
             "status": status,
             "subtasks_count": len(own),
             "subtasks": [_subtask(subtask, agents) for subtask in own],
             "total_estimated_time": f"{sum(_minutes(s['estimated_time']) for s in own)} min",
-            "created_at": time_of(row["created_at"]),
+            "created_at": first_time(row["created_at"]),
             "approved_at": time_of(row["approved_at"]),
         }
-        times = {"created_at": summary["created_at"], "updated_at": time_of(row["updated_at"])}
+        times = {"created_at": summary["created_at"], "updated_at": first_time(row["updated_at"], row["created_at"])}
         session.plans.append({"summary": summary, "version": version, "status": status, **times})
 
 
@@ -199,15 +200,15 @@ def _subtask(row: Row, agents: Collection[str]) -> dict[str, Any]:
     dependencies = json_of(row["dependencies_json"])
     return {
         "id": str(row["id"]),
-        "description": row["description"],
+        "description": str(row["description"] or ""),
         "agent": row["agent"] if row["agent"] in agents else "coder",
         "dependencies": [str(d) for d in dependencies] if isinstance(dependencies, list) else [],
-        "estimated_time": row["estimated_time"] or "0 min",
+        "estimated_time": str(row["estimated_time"] or "0 min"),
         "status": _SUBTASKS.get(row["status"], "skipped"),
-        "metadata": {"title": row["description"]},
+        "metadata": {"title": str(row["description"] or "")},
     }
 
 
-def _minutes(text: str | None) -> int:
-    found = re.match(r"\s*(\d+)\s*(h|hour)?", text or "")
+def _minutes(text: object) -> int:
+    found = re.match(r"\s*(\d{1,6})\s*(h|hour)?", str(text or ""))
     return int(found[1]) * (60 if found[2] else 1) if found else 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from errors import ConfigurationError
+from json_text import storable
 from storage.address import CONNECT_S, read_url
 from storage.database import stamp
 
@@ -70,6 +71,7 @@ def _read_file(path: str) -> dict[str, list[Row]]:
         raise ConfigurationError(f"{_OPTION} names a file that does not exist: {path}")
     with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda written: written.decode("utf-8", "replace")
         names = {row["name"] for row in connection.execute("select name from sqlite_master where type = 'table'")}
         columns = {row["name"] for row in connection.execute("pragma table_info(sessions)")}
         if "is_active" not in columns:
@@ -102,16 +104,43 @@ def _everything(table: str) -> Any:
     return f"select * from {table}"  # noqa: S608 a name of TABLES
 
 
+class _Row(dict[str, Any]):
+    """A row of the original; a column that its version of the table lacks is empty."""
+
+    def __missing__(self, _: str) -> None:
+        return None
+
+
 def _all(rows: Iterable[Any]) -> list[Row]:
-    return [dict(row) for row in rows]
+    """The rows, with texts that our tables can hold."""
+    return [_Row({name: _value(row[name]) for name in row.keys()}) for row in rows]  # noqa: SIM118 sqlite3.Row
+
+
+def _value(value: Any) -> Any:
+    return storable(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
 
 
 def time_of(value: Any) -> str | None:
-    """A time of the original (naive UTC, text on SQLite) as our tables write it."""
-    if value is None:
+    """A time of the original (naive UTC, text on SQLite) as our tables write it; None when it is not readable."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        moment = _moment(lambda: datetime.fromtimestamp(value, UTC))
+    else:
+        moment = _moment(lambda: datetime.fromisoformat(value)) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
         return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def first_time(*values: Any) -> str:
+    """The first readable of several times; the beginning of 1970 where none is."""
+    return next(filter(None, map(time_of, values)), None) or stamp(datetime.fromtimestamp(0, UTC))
+
+
+def _moment(read: Callable[[], datetime]) -> datetime | None:
+    try:
+        return read()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def json_of(value: Any) -> Any:
@@ -119,6 +148,6 @@ def json_of(value: Any) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
+        return storable(json.loads(value))
+    except (ValueError, RecursionError):
         return None

@@ -22,7 +22,7 @@ from storage.legacy.conversion import (
     convert_switches,
     session_id_of,
 )
-from storage.legacy.source import Row, Source, read_source, time_of
+from storage.legacy.source import Row, Source, first_time, read_source, time_of
 from storage.schema import migrate
 from storage.tables import audit, calls, messages, runs
 from storage.tables.messages import MessageRecord
@@ -133,11 +133,11 @@ async def _store(
         "import_session",
         session_id=session.id,
         owner=values["owner"],
-        title=values["title"],
-        description=values["description"],
-        created_at=time_of(values["created_at"]),
+        title=values.get("title"),
+        description=values.get("description"),
+        created_at=first_time(values.get("created_at"), values.get("last_activity")),
         last_activity=values["used_at"],
-        deleted_at=time_of(values["deleted_at"]),
+        deleted_at=time_of(values.get("deleted_at")),
         current_agent=values["agent"],
         switch_count=values.get("switch_count") or 0,
     )

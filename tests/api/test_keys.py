@@ -113,7 +113,11 @@ def test_a_key_file_of_an_open_address_must_hold_a_key(content: str, tmp_path: P
 
 
 def test_another_host_name_is_refused_where_names_are_listed(tmp_path: Path) -> None:
-    settings = {"db_url": f"sqlite:///{tmp_path}/x.db", "internal_api_key": "k", "allowed_hosts": "Agents.example, ::1"}
+    settings = {
+        "db_url": f"sqlite:///{tmp_path}/x.db",
+        "internal_api_key": "k",
+        "allowed_hosts": "Agents.example., [::1]",
+    }
 
     def ask(url: str, path: str, host: str) -> httpx.Response:
         return httpx.get(f"{url}{path}", headers={"X-Internal-Auth": "k", "Host": host}, trust_env=False)
