@@ -17,7 +17,7 @@ from langgraph.types import Command, Send
 
 from agents.custom_events import Writer
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
-from agents.replies.lossy_write import asked_about, loss_of
+from agents.replies.lossy_write import asked_about, loss_of, loss_of_edit
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.conversation import end_of_turn
@@ -27,6 +27,7 @@ from llm.chat_model import WrittenCall
 from policy.decide import Call, decide
 from state import AgentState, DecidedCall, Turn, answer_to, tool_message
 from tools.catalog import BY_NAME
+from tools.edit_file import EDIT_FILE
 from tools.write_file import WRITE_FILE, refusal_of_loss
 
 MAX_BAD_REPLIES = 3
@@ -139,9 +140,10 @@ def _admit(
     sign = signature(call.tool, arguments)
     rights = agent.rights(offered)
     verdict = decide(call, rights, context.facts, context.rules)
+    asked = verdict
     admitted = decided(call_id, call, agent.name, verdict)
-    if verdict.decision != "deny" and is_compiled(call.tool, context):
-        read = read_of(call)
+    read = read_of(call) if verdict.decision != "deny" and is_compiled(call.tool, context) else None
+    if read is not None:
         verdict = decide(read, rights, context.facts, context.rules)
         admitted = begin(admitted, read, verdict)
     if verdict.decision == "deny":
@@ -164,12 +166,16 @@ def _admit(
             sentence = "The agent kept repeating the same tool calls."
             step.failure = ("limit_reached", sentence, {"limit": "repeated_call"})
         return AGAIN_THE_SAME
+    loss, root = None, context.facts.environment.workspace_root
     if call.tool == WRITE_FILE.name:
-        loss = loss_of(verdict, str(arguments.get("content", "")), thread, context.facts.environment.workspace_root)
-        if loss is not None:
-            if not context.facts.human:
-                return refusal_of_loss(loss)
-            admitted = decided(call_id, call, agent.name, asked_about(verdict, loss))
+        loss = loss_of(asked, str(arguments.get("content", "")), thread, root)
+    elif call.tool == EDIT_FILE.name:
+        loss = loss_of_edit(asked, arguments, thread, root)
+    if loss is not None:
+        if not context.facts.human:
+            return refusal_of_loss(loss)
+        admitted = decided(call_id, call, agent.name, asked_about(asked, loss))
+        admitted = admitted if read is None else begin(admitted, read, verdict)
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":
         return ONE_AT_A_TIME
     step.round.append(admitted)

@@ -1,4 +1,4 @@
-"""A whole-file write that would lose what stands in the file, or the turn's change of it: a person is told of it.
+"""A write or an edit that would lose what stands in the file, or the turn's change of it: a person is told of it.
 
 What the file holds is taken from the thread: the last whole read or write of it, and the edits since.
 """
@@ -48,8 +48,24 @@ def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], worksp
         return f"only a part of {path} was read, and write_file replaces all of it"
     if known.at_first is not None and _takes_back(known.at_first, known.text, content):
         return f"it takes back what was changed in {path} before"
-    lines = sum(bool(line.strip()) for line in known.text.splitlines())
-    lost = len(lost_lines(known.text, content))
+    return _share_lost(path, known.text, content)
+
+
+def loss_of_edit(
+    verdict: Verdict, arguments: Mapping[str, Any], thread: Sequence[AnyMessage], workspace_root: str | None
+) -> str | None:
+    """Say the same of a judged edit: one with most of a file in `old` loses as much as a write."""
+    path = verdict.path
+    known = _known_of(path, thread, workspace_root) if path is not None else None
+    after = known and _after(known, EDIT_FILE.name, arguments, "")
+    if known is None or known.text is None or after is None or after.text is None:
+        return None
+    return _share_lost(path, known.text, after.text)
+
+
+def _share_lost(path: str | None, before: str, after: str) -> str | None:
+    lines = sum(bool(line.strip()) for line in before.splitlines())
+    lost = len(lost_lines(before, after))
     if lines < MIN_LINES or lost <= lines * MAX_LOST_SHARE:
         return None
     return f"it takes {lost} of the {lines} lines out of {path}"

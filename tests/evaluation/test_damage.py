@@ -94,6 +94,16 @@ async def test_a_model_that_writes_a_piece_of_a_file_again_and_again_damages_not
     assert not trial.damaged
 
 
+async def test_an_edit_of_most_of_a_file_damages_nothing_where_no_person_is(stub: OpenAIStub) -> None:
+    models = stub_models(stub)
+    edit = {"tool": "edit_file", "args": {"path": "list.txt", "old": LIST["list.txt"], "new": "four\n"}}
+    stub.script([READ, edit, {"text": "Done."}])
+    trial = await run_trial(Task(name="e", agent="coder", text="clear it", files=LIST), models)
+    await models.aclose()
+    assert "lines out of list.txt" in trial.transcript
+    assert not trial.damaged
+
+
 async def test_a_model_that_repeats_what_it_has_read_does_not_take_back_its_edit(stub: OpenAIStub) -> None:
     models = stub_models(stub)
     edit = {"tool": "edit_file", "args": {"path": "list.txt", "old": "four", "new": "five"}}
