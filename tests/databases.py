@@ -21,8 +21,10 @@ from storage.schema import migrate
 class PostgresServer:
     """A PostgreSQL server, from the wheel or from TEST_DATABASE_URL."""
 
-    def __init__(self, admin_url: str) -> None:
+    def __init__(self, admin_url: str, *, is_throwaway: bool = False) -> None:
         self.admin_url = admin_url
+        # Without fsync a copy of the files costs less than one through the log, which is the default.
+        self._strategy = "file_copy" if is_throwaway else "wal_log"
         self._template = f"template_{secrets.token_hex(4)}"
         self._create(self._template)
         asyncio.run(migrate(self._url(self._template)))
@@ -38,7 +40,9 @@ class PostgresServer:
     def _create(self, name: str, template: str = "template1") -> None:
         with psycopg.connect(make_conninfo(self.admin_url), autocommit=True) as connection:
             connection.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+                sql.SQL("create database {} template {} strategy {}").format(
+                    sql.Identifier(name), sql.Identifier(template), sql.SQL(self._strategy)
+                )
             )
 
     @contextlib.contextmanager
@@ -68,6 +72,17 @@ class PostgresServer:
         self._drop(self._template)
 
 
+def _set_fsync_off(admin_url: str) -> None:
+    """Leave writing to the operating system: only a crash of the machine, not of the server, would lose anything.
+
+    To make and drop one database took 0.16 s of CPU and takes 0.03 s.
+    """
+    with psycopg.connect(make_conninfo(admin_url), autocommit=True) as connection:
+        for name in ("fsync", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(name)))
+        connection.execute("select pg_reload_conf()")
+
+
 @contextlib.contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of TEST_DATABASE_URL, or one in a short-lived folder that is stopped at the end."""
@@ -86,7 +101,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         folder / "data", cleanup_mode="stop"
     )
     try:
-        yield PostgresServer(running.get_uri())
+        _set_fsync_off(running.get_uri())
+        yield PostgresServer(running.get_uri(), is_throwaway=True)
     finally:
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
