@@ -46,6 +46,11 @@ def write_call(**metadata: object) -> Reply:
     return [call, done("awaiting_approval")]
 
 
+def decide(person: Person, answer: str) -> None:
+    person.wait_for("Decision")
+    person.type(answer)
+
+
 APPROVED: Reply = [status("c1", "approved"), done("awaiting_tool")]
 END: Reply = [says("All done."), done()]
 
@@ -60,11 +65,9 @@ def test_bell_rings_when_it_asks_after_a_time_without_the_person(tmp_path: Path,
 def test_approve(tmp_path: Path) -> None:
     with chat(tmp_path, write_call(), APPROVED, END) as (person, double):
         person.wait_for("+original")
-        person.wait_for("Decision")
-        person.type("")  # a stray Enter decides nothing
+        decide(person, "")  # a stray Enter decides nothing
         person.wait_for("Please type one of")
-        person.wait_for("Decision")
-        person.type("a")
+        decide(person, "a")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert (tmp_path / "b.txt").read_text() == "original\n"
@@ -73,8 +76,7 @@ def test_approve(tmp_path: Path) -> None:
 
 def test_reject_with_a_reason(tmp_path: Path) -> None:
     with chat(tmp_path, write_call(), [status("c1", "rejected"), says("I see."), done()]) as (person, double):
-        person.wait_for("Decision")
-        person.type("r")
+        decide(person, "r")
         person.wait_for("Why?")
         person.type("not now")
         person.wait_for("I see.")
@@ -94,8 +96,7 @@ def test_text_is_edited_in_place_without_an_editor(tmp_path: Path) -> None:
     edited = {"path": "b.txt", "content": "original\nsecond"}
     approved: Reply = [status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool")]
     with chat(tmp_path, write_call(), approved, END) as (person, double):
-        person.wait_for("Decision")
-        person.type("e")
+        decide(person, "e")
         person.wait_for("Alt-Enter ends")
         person.wait_for("original")
         person.send("second\x1b\r")
@@ -109,8 +110,7 @@ def test_edit_in_the_editor(tmp_path: Path) -> None:
     edited = {"path": "b.txt", "content": "ORIGINAL\n"}
     approved: Reply = [status("c1", "approved_with_edits", arguments=edited), done("awaiting_tool")]
     with chat(tmp_path, write_call(), approved, END, editor="sed -i s/original/ORIGINAL/") as (person, double):
-        person.wait_for("Decision")
-        person.type("e")
+        decide(person, "e")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert double.messages[1]["modified_arguments"] == edited
@@ -124,8 +124,7 @@ def test_edit_a_command(tmp_path: Path) -> None:
     ]
     with chat(tmp_path, [call, done("awaiting_approval")], approved, END) as (person, double):
         person.wait_for("$ echo one")
-        person.wait_for("Decision")
-        person.type("e")
+        decide(person, "e")
         person.wait_for("Edit: echo one")
         person.type("\x7f\x7f\x7ftwo")
         person.wait_for("│ two")
@@ -145,11 +144,9 @@ def test_refused_edit_is_asked_again(tmp_path: Path) -> None:
         END,
         editor="sed -i s/d/forbidden/",
     ) as (person, double):
-        person.wait_for("Decision")
-        person.type("e")
+        decide(person, "e")
         person.wait_for("That path is not allowed.")
-        person.wait_for("Decision")
-        person.type("a")
+        decide(person, "a")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert (tmp_path / "d").is_dir()
@@ -159,11 +156,9 @@ def test_refused_edit_is_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("editor", "said"), [("false", "Editing failed"), ("true", "Nothing was changed")])
 def test_editor_that_changes_nothing_is_said(tmp_path: Path, editor: str, said: str) -> None:
     with chat(tmp_path, write_call(), [status("c1", "rejected"), done()], editor=editor) as (person, _):
-        person.wait_for("Decision")
-        person.type("e")
+        decide(person, "e")
         person.wait_for(said)
-        person.wait_for("Decision")
-        person.type("r")
+        decide(person, "r")
         person.wait_for("Why?")
         person.type("")
         assert person.leave() == 0
@@ -173,8 +168,7 @@ def test_remember_an_option(tmp_path: Path) -> None:
     option = {"id": "opt-7", "label": "`dart analyze`, in this session", "rule": {}}
     with chat(tmp_path, write_call(remember_options=[option]), APPROVED, END) as (person, double):
         person.wait_for("`dart analyze`, in this session")
-        person.wait_for("Decision")
-        person.type("1")
+        decide(person, "1")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert double.messages[1]["remember"] == "session"
@@ -187,11 +181,9 @@ def test_long_diff_can_be_shown_whole(tmp_path: Path) -> None:
     with chat(tmp_path, [call, done("awaiting_approval")], APPROVED, END) as (person, _):
         person.wait_for("more lines")
         person.wait_for("show all")
-        person.wait_for("Decision")
-        person.type("s")
+        decide(person, "s")
         person.wait_for("+line 199")
-        person.wait_for("Decision")
-        person.type("a")
+        decide(person, "a")
         assert person.leave() == 0
 
 
@@ -209,13 +201,11 @@ def test_plan_is_modified_then_approved(tmp_path: Path) -> None:
 
     with chat(tmp_path, plan(1), plan(2), END) as (person, double):
         person.wait_for("☰ Plan 1")
-        person.wait_for("Decision")
-        person.type("m")
+        decide(person, "m")
         person.wait_for("What should change?")
         person.type("smaller")
         person.wait_for("☰ Plan 2")
-        person.wait_for("Decision")
-        person.type("a")
+        decide(person, "a")
         person.wait_for("All done.")
         assert person.leave() == 0
         assert double.messages[1]["feedback"] == "smaller"
@@ -297,8 +287,7 @@ def test_control_c_stops_the_command_that_runs(tmp_path: Path) -> None:
     marker = f"{time.time_ns() % 10**9 + 10**9}"
     call = calls("c1", "execute_command", asks=True, command=f"touch started; sleep {marker}")
     with chat(tmp_path, [call, done("awaiting_approval")], APPROVED) as (person, _):
-        person.wait_for("Decision")
-        person.type("a")
+        decide(person, "a")
         deadline = time.monotonic() + 10
         while not (tmp_path / "started").exists():
             assert time.monotonic() < deadline

@@ -18,14 +18,19 @@ def git(root: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(root), "-c", "user.name=A", "-c", "user.email=a@b", *words], check=True)
 
 
+def repository(folder: Path, name: str, content: str) -> Path:
+    """Make a repository with one committed file."""
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / name).write_text(content)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    return folder
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "work"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    (root / "a.txt").write_text("one\n")
-    git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "first")
+    root = repository(tmp_path / "work", "a.txt", "one\n")
     git(root, "remote", "add", "origin", "https://host.example/a.git")
     return root
 
@@ -136,13 +141,7 @@ def test_search_of_git_leaves_tracked_secrets_out(root: Path, command: str) -> N
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """Another repository, outside the workspace."""
-    other = tmp_path / "other"
-    other.mkdir()
-    git(other, "init", "-q", "-b", "main")
-    (other / "private.txt").write_text("private\n")
-    git(other, "add", ".")
-    git(other, "commit", "-q", "-m", "theirs")
-    return other
+    return repository(tmp_path / "other", "private.txt", "private\n")
 
 
 def commit_of(root: Path) -> str:
