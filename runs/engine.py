@@ -65,10 +65,6 @@ class Lease:
             self.since = time.monotonic()
         self.until = until
 
-    def is_unbroken_since(self, moment: float) -> bool:
-        """Whether a run that was this process's at that moment still is."""
-        return self.since <= moment and time.monotonic() < self.until
-
 
 @dataclass(frozen=True)
 class LoadedGraph:

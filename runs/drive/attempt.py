@@ -243,9 +243,9 @@ class _LeaseCheck:
 
     async def check(self) -> None:
         """Raise RunLost when another worker has the run by now; the table is read only after a gap in the lease."""
-        if self._engine.lease.is_unbroken_since(self._known_at):
+        lease, asked_at = self._engine.lease, time.monotonic()
+        if lease.since <= self._known_at and asked_at < lease.until:
             return
-        asked_at = time.monotonic()
         found = await patiently(self._read, self._engine.database)
         if found is None or found.attempt != self._run.attempt:
             raise RunLost
