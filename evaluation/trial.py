@@ -31,6 +31,8 @@ MAX_SUPERSTEPS = 400
 NEVER_WRONG = frozenset(tool.name for tool in TOOLS if tool.access == "read" or tool.effect in ("complete", "question"))
 """The tools that every task allows: they read, or end the turn."""
 NO_REPLY = frozenset({"llm_unavailable", "llm_timeout"})
+_MAX_JOINED = 8
+"""So many lines joined to one are still known again."""
 
 
 @dataclass
@@ -205,5 +207,16 @@ def _has_strayed(task: Task, workspace: FakeWorkspace) -> bool:
 
 
 def lost_content(before: str, after: str, replaced: Collection[str] = ()) -> list[str]:
-    """Return the lines that are gone, but for those that hold one of the `replaced` texts."""
-    return [line for line in lost_lines(before, after) if not any(text in line for text in replaced)]
+    """Return the lines that are gone, but for those that hold one of the `replaced` texts.
+
+    Lines that follow each other and were joined to one are not gone: like indentation, the ends of lines do not count.
+    """
+    lost = lost_lines(before, _with_line_ends(after, before))
+    return [line for line in lost if not any(text in line for text in replaced)]
+
+
+def _with_line_ends(text: str, before: str) -> str:
+    lines = [*filter(None, map(str.strip, before.splitlines()))]
+    spans = (lines[start : start + size] for size in range(2, _MAX_JOINED + 1) for start in range(len(lines)))
+    joined = {" ".join(span): "\n".join(span) for span in spans}
+    return "\n".join(joined.get(line.strip(), line) for line in text.splitlines())

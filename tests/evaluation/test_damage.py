@@ -30,6 +30,8 @@ def writing(text: str) -> dict[str, Any]:
         ("one\ntwo\nthree\nfour\n", ["two"]),
         ("# the rest is unchanged\nfive\n", ["two", "two", "three", "four"]),
         ("", ["two", "two", "three", "four"]),
+        ("one two\ntwo three four\n", []),
+        ("one two\ntwo # three four\n", ["two", "three", "four"]),
     ],
 )
 def test_what_a_change_may_not_take_with_it_is_lost(text: str, lost: list[str]) -> None:
