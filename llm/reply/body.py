@@ -10,7 +10,7 @@ from typing import Any
 
 from errors import ModelBadReply
 from json_text import check_weight, parse_json
-from llm.failure import Failure, is_too_long, message_in, refused, unreadable
+from llm.failure import Failure, is_too_long, message_in, reason_in, refused, unreadable
 from llm.reply.calls import CallParts, CallPieces
 from llm.tool_calls import written_call
 
@@ -122,7 +122,7 @@ class ReplyBody:
                 self._take_line(b"")
             is_cut = self._is_json is False and not self._is_complete()
             if self._said and (is_cut or not (self._has_text or self._ending.calls or self._ending.finish)):
-                raise _reported(self._said)
+                raise _stray(self._said) if isinstance(self._said, str) else _reported(self._said)
             if is_cut:
                 raise unreadable("the body ended early")
             self.is_done = True
@@ -309,9 +309,7 @@ def _sound(text: str) -> str:
 
 
 def _reported(said: Mapping[str, Any] | str) -> Failure:
-    """Translate an error that came with status 200: an event, or bare words."""
-    if isinstance(said, str) and said.startswith("<"):
-        return Failure(ModelBadReply(_WEB_PAGE, reason=said), again=True)
+    """Translate an error that came with status 200."""
     words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
     inner = said.get("error") if isinstance(said, Mapping) else None
     holders = [holder for holder in (inner, said) if isinstance(holder, Mapping)]
@@ -319,6 +317,15 @@ def _reported(said: Mapping[str, Any] | str) -> Failure:
         if isinstance(status, int | str) and str(status).isdecimal() and 400 <= int(status) <= 599:
             return refused(int(status), words)
     return refused(400 if is_too_long(words) else 502, words)
+
+
+def _stray(words: str) -> Failure:
+    """Translate words that came instead of a reply: what cannot be read, and perhaps the reason."""
+    if is_too_long(words):
+        return refused(400, words)
+    reason = reason_in(words)
+    sentence = _WEB_PAGE if words.startswith("<") else reason and f"The language model failed: {reason}"
+    return Failure(ModelBadReply(sentence, reason=words), again=True)
 
 
 def add_extras(extras: dict[str, Any], piece: Mapping[str, Any], known: Collection[str]) -> None:

@@ -55,14 +55,15 @@ async def test_many_calls_at_once(stub: OpenAIStub, make_models: MakeModels) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="connections are counted in /proc")
-async def test_few_idle_connections_are_kept(stub: OpenAIStub, make_models: MakeModels) -> None:
-    stub.script([{"text": "a b", "hold_after": 1}] * 40)
-    models = make_models()
-    replies = asyncio.gather(*(models.reply(ASK) for _ in range(40)))
-    await until(lambda: _open_connections(stub) == 40)
-    stub.release()
-    await replies
-    await until(lambda: _open_connections(stub) <= IDLE_CONNECTIONS)
+async def test_few_idle_connections_are_kept(make_models: MakeModels) -> None:
+    async with OpenAIStub() as stub:  # of its own: other clients keep connections to the one that tests share
+        stub.script([{"text": "a b", "hold_after": 1}] * 40)
+        models = make_models(proxy_url=stub.url)
+        replies = asyncio.gather(*(models.reply(ASK) for _ in range(40)))
+        await until(lambda: _open_connections(stub) == 40)
+        stub.release()
+        await replies
+        await until(lambda: _open_connections(stub) <= IDLE_CONNECTIONS)
 
 
 def _open_connections(stub: OpenAIStub) -> int:

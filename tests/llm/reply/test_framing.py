@@ -117,12 +117,10 @@ def test_usage_is_found_wherever_a_server_writes_it(last: dict[str, Any]) -> Non
         (b'{"success": false, "errors": [{"code": 7003, "message": "No route"}]}', "No route"),
         (b'{"error": true, "message": "quota used up"}', "quota used up"),
         (b'{"error": null, "message": "Slow down"}', "Slow down"),
-        (b"Service is starting", "Service is starting"),
         (b'event: error\ndata: {"detail": "engine died"}\n\n', "engine died"),
         (b'event: error\ndata: {"message": "engine died"}', "engine died"),
         (b"event: error\ndata: engine died\n\n", "engine died"),
         (sse(delta(content="Hel"), {"detail": "engine died"}), "engine died"),
-        (sse(delta(content="Hel")) + b"data: engine died\n\n", "engine died"),
         (sse({"choices": [{"finish_reason": "error", "error": {"message": "upstream broke"}}]}), "upstream broke"),
     ],
 )
@@ -132,6 +130,17 @@ def test_an_error_with_status_200_tells_its_reason(raw: bytes, reason: str) -> N
             read(raw, size)
         assert isinstance(caught.value.error, ModelUnavailable)
         assert reason in caught.value.error.message
+
+
+@pytest.mark.parametrize(
+    "raw", [b"engine died", b"engine died\n", sse(delta(content="Hel")) + b"data: engine died\n\n"]
+)
+def test_words_that_are_no_reply_are_a_bad_reply_and_told(raw: bytes) -> None:
+    for size in SIZES:
+        with pytest.raises(Failure) as caught:
+            read(raw, size)
+        assert isinstance(caught.value.error, ModelBadReply)
+        assert caught.value.error.message == "The language model failed: engine died."
 
 
 def test_a_web_page_is_named() -> None:
