@@ -46,17 +46,20 @@ async def all_pending(engine: OpenEngine, owner: Owner, limit: int = 100) -> Pen
 
 @router.get("/pending/stream", responses=refusals(503))
 async def pending_stream(engine: OpenEngine, owner: Owner) -> EventSourceResponse:
-    """Tell when something of the caller's sessions has changed; read `/pending` and `/sessions` then."""
+    """Tell at once, and when something of the caller's sessions has changed; read `/pending` and `/sessions` then."""
     return FrameStream(_changes(engine, owner))
 
 
 async def _changes(engine: Engine, owner: str) -> AsyncGenerator[bytes, None]:
-    """One event per change, at most one in PAUSE_S; while nothing happens in any session nothing is read."""
+    """One event at once, for what changed before, and one per change, at most one in PAUSE_S.
+
+    While nothing happens in any session nothing is read.
+    """
     before: tuple[int, int] | None = None
     while not engine.broadcast.is_closed:
         change = engine.broadcast.any_change()
         found = await patiently(partial(_figure, engine, owner))
-        if before is not None and found != before:
+        if found != before:
             yield CHANGED
         before = found
         with contextlib.suppress(TimeoutError):

@@ -91,7 +91,7 @@ class SurvivingIde:
                 status, _ = await self.post(message)
                 if status == 200:
                     return
-                assert status == 503, f"{self.session_id}: {status} for a message"
+                assert status in self.refusals | {502}, f"{self.session_id}: {status} for a message"  # 502: of a proxy
                 self.refused += 1
             self.reconnects += 1
             await asyncio.sleep(RETRY_S)

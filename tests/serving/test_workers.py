@@ -104,7 +104,7 @@ async def test_sigterm_lets_running_turns_end_at_every_worker(
             found: Any = (0, 0)
             while found[1] < 2:
                 asking.append(asyncio.create_task(ask(len(asking))))
-                while found[0] < len(asking):
+                while found[0] < len(asking) or stub.agent_calls < len(asking):  # a run without one is handed over
                     running = "select count(*), count(distinct worker) from runs where status = 'running'"
                     found = await (await reader.execute(running)).fetchone()
         served.process.send_signal(signal.SIGTERM)
