@@ -22,6 +22,9 @@ WRITE_FILE = Tool(
     text="content",
     ask_reason="File modification requires user approval",
 )
+MIN_LINES = 5
+"""A shorter file is often rewritten on purpose, and its whole change fits on a screen."""
+MAX_LOST_SHARE = 0.5
 
 
 def lost_lines(before: str, after: str) -> list[str]:
@@ -37,6 +40,15 @@ def lost_lines(before: str, after: str) -> list[str]:
         else:
             lost.append(line)
     return lost
+
+
+def loss_between(before: str, after: str, path: str | None) -> str | None:
+    """Say in a clause what a file loses when most of its lines go; None for less, or for a short file."""
+    lines = sum(bool(line.strip()) for line in before.splitlines())
+    lost = len(lost_lines(before, after))
+    if lines < MIN_LINES or lost <= lines * MAX_LOST_SHARE:
+        return None
+    return f"it takes {lost} of the {lines} lines out of {path}"
 
 
 def refusal_of_loss(loss: str) -> str:

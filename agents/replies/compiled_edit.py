@@ -19,7 +19,7 @@ from state import CompiledCall, DecidedCall
 from tools.catalog import BY_NAME
 from tools.edit_file import EDIT_FILE, edited
 from tools.read_file import READ_FILE
-from tools.write_file import WRITE_FILE
+from tools.write_file import WRITE_FILE, loss_between, refusal_of_loss
 
 READ_SUFFIX = ".read"
 """Behind the id of the edit: the id of its read."""
@@ -89,19 +89,27 @@ def go_on_after(call: DecidedCall, answer: Answer, context: Context) -> DecidedC
     edit = call["part_of"]
     path = str(edit["arguments"]["path"])
     try:
-        text = edited(_whole_text(answer, path), **{**edit["arguments"], "path": path}, may_quote=True)
+        before = _whole_text(answer, path)
+        text = edited(before, **{**edit["arguments"], "path": path}, may_quote=True)
     except ValueError as error:
         return f"Error: {error}"
-    return _write(call, edit, {"path": path, "content": text}, context)
+    return _write(call, edit, {"path": path, "content": text}, context, before)
 
 
-def _write(read: DecidedCall, edit: CompiledCall, arguments: dict[str, Any], context: Context) -> DecidedCall | str:
-    """Judge the write like any other; where a rule is stricter about the edit, its verdict holds."""
+def _write(
+    read: DecidedCall, edit: CompiledCall, arguments: dict[str, Any], context: Context, before: str
+) -> DecidedCall | str:
+    """Judge the write of a file that held `before`; where a rule is stricter about the edit, its verdict holds."""
     agent: Agent = ROSTER[read["agent"]]
     call = Call(WRITE_FILE.name, arguments, edit["as_text"])
     verdict = decide(call, agent.rights(agent.tools), context.facts, context.rules)
     if verdict.decision == "deny":
         return verdict.reasons[0].text
+    loss = loss_between(before, arguments["content"], verdict.path)
+    if loss is not None:
+        if not context.facts.human:
+            return refusal_of_loss(loss)
+        verdict = verdict.asked_about(loss)
     write: DecidedCall = {**decided(edit["call_id"], call, agent.name, verdict), "part_of": edit}
     if verdict.decision == "allow" and edit["verdict"]["verdict"] == "ask":
         write["verdict"] = edit["verdict"]

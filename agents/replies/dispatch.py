@@ -17,7 +17,7 @@ from langgraph.types import Command, Send
 
 from agents.custom_events import Writer
 from agents.replies.compiled_edit import begin, decided, is_compiled, is_read_of_edit, read_of
-from agents.replies.lossy_write import asked_about, loss_of, loss_of_edit
+from agents.replies.lossy_write import loss_of, loss_of_edit
 from agents.replies.virtual_tools import take_effect
 from agents.roster import CHECKED_TOOLS, Agent
 from agents.thread.conversation import end_of_turn
@@ -140,7 +140,6 @@ def _admit(
     sign = signature(call.tool, arguments)
     rights = agent.rights(offered)
     verdict = decide(call, rights, context.facts, context.rules)
-    asked = verdict
     admitted = decided(call_id, call, agent.name, verdict)
     read = read_of(call) if verdict.decision != "deny" and is_compiled(call.tool, context) else None
     if read is not None:
@@ -168,14 +167,13 @@ def _admit(
         return AGAIN_THE_SAME
     loss, root = None, context.facts.environment.workspace_root
     if call.tool == WRITE_FILE.name:
-        loss = loss_of(asked, str(arguments.get("content", "")), thread, root)
-    elif call.tool == EDIT_FILE.name:
-        loss = loss_of_edit(asked, arguments, thread, root)
+        loss = loss_of(verdict, str(arguments.get("content", "")), thread, root)
+    elif call.tool == EDIT_FILE.name and read is None:
+        loss = loss_of_edit(verdict, arguments, thread, root)
     if loss is not None:
         if not context.facts.human:
             return refusal_of_loss(loss)
-        admitted = decided(call_id, call, agent.name, asked_about(asked, loss))
-        admitted = admitted if read is None else begin(admitted, read, verdict)
+        admitted = decided(call_id, call, agent.name, verdict.asked_about(loss))
     if any(_stage(c["tool_name"]) == "virtual" for c in step.round) and _stage(call.tool) == "virtual":
         return ONE_AT_A_TIME
     step.round.append(admitted)

@@ -17,14 +17,11 @@ from agents.thread.conversation import is_said_by_user
 from json_text import parse_json
 from policy.paths.canonical import canonicalise
 from policy.verdicts.unproven import Unproven
-from policy.verdicts.verdict import Reason, Verdict
+from policy.verdicts.verdict import Verdict
 from tools.edit_file import EDIT_FILE, edited
 from tools.read_file import READ_FILE
-from tools.write_file import WRITE_FILE, lost_lines
+from tools.write_file import WRITE_FILE, loss_between, lost_lines
 
-MIN_LINES = 5
-"""A shorter file is often rewritten on purpose, and its whole change fits on a screen."""
-MAX_LOST_SHARE = 0.5
 _CUT = f"[{READ_FILE.refetch}]"
 _FILE_TOOLS = (READ_FILE.name, WRITE_FILE.name, EDIT_FILE.name)
 
@@ -48,7 +45,7 @@ def loss_of(verdict: Verdict, content: str, thread: Sequence[AnyMessage], worksp
         return f"only a part of {path} was read, and write_file replaces all of it"
     if known.at_first is not None and _takes_back(known.at_first, known.text, content):
         return f"it takes back what was changed in {path} before"
-    return _share_lost(path, known.text, content)
+    return loss_between(known.text, content, path)
 
 
 def loss_of_edit(
@@ -60,21 +57,7 @@ def loss_of_edit(
     after = known and _after(known, EDIT_FILE.name, arguments, "")
     if known is None or known.text is None or after is None or after.text is None:
         return None
-    return _share_lost(path, known.text, after.text)
-
-
-def _share_lost(path: str | None, before: str, after: str) -> str | None:
-    lines = sum(bool(line.strip()) for line in before.splitlines())
-    lost = len(lost_lines(before, after))
-    if lines < MIN_LINES or lost <= lines * MAX_LOST_SHARE:
-        return None
-    return f"it takes {lost} of the {lines} lines out of {path}"
-
-
-def asked_about(verdict: Verdict, loss: str) -> Verdict:
-    """Let a person decide, whatever rule allows the write; unattended clients reject this reason."""
-    reason = Reason("write.loss", f"{loss[0].upper()}{loss[1:]}")
-    return replace(verdict, decision="ask", reasons=(reason, *verdict.reasons))
+    return loss_between(known.text, after.text, path)
 
 
 def _takes_back(before: str, now: str, content: str) -> bool:

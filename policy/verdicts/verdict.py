@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 Decision = Literal["allow", "ask", "deny"]
@@ -156,6 +156,11 @@ class Verdict:
     """How the IDE should run a command that needs no approval."""
     ask_reason: str = ""
     """The tool's own sentence for an approval, such as `File modification requires user approval`."""
+
+    def asked_about(self, loss: str) -> Verdict:
+        """The same for a write that loses something: a person decides, and unattended clients reject this reason."""
+        reason = Reason("write.loss", f"{loss[0].upper()}{loss[1:]}")
+        return replace(self, decision="ask", reasons=(reason, *self.reasons))
 
     @property
     def denial_code(self) -> DenialCode:

@@ -249,3 +249,22 @@ def test_the_edit_of_a_subtask_stays_in_its_plan(serve: Serve, stub: OpenAIStub)
     ide.decide("e1", "approve")
     chunks = ide.result("e1", {"success": True})
     assert final_kinds(chunks)[-3:] == ["subtask_completed", "execution_completed", "done"]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["read before", "not read before"])
+def test_an_edit_of_most_of_a_file_tells_the_person_what_it_loses(
+    serve: Serve, stub: OpenAIStub, *, is_known: bool
+) -> None:
+    text = "".join(f"line {number}\n" for number in range(10))
+    read = {"tool": "read_file", "args": {"path": PATH}, "id": "r1"}
+    stub.script([*[read] * is_known, edit(old=text, new="line 0\n"), {"text": "Done."}])
+    ide = serve()
+    ide.version = 2
+    ide.say("shorten it", agent_type="coder")
+    if is_known:
+        ide.result("r1", whole(text))
+    call = only(ide.result("e1.read", whole(text)), "tool_call")
+    reasons = call["metadata"]["reasons"]
+    assert {"code": "write.loss", "text": f"It takes 9 of the 10 lines out of {PATH}"} in [
+        {"code": reason["code"], "text": reason["text"]} for reason in reasons
+    ]

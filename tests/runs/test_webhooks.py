@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import re
@@ -18,10 +19,11 @@ import pytest
 
 from runs.webhooks.addresses import is_public
 from runs.webhooks.delivery import AT_ONCE, MAX_TRIES
+from tests.chaos.clocks import ShiftedInstance
 from tests.databases import PostgresServer
 from tests.ide import WRITE, Ide
 from tests.openai_stub import OpenAIStub
-from tests.running import talking
+from tests.running import api_client, talking
 
 SECRET = "a-secret-of-the-tests"
 CANARY = "canary-51c2"
@@ -130,6 +132,29 @@ def test_each_end_is_told_once_and_signed(db_url: str, stub: OpenAIStub, receive
             assert CANARY not in body.decode()
         counted = client.get("/metrics").text
         assert 'agent_runtime_webhooks_total{result="delivered"} 3.0' in counted
+
+
+async def test_an_event_is_signed_with_the_time_of_the_database(
+    postgres: PostgresServer, stub: OpenAIStub, receiver: Receiver
+) -> None:
+    """The receiver refuses what is minutes old (`docs/webhooks.md`): the clock of one server must not decide."""
+    stub.add({"text": "Done."})
+    with postgres.database() as url:
+        model = {"llm_model": "scripted", "llm_proxy_url": stub.url}
+        server = ShiftedInstance(url, 3600, **model, **{k: str(v) for k, v in settings(receiver).items()})
+        await server.start()
+        try:
+            with api_client(server.url) as client:
+                await asyncio.to_thread(Ide(client, session_id="s").say, "Hello", agent_type="coder")
+            await asyncio.to_thread(wait_for, lambda: len(receiver.got) == 1)
+        finally:
+            await server.stop()
+        with psycopg.connect(url) as connection:
+            row = connection.execute("select extract(epoch from clock_timestamp())").fetchone()
+    [(headers, body)] = receiver.got
+    assert row is not None
+    assert abs(int(headers["X-Webhook-Timestamp"]) - float(row[0])) < 600
+    assert genuine()(SECRET.encode(), headers, body)
 
 
 END_WHILE_WAITING: dict[str, tuple[Callable[[Ide], Any], tuple[str, str, str]]] = {
