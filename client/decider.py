@@ -10,7 +10,6 @@ from tools.write_file import refusal_of_loss
 from wire.protocol import Chunk, HitlDecision, PlanDecision
 
 MAX_FIRST_SUGGESTIONS = 5
-TOO_DANGEROUS = "This call is dangerous and no person is there to look at it. Find a safer way."
 
 
 class TaskCancelled(Exception):
@@ -62,10 +61,14 @@ def refused_alone(about: Mapping[str, Any]) -> str | None:
 
     `about` is the metadata of a call, or its verdict (docs/protocol.md). None where an unattended client may agree.
     """
-    loss = next((str(r["text"]) for r in about.get("reasons") or () if r["code"] == "write.loss"), None)
+    reasons = about.get("reasons") or ()
+    loss = next((str(r["text"]) for r in reasons if r["code"] == "write.loss"), None)
     if loss is not None:
         return refusal_of_loss(loss)
-    return TOO_DANGEROUS if about.get("danger") == "high" else None
+    if about.get("danger") != "high":
+        return None
+    why = f" ({reasons[0]['text']})" if reasons else ""
+    return f"This call is dangerous{why} and no person is there to look at it. Find a safer way."
 
 
 class ApproveAll:

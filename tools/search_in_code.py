@@ -4,7 +4,8 @@ from tools.tool import Tool, arguments_schema
 
 SEARCH_IN_CODE = Tool(
     name="search_in_code",
-    description="Search the files of the workspace for a text or a regular expression and get the matching lines.",
+    description="Search the files of the workspace for a text or a regular expression and get the matching lines; "
+    "`file_pattern` is a glob such as `*.py`.",
     parameters=arguments_schema(
         {
             "query": {"type": "string"},

@@ -33,12 +33,12 @@ def test_approve_all_decides_runs_and_reports(root: Path) -> None:
 
 def test_approve_all_rejects_what_is_dangerous(root: Path) -> None:
     ask = calls("c1", "execute_command", asks=True, command="rm a.txt")
-    ask["metadata"]["danger"] = "high"
+    ask["metadata"] |= {"danger": "high", "reasons": [{"code": "command.delete", "text": "'rm' deletes a.txt"}]}
     replies: list[Reply] = [[ask, done("awaiting_approval")], [status("c1", "rejected"), says("I stop."), done()]]
     with talk(root, ApproveAll(), *replies) as t:
         assert t.loop.run_task("delete") == "completed"
         assert t.message(1)["decision"] == "reject"
-        assert "dangerous" in t.message(1)["feedback"]
+        assert "dangerous ('rm' deletes a.txt)" in t.message(1)["feedback"]
         assert (root / "a.txt").exists()
         assert len(t.double.messages) == 2
 
