@@ -23,18 +23,16 @@ _REDIRECTED = "The configured address of the language model has moved: configure
 _MESSAGE_KEYS = ("error", "message", "detail", "msg", "errors", "error_description", "status_msg", "base_resp")
 _ABOUT_CREDENTIALS = frozenset({401, 403})
 _MAY_NAME_A_FIELD = frozenset({400, 404, 422, 500, 501})
-_TOO_LONG_SIGNS = (
-    "exceed_context_size",
-    "context_length_exceeded",
-    "context length",
-    "context window",
-    "contextwindow",
-    "available context size",
-    "prompt is too long",
-    "input tokens exceed",
-    "input token count",
-    "maximum prompt length",
+_TOO_LONG = re.compile(
+    r"exceed_context_size|context[_ ]length|context[_ ]?window|available context size|prompt exceeds max"
+    r"|\b(prompt|inputs?|request|query|conversation)( \([^)]*\))?( is| are| was)? too (long|large for)"
+    r"|too many (input |prompt )?tokens|reduce the (length|size) of (the|your) (message|prompt|input|conversation)"
+    r"|\b(inputs?|prompt)[`'\"]* tokens?\b.{0,60}(exceed|must be|larger than|limit)|must have less than \d+ tokens"
+    r"|maximum (\w+ )?(prompt|input|sequence) length|\b(input|sequence) length\b.{0,40}(exceed|should be|must be|limit)"
+    r"|\b(request|prompt|input|messages)\b.{0,30}(exceed|larger than|longer than).{0,60}\b(tokens?|length)\b",
+    re.DOTALL,
 )
+"""How servers say, in lower case, that a request does not fit the model's context."""
 _MAX_REASON_CHARS = 240
 _ABOUT_CODE = re.compile(
     r"traceback|\bfile \"|\bline \d+, in\b|\.(?:py|go|rs|js|java)\b|<class|object at 0x|\bNoneType\b"
@@ -83,7 +81,7 @@ class Failure(Exception):
 
 def is_too_long(said: str) -> bool:
     """Whether an error's text says that the request does not fit the model's context."""
-    return any(sign in said.lower() for sign in _TOO_LONG_SIGNS)
+    return _TOO_LONG.search(said.lower()) is not None
 
 
 def unreadable(what: str) -> Failure:
