@@ -23,7 +23,9 @@ _FORM_UNLIKELY = re.compile(
     r"|api key|permission|not allowed to|account"
 )
 _SYSTEM = r"system[ _-]?(role|message|prompt|instruction)|role.{0,40}\bsystem|['\"`]system|developer|s\[0\]\.role"
-_SYSTEM += r"|(first|initial) (message|role|turn).{0,40}\buser"
+_SYSTEM += r"|(first|initial) (message|role|turn).{0,40}\buser|only user (and|or) assistant"
+_CONTENT = r"content.{0,90}(nil|null|none\b|valid string|a string|required|missing)"
+_CONTENT += r"|(nil|null|none\b|valid string|missing field).{0,60}content"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def _content_in_parts(payload: Json) -> None:
             message["content"] = [{"type": "text", "text": message["content"]}]
 
 
+def _drop_text_of_calls(payload: Json) -> None:
+    for message in payload["messages"]:
+        if message.get("tool_calls"):
+            message["content"] = ""
+
+
 def _fill_reasoning(payload: Json) -> None:
     for message in payload["messages"]:
         if message["role"] == "assistant":
@@ -112,6 +120,10 @@ def _has_null_content(payload: Json) -> bool:
     return any(not message.get("content") and message.get("content") != "" for message in payload["messages"])
 
 
+def _has_text_of_calls(payload: Json) -> bool:
+    return any(message.get("tool_calls") and message.get("content") for message in payload["messages"])
+
+
 def _lacks(key: str, parts: Callable[[Json], list[Json]]) -> Callable[[Json], bool]:
     return lambda payload: any(key not in part for part in parts(payload))
 
@@ -142,6 +154,7 @@ CHANGES: tuple[Change, ...] = (
         _fill_reasoning,
     ),
     Change("one_call_each", _signs(r"single tool[- ]calls?|one tool call (at|per)"), _several_calls, one_call_each),
+    Change("calls_without_text", _signs(r"either content or tool_calls"), _has_text_of_calls, _drop_text_of_calls),
     Change(
         "content_parts",
         _signs(r"content.{0,60}(valid list|must be an? (array|list)|a list of|sequence)"),
@@ -150,17 +163,20 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change(
         "empty_content",
-        _signs(r"content.{0,90}(nil|null|none\b|valid string|a string)|(nil|null|none\b).{0,60}content"),
+        _signs(_CONTENT),
         _has_null_content,
         _fill_content,
         likely=6,
     ),
     Change(
-        "plain_schemas", _signs(r"additional_?properties|unknown name .{0,3}default"), _has("tools"), _plain_schemas
+        "plain_schemas",
+        _signs(r"additional_?properties|unknown name .{0,3}default|\.default\b"),
+        _has("tools"),
+        _plain_schemas,
     ),
     _optional("stream_options", r"stream_options|include_usage", 4),
     _optional("parallel_tool_calls", r"parallel", 3),
-    _optional("response_format", r"response_format|json_schema|json mode|structured output", 1),
+    _optional("response_format", r"response_format|json_schema|json mode|structured output|response mime", 1),
     _optional("temperature", r"temperature", 7),
     Change("max_completion_tokens", _signs(r"max_(completion_)?tokens"), _has("max_tokens"), _rename_max_tokens, 5),
     _optional("max_completion_tokens", r"max_(completion_|output_)?tokens", 8),

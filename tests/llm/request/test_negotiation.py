@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from llm.chat_model import Endpoint, Models
+from llm.request.fields import changed, named_change
 from tests.providers.provider import Json, Provider, Refusal, Rule, openai_error, without
 from tools.catalog import TOOLS
 
@@ -114,3 +117,40 @@ async def test_a_server_without_tools_that_names_nothing_is_believed_the_second_
     assert found == {"no_tools"}
     assert all(refused[:2])
     assert refused[2:] == [0, 0]
+
+
+CORPUS = Path(__file__).parents[2] / "corpora" / "refused_fields.jsonl"
+ROWS = [json.loads(row) for row in CORPUS.read_text(encoding="utf-8").splitlines()]
+CALLS = [
+    {"id": name, "type": "function", "function": {"name": "read_file", "arguments": "{}"}} for name in ("c1", "c2")
+]
+MESSAGES: list[Json] = [
+    {"role": "system", "content": "You write code."},
+    {"role": "user", "content": "Read both."},
+    {"role": "assistant", "content": None, "tool_calls": CALLS},
+    {"role": "tool", "tool_call_id": "c1", "content": "one"},
+    {"role": "tool", "tool_call_id": "c2", "content": "two"},
+    {"role": "assistant", "content": "Once more.", "tool_calls": CALLS[:1]},
+    {"role": "tool", "tool_call_id": "c1", "content": "one"},
+]
+BODY: Json = {
+    "model": "m",
+    "messages": MESSAGES,
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "temperature": 0,
+    "max_tokens": 500,
+    "parallel_tool_calls": False,
+    "tool_choice": "auto",
+    "response_format": {"type": "json_schema"},
+    "tools": [{"type": "function", "function": {"name": "read_file", "parameters": {"additionalProperties": False}}}],
+}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["said"][:40])
+def test_a_refusal_in_the_words_of_a_server_names_what_it_does_not_take(row: dict[str, str]) -> None:
+    """`tests/corpora/refused_fields.jsonl`."""
+    name = named_change(row["said"], BODY, ())
+    assert name == row["change"]
+    assert changed(BODY, {row["change"]}) != BODY
+    assert named_change(row["said"], changed(BODY, {row["change"]}), {row["change"]}) != row["change"]
