@@ -66,6 +66,8 @@ _MARKUP = re.compile(
     r"<(?:tools?|tool_(?:call|use|response|result)|function(?:_call|s)?|invoke)\b[^\n]*[>=]", re.IGNORECASE
 )
 _FENCE_HEAD = re.compile(r"\A```\w*\s*")
+_NAMED_CALL = re.compile(r"(?:[-*+]\s+|\d+[.)]\s+)?`?(\w+)`?:?\s*[({]")
+"""How a call begins that names its tool before the arguments, also as the first of a list."""
 _CLAIM = re.compile(
     r"\b(?:has|have|was|were|been|successfully|i(?:'ve| have)?|is now|now)\s+(?:\w+\s+)?"
     r"(?:created|written|wrote|updated|changed|modified|replaced|added|appended|removed|deleted|renamed|executed|implemented|fixed)\b"
@@ -185,7 +187,7 @@ async def ask(
     used = 0
     if first.cut_calls:
         first, used = await finish_calls(first, ask_again, spare_calls)
-    elif first.finish_reason == "length" and not first.calls and not is_markup_of_call(first.text):
+    elif first.finish_reason == "length" and not first.calls and not is_markup_of_call(first.text, offered):
         first, used = await finish_text(first, ask_again, spare_calls)
     spare_calls -= used
     said = _said(first, 1 + used, tokens)
@@ -210,7 +212,7 @@ async def ask(
         )
 
     # a call in a markup of its own would be copied once more
-    before = [] if is_markup_of_call(first.text) else [AIMessage(first.text)]
+    before = [] if is_markup_of_call(first.text, offered) else [AIMessage(first.text)]
     second = await reprompt(ask_for_call, before, missing)
     calls, implicit = settled(first, second, missing, request)
     if second is not None and calls == second.calls:
@@ -236,7 +238,7 @@ def missing_call(
     """
     if not offered:
         return None
-    if text_calls and is_markup_of_call(text):
+    if text_calls and is_markup_of_call(text, offered):
         return "action"
     if is_question(text):
         return None
@@ -253,10 +255,11 @@ def missing_call(
     return found if found and ROSTER[classify_by_keywords(request).agent].writes == "any" else None
 
 
-def is_markup_of_call(text: str) -> bool:
+def is_markup_of_call(text: str, offered: Collection[str]) -> bool:
     """Whether a text is a call, or the result of one, in a form that could not be parsed."""
-    text = text.lstrip()
-    return bool(_MARKUP.match(text) or CALL_HEAD.match(_FENCE_HEAD.sub("", text)))
+    bare = _FENCE_HEAD.sub("", text.lstrip())
+    named = _NAMED_CALL.match(bare)
+    return bool(_MARKUP.match(text.lstrip()) or CALL_HEAD.match(bare) or (named and named[1] in offered))
 
 
 def claims_action(text: str) -> bool:

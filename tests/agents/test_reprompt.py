@@ -116,12 +116,24 @@ def test_a_claim_without_any_call_is_not_believed(text: str) -> None:
         '<invoke name="read_file">',
         '{"name": "read_file", "arguments": {"path": "a',
         '```json\n{"tool": "read_file", "args": {"path": \'a\'}',
+        '1. read_file {"path": "a"}\n2. attempt_completion {"result": "a now has it."}',
+        '- `read_file` {"path": "a"}\n- `list_files` {}',
+        "read_file(path='a'), then I change it",
+        '```\nread_file: {"path": "a"}\n```\nand then the rest',
     ],
 )
 def test_a_call_in_a_markup_of_its_own_is_no_answer(text: str) -> None:
     assert missing(text) == missing(text, "ask") == "action"
     assert missing(f"In XML one writes {text}") is None
     assert missing(text, text_calls=False) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["main() { is where it starts.", "1. Read the docs (all of them)", "read_file reads a file.", "`a.py` (new)"],
+)
+def test_a_text_that_begins_like_code_is_an_answer(text: str) -> None:
+    assert missing(text) is None
 
 
 def test_nothing_is_missing_where_no_tool_is_offered() -> None:
