@@ -27,10 +27,14 @@ EDIT_FILE = Tool(
     judged_as="write_file",
 )
 
-LIKELY_LINES = 10
-_MAX_LIKELY_LINES = 30
+LIKELY_LINES = 8
+"""So many lines more than `old` may lie between the places that are alike."""
+_MAX_LINES = 30
+_LIKE_BEST = 0.5
+"""A place is alike when it shares so much of what the best one shares."""
 _MAX_LINE_CHARS = 300
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_A-Za-z]+")
+_EQUAL = "`old` and `new` are equal: `old` is the text as the file holds it now, `new` is what takes its place."
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_A-Za-z]+|[^\w\s]{2,}")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ANY_END = r"(?:\r\n|\n|\r)"
 
@@ -38,14 +42,17 @@ _ANY_END = r"(?:\r\n|\n|\r)"
 def edited(text: str, old: str, new: str, *, count: int = 1, path: str, may_quote: bool = False) -> str:
     """Replace exactly `count` occurrences of `old`; `new` takes the line ends of the place.
 
-    An occurrence may differ in trailing blanks and line ends. Raises ValueError where another number is found: its
-    first line says so and names `path`, the lines after it tell the model what to send instead. `may_quote`: whether
-    it may quote the text, which the model has read; else an edit would show a file whose reading is not allowed.
+    An occurrence may differ in trailing blanks and line ends. Raises ValueError where another number is found, or
+    nothing would change: its first line says so and names `path`, the lines after it tell the model what to send
+    instead. `may_quote`: whether it may quote the text, which the model has read; else an edit would show a file
+    whose reading is not allowed.
     """
     places = list(_pattern(old).finditer(text))
     if not places:
-        likely = _likely_lines(text, old) if may_quote else ""
-        raise ValueError(f"The text does not occur in {path}: read the file again.{likely}")
+        told = [f"The text does not occur in {path}: read the file again."]
+        told += [_EQUAL] if old == new else []
+        told += _advice(text, old, new) if may_quote else []
+        raise ValueError("\n".join(told))
     if (found := len(places)) != count:
         raise ValueError(
             f"Found {found} occurrences of the text, expected {count}: give more of its surroundings.\n"
@@ -55,31 +62,46 @@ def edited(text: str, old: str, new: str, *, count: int = 1, path: str, may_quot
     for place in places:
         pieces += [text[end : place.start()], _with_ends_of(text, place.start(), new)]
         end = place.end()
-    return "".join([*pieces, text[end:]])
+    after = "".join([*pieces, text[end:]])
+    if after == text:
+        raise ValueError(f"The edit would change nothing in {path}.\n{_EQUAL}")
+    return after
 
 
-def _likely_lines(text: str, old: str) -> str:
-    """Quote the part of a file that shares most words with a text that was not found; rare words count more.
+def _advice(text: str, old: str, new: str) -> list[str]:
+    """Tell a model that has read the file what to send instead, and quote the part that it may have meant."""
+    copy = "Keep this `new` and copy" if old == new else "The same `old` fails again. Copy"
+    likely = _likely_lines(text, old)
+    return [f"{copy} `old` from the file{'; most like it is this part:' if likely else '.'}", *likely]
 
-    It has no gaps: a model copies what it reads as if all lines followed each other.
+
+def _likely_lines(text: str, old: str) -> list[str]:
+    """Return the part of a file that shares most words with a text that was not found; rare words count more.
+
+    Nothing where other places are as like it: a model copies what is quoted, with gaps too, and changes the wrong one.
     """
     wanted = _words(old)
     lines = text.splitlines()
     shared = [_words(line) & wanted if len(line) <= _MAX_LINE_CHARS else set() for line in lines]
     lines_with = Counter(word for words in shared for word in words)
     score = [sum(1 / lines_with[word] for word in sorted(words)) for words in shared]
-    size = min(max(LIKELY_LINES, len(old.splitlines())), _MAX_LIKELY_LINES)
-    total = [0.0, *accumulate(score)]
-    start = max(range(len(lines)), key=lambda at: total[min(at + size, len(lines))] - total[at], default=0)
-    alike = [at for at in range(start, min(start + size, len(lines))) if score[at]]
-    if not alike:
-        return ""
-    quoted = "\n".join(lines[alike[0] : alike[-1] + 1])
-    return f"\nThe same `old` fails again. Copy `old` from the file; most like it is this part:\n{quoted}"
+    size = min(len(old.splitlines()), _MAX_LINES)
+    near = _sums(_sums(score, size // 4 + 1), size // 4 + 1)
+    best = max((near[at] for at in range(len(lines)) if score[at]), default=0.0)
+    places = [at for at in range(len(lines)) if score[at] and near[at] >= best * _LIKE_BEST]
+    if not places or places[-1] - places[0] >= size + LIKELY_LINES:
+        return []
+    return lines[places[0] : places[-1] + 1]
+
+
+def _sums(values: list[float], reach: int) -> list[float]:
+    """For each place the sum of the values around it."""
+    total = [0.0, *accumulate(values)]
+    return [total[min(at + reach + 1, len(values))] - total[max(at - reach, 0)] for at in range(len(values))]
 
 
 def _words(text: str) -> set[str]:
-    """The words in identifiers too: `maxAge_s` has max and age; single letters say nothing."""
+    """The words in identifiers too: `maxAge_s` has max and age; operators such as `-=`; single letters say nothing."""
     return {word.lower() for word in _WORD.findall(text) if len(word) > 1 or word.isdigit()}
 
 

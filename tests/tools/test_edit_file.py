@@ -55,19 +55,32 @@ def test_another_number_is_an_error(text: str, old: str, count: int, sentence: s
     assert more == ([f"To replace all {found}, send the same edit with `count` {found}."] if found else [])
 
 
+GAP = "\n" * 9
+
+
 @pytest.mark.parametrize(
     ("text", "old", "quoted"),
     [
         ("import os\n\nDELAY_S = 5\nTRIES = 3\n", "retryDelay = 10", ["DELAY_S = 5"]),
-        ("enum state {\n    IDLE,\n    READY,\n};\n", "enum State { A, B };", ["enum state {"]),
+        ("\n".join("abcdefghi"), "e()", []),
+        (
+            "\n".join(["one", "two", *"abcd", "enum state {", *"efgh"]),
+            "enum State { A }",
+            ["enum state {"],
+        ),
         ("def a():\n\treturn one\n", "def a():\n    return one", ["def a():", "\treturn one"]),
         ("# Цена\nprice = 1\nsum = 2\n", "цена = 1", ["# Цена", "price = 1"]),
-        ("a: 1\nend: 2\nb: 3\nend: 4\n", "end = 9", ["end: 2", "b: 3", "end: 4"]),
-        ("\r\n".join(["let value = 1;"] * 30), "let value = 2;", ["let value = 1;"] * LIKELY_LINES),
+        (f"a: 1\n{GAP}b: 2\n{GAP}sum -= x\n", "total -= x", ["sum -= x"]),
+        (f".card {{\n radius: 8\n{GAP}.key {{\n radius: 6\n", "radius 9", []),
+        ("key: 1\nend: 2\nkey: 3\n", "key = 9", ["key: 1", "end: 2", "key: 3"]),
         ("let value\n" * 30 + "\n" * 9 + "let total\n", "let total = value", ["let total"]),
         ("x" * 1000 + " name\nname\n", "name()", ["name"]),
+        ("one: 1\n\nend: 2\n\nfour\n", "one: 1\nx\nend: 2\ny", ["one: 1", "", "end: 2"]),
     ],
-    ids=["in an identifier", "kind", "indentation", "other alphabet", "no gap", "bounded", "rare word", "long line"],
+    ids=[
+        *("in an identifier", "nothing", "around", "indentation", "other alphabet", "operator", "two parts", "no gap"),
+        *("rare word", "long line", "gap in the text"),
+    ],
 )
 def test_a_text_that_does_not_occur_is_answered_with_the_part_most_like_it(
     text: str, old: str, quoted: list[str]
@@ -79,8 +92,40 @@ def test_a_text_that_does_not_occur_is_answered_with_the_part_most_like_it(
         edited(text, old, "x", path="lib/a.py")
 
 
+def test_places_that_are_alike_are_quoted_only_together() -> None:
+    """A model copies what is quoted, with gaps too, or takes the wrong one of two."""
+    near = "let value = 1;\r\n" + "\r\n" * (LIKELY_LINES - 1)
+    with pytest.raises(ValueError, match="most like it") as raised:
+        edited(near + "let value = 1;", "let value = 2;", "x", path="lib/a.py", may_quote=True)
+    assert len(str(raised.value).splitlines()[2:]) == LIKELY_LINES + 1
+    with pytest.raises(ValueError, match=r"from the file\.$"):
+        edited(near + "\nlet value = 1;", "let value = 2;", "x", path="lib/a.py", may_quote=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [("a = 1\n", "a = 1", "a = 1"), ("a = 1\r\n", "a = 1\n", "a = 1\r\n"), ("a\na\n", "a", "a")],
+)
+def test_an_edit_that_would_change_nothing_is_told(text: str, old: str, new: str) -> None:
+    with pytest.raises(ValueError, match=r"change nothing in a\.py") as raised:
+        edited(text, old, new, count=text.count(old[0]), path="a.py")
+    assert "`old` and `new` are equal" in str(raised.value)
+
+
+def test_of_equal_texts_that_do_not_occur_both_is_told() -> None:
+    with pytest.raises(ValueError, match="does not occur in a") as raised:
+        edited("a = 1\n", "a = 2", "a = 2", path="a.py")
+    assert "`old` and `new` are equal" in str(raised.value)
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("old", [" \n", "\n \nx", "a \nb", "  "])
 def test_long_runs_of_blanks_take_linear_time(old: str) -> None:
     with pytest.raises(ValueError, match="occur"):
         edited(" " * 1_000_000 + "y", old, "x", path="a.py")
+
+
+@pytest.mark.timeout(20)
+def test_a_part_of_a_long_file_is_found_in_linear_time() -> None:
+    with pytest.raises(ValueError, match="let total"):
+        edited("let value\n" * 200_000 + "let total\n", "let total = value\n" * 40, "x", path="a.py", may_quote=True)
