@@ -25,7 +25,7 @@ _ABOUT_CREDENTIALS = frozenset({401, 403})
 _MAY_NAME_A_FIELD = frozenset({400, 404, 422, 500, 501})
 _TOO_LONG = re.compile(
     r"exceed_context_size|context[_ ]length|context[_ ]?window|available context size|prompt exceeds max"
-    r"|\b(prompt|inputs?|request|query|conversation)( \([^)]*\))?( is| are| was)? too (long|large for)"
+    r"|\b(prompt|inputs?|request|query|conversation)( \([^)]{0,60}\))?( is| are| was)? too (long|large for)"
     r"|too many (input |prompt )?tokens|reduce the (length|size) of (the|your) (message|prompt|input|conversation)"
     r"|\b(inputs?|prompt)[`'\"]* tokens?\b.{0,60}(exceed|must be|larger than|limit)|must have less than \d+ tokens"
     r"|maximum (\w+ )?(prompt|input|sequence) length|\b(input|sequence) length\b.{0,40}(exceed|should be|must be|limit)"
@@ -33,6 +33,7 @@ _TOO_LONG = re.compile(
     re.DOTALL,
 )
 """How servers say, in lower case, that a request does not fit the model's context."""
+_MAX_SAID_CHARS = 16_000
 _MAX_REASON_CHARS = 240
 _ABOUT_CODE = re.compile(
     r"traceback|\bfile \"|\bline \d+, in\b|\.(?:py|go|rs|js|java)\b|<class|object at 0x|\bNoneType\b"
@@ -81,7 +82,7 @@ class Failure(Exception):
 
 def is_too_long(said: str) -> bool:
     """Whether an error's text says that the request does not fit the model's context."""
-    return _TOO_LONG.search(said.lower()) is not None
+    return _TOO_LONG.search(said[:_MAX_SAID_CHARS].lower()) is not None
 
 
 def unreadable(what: str) -> Failure:
