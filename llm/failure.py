@@ -33,6 +33,14 @@ _TOO_LONG = re.compile(
     re.DOTALL,
 )
 """How servers say, in lower case, that a request does not fit the model's context."""
+_WAIT = re.compile(
+    r"(?:try again|retry|retry_?delay)(?:\\?\"?\s*:\s*\\?\"|\s+(?:in|after)\s+)"
+    r"((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|m(?:in(?:ute)?s?)?|h(?:ours?)?|s(?:ec(?:ond)?s?)?)(?![a-z])\s?){1,3})"
+)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+MAX_RETRY_AFTER_S = 60.0
+"""A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
+_SAYS_WHEN = frozenset({429, 503, 529})
 _MAX_SAID_CHARS = 16_000
 _MAX_REASON_CHARS = 240
 _ABOUT_CODE = re.compile(
@@ -85,6 +93,15 @@ def is_too_long(said: str) -> bool:
     return _TOO_LONG.search(said[:_MAX_SAID_CHARS].lower()) is not None
 
 
+def wait_in(said: str) -> float | None:
+    """The seconds after which a server's words ask for another attempt, such as `Please try again in 6m0.5s`."""
+    found = _WAIT.search(said[:_MAX_SAID_CHARS].lower())
+    if found is None:
+        return None
+    parts = re.findall(r"([\d.]+)\s?(ms|m|h|s)", found[1])
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
 def unreadable(what: str) -> Failure:
     """Say that the reply cannot be used; `what` is for the log, not for the user."""
     return Failure(ModelBadReply(None, reason=what), again=True)
@@ -103,6 +120,10 @@ def too_slow() -> Failure:
 def refused(status: int, body: str, retry_after_s: float | None = None) -> Failure:
     """Translate an HTTP status (of the reply, or written in an error inside its body) into a failure."""
     _log.warning("model server refuses: %s", body, extra={"action": "model_refused", "status": status})
+    if status in _SAYS_WHEN and retry_after_s is None:
+        retry_after_s = wait_in(body)
+    if retry_after_s is not None:
+        retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
     said = body.lower()
     is_about_reply = "max_tokens" in said and "too large" in said
     if status in {400, 413, 422, 500} and is_too_long(said) and not is_about_reply:

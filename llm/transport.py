@@ -17,8 +17,6 @@ import httpx
 
 from llm.failure import Failure, refused, too_slow, unreachable, unreadable
 
-MAX_RETRY_AFTER_S = 60.0
-"""A server that wishes a longer wait is asked again after this one (docs/scenarios.md S25)."""
 MIN_KEY_CHARS = 4
 """A shorter header value is a part of ordinary words."""
 IDLE_CONNECTIONS = 16
@@ -88,7 +86,7 @@ class ModelServer:
             response = await self._send(body)
             if not response.is_success:
                 said = _without_keys(await _refusal(response), self._identity())
-                raise refused(response.status_code, said, _retry_after_s(response.headers.get("retry-after")))
+                raise refused(response.status_code, said, _retry_after_s(response.headers))
             yield _bounded(response)
         except httpx.TimeoutException as error:
             raise too_slow() from error
@@ -185,8 +183,13 @@ def _without_keys(said: str, identity: Mapping[str, str]) -> str:
     return said
 
 
-def _retry_after_s(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds or a date."""
+def _retry_after_s(headers: httpx.Headers) -> float | None:
+    """Read `Retry-After`, seconds or a date, or OpenAI's `retry-after-ms`."""
+    with suppress(ValueError):
+        wait_s = float(headers.get("retry-after-ms", "")) / 1000
+        if wait_s >= 0:
+            return wait_s
+    value = headers.get("retry-after")
     if value is None:
         return None
     try:
@@ -197,7 +200,7 @@ def _retry_after_s(value: str | None) -> float | None:
         except ValueError:
             return None
         wait_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp()
-    return min(wait_s, MAX_RETRY_AFTER_S) if wait_s >= 0 else 0.0
+    return wait_s if wait_s >= 0 else 0.0
 
 
 def _environment_proxy(url: httpx.URL) -> str | None:

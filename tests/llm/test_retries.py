@@ -12,6 +12,7 @@ import pytest
 
 from errors import ModelBadReply, ModelTimeout, ModelUnavailable
 from llm.chat_model import Retry
+from llm.failure import wait_in
 from tests.llm.asking import ASK, fails
 from tests.llm.conftest import MakeModels
 from tests.openai_stub import OpenAIStub
@@ -77,8 +78,49 @@ async def test_retry_after_is_honoured(stub: OpenAIStub, make_models: MakeModels
     assert 0 <= told[1].delay_s <= 2
 
 
-async def test_retry_after_has_a_limit(stub: OpenAIStub, make_models: MakeModels) -> None:
-    stub.script([{"status": 429, "headers": {"Retry-After": "3600"}}])
+@pytest.mark.parametrize(
+    ("refusal", "delay_s"),
+    [
+        ({"headers": {"retry-after-ms": "250", "Retry-After": "1"}}, 0.25),
+        ({"headers": {"retry-after-ms": "soon", "Retry-After": "0"}}, 0.0),
+        ({"headers": {"Retry-After": "0"}, "body": {"error": {"message": "Please try again in 20s."}}}, 0.0),
+        ({"body": {"error": {"message": "Rate limit reached. Please try again in 0.25s."}}}, 0.25),
+        ({"body": {"error": {"details": [{"@type": "RetryInfo", "retryDelay": "0.2s"}]}}}, 0.2),
+    ],
+)
+async def test_the_wait_that_a_busy_server_names_is_kept(
+    stub: OpenAIStub, make_models: MakeModels, refusal: dict[str, Any], delay_s: float
+) -> None:
+    stub.script([{"status": 429, **refusal}, {"text": "ok"}])
+    told: list[Retry] = []
+    await make_models().reply(ASK, on_retry=told.append)
+    assert [retry.delay_s for retry in told] == [delay_s]
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [
+        ("Limit 30000, Used 29000, Requested 2000. Please try again in 2s. Visit the limits page.", 2.0),
+        ("Please try again in 852ms.", 0.852),
+        ("Please try again in 6m0s.", 360.0),
+        ("Please try again in 1h2m3.5s", 3723.5),
+        ("Please retry after 27 seconds.", 27.0),
+        ("Please retry in 43.298s.", 43.298),
+        ('{"raw": "{\\"retryDelay\\": \\"7s\\"}"}', 7.0),
+        ("Try again in 1 min 30 sec", 90.0),
+        ("Please try again in a while", None),
+        ("Retry after 5 messages", None),
+        ("Try again in 10", None),
+        ("Try again in 3 months", None),
+    ],
+)
+def test_a_wait_is_read_in_the_words_of_a_server(said: str, wait_s: float | None) -> None:
+    assert wait_in(said) == wait_s
+
+
+@pytest.mark.parametrize("wish", [{"headers": {"Retry-After": "3600"}}, {"body": {"message": "Try again in 2h."}}])
+async def test_retry_after_has_a_limit(stub: OpenAIStub, make_models: MakeModels, wish: dict[str, Any]) -> None:
+    stub.script([{"status": 429, **wish}])
     told: asyncio.Queue[Retry] = asyncio.Queue()
     task = asyncio.create_task(make_models().reply(ASK, on_retry=told.put_nowait))
     assert (await asyncio.wait_for(told.get(), 5)).delay_s == 60
