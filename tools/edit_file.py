@@ -91,7 +91,8 @@ def _likely_lines(text: str, old: str) -> list[str]:
     places = [at for at in range(len(lines)) if score[at] and near[at] >= best * _LIKE_BEST]
     if not places or places[-1] - places[0] >= size + LIKELY_LINES:
         return []
-    return lines[places[0] : places[-1] + 1]
+    part = lines[places[0] : places[-1] + 1]
+    return part if all(len(line) <= _MAX_LINE_CHARS for line in part) else []
 
 
 def _sums(values: list[float], reach: int) -> list[float]:

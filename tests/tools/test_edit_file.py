@@ -75,11 +75,12 @@ GAP = "\n" * 9
         ("key: 1\nend: 2\nkey: 3\n", "key = 9", ["key: 1", "end: 2", "key: 3"]),
         ("let value\n" * 30 + "\n" * 9 + "let total\n", "let total = value", ["let total"]),
         ("x" * 1000 + " name\nname\n", "name()", ["name"]),
+        ("name: 1\n" + "x" * 1000 + "\nname: 2\n", "name = 3", []),
         ("one: 1\n\nend: 2\n\nfour\n", "one: 1\nx\nend: 2\ny", ["one: 1", "", "end: 2"]),
     ],
     ids=[
         *("in an identifier", "nothing", "around", "indentation", "other alphabet", "operator", "two parts", "no gap"),
-        *("rare word", "long line", "gap in the text"),
+        *("rare word", "long line", "long line between", "gap in the text"),
     ],
 )
 def test_a_text_that_does_not_occur_is_answered_with_the_part_most_like_it(
