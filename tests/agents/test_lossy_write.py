@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
+from agents.replies.compiled_edit import go_on_after
 from agents.replies.dispatch import Step, judge
 from agents.roster import ROSTER
 from context import Context
@@ -79,3 +80,21 @@ def test_what_another_program_changed_between_two_reads_may_be_put_back(rules: R
     changed = [*LINES[:3], "changed", *LINES[4:]]
     step = written(rules, LINES, human=True, thread=[*THREAD, *read("r2", changed)])
     assert [call["verdict"]["verdict"] for call in step.round or []] == ["allow"]
+
+
+@pytest.mark.parametrize("human", [True, False])
+def test_an_edit_that_is_a_read_and_a_write_is_held_to_the_same(rules: Rules, *, human: bool) -> None:
+    text = "\n".join(LINES) + "\n"
+    call = written_call("e1", "edit_file", json.dumps({"path": "lib/a.py", "old": text, "new": "line 0\n"}))
+    context = Context(rules=rules, facts=Facts(human=human))
+    told: list[Any] = []
+    offered = frozenset({"edit_file", "read_file", "write_file"})
+    step = judge([call], ["e1"], ROSTER["coder"], offered, {}, context, told.append, thread=THREAD[:1])
+    (hidden,) = step.round or []
+    made = go_on_after(hidden, {"result": {"success": True, "content": text}}, context)
+    if human:
+        assert isinstance(made, dict)
+        assert (made["call_id"], made["tool_name"], made["verdict"]["verdict"]) == ("e1", "write_file", "ask")
+    else:
+        assert isinstance(made, str)
+        assert "it takes 9 of the 10 lines out of lib/a.py" in made

@@ -115,8 +115,11 @@ def test_an_edit_that_would_change_nothing_is_told(text: str, old: str, new: str
 
 def test_of_equal_texts_that_do_not_occur_both_is_told() -> None:
     with pytest.raises(ValueError, match="does not occur in a") as raised:
-        edited("a = 1\n", "a = 2", "a = 2", path="a.py")
-    assert "`old` and `new` are equal" in str(raised.value)
+        edited("delay = 1\n", "delay = 2", "delay = 2", path="a.py", may_quote=True)
+    _, equal, advice, quoted = str(raised.value).splitlines()
+    assert equal.startswith("`old` and `new` are equal")
+    assert advice.startswith("Keep this `new` and copy `old`")
+    assert quoted == "delay = 1"
 
 
 @pytest.mark.timeout(20)
